@@ -1,0 +1,43 @@
+"""From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted.
+
+import selfinstruct as si
+
+run = si.Run("runs/first", num=200)
+dataset = run.generate()
+run.to_hf(dataset)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfinstruct.pipeline import Dataset as Dataset
+    from selfinstruct.records import Drop as Drop
+    from selfinstruct.records import Example as Example
+    from selfinstruct.rouge import RougeIndex as RougeIndex
+    from selfinstruct.run import Run as Run
+    from selfinstruct.teachers.scripted import Scripted as Scripted
+
+_HOMES = {
+    "Run": "run",
+    "Dataset": "pipeline",
+    "Example": "records",
+    "Drop": "records",
+    "RougeIndex": "rouge",
+    "Scripted": "teachers.scripted",
+}
+__all__ = ["Dataset", "Drop", "Example", "RougeIndex", "Run", "Scripted"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name's module when the name is first used, so that importing the package stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'selfinstruct' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"selfinstruct.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

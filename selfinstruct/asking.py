@@ -1,0 +1,155 @@
+"""The durable ask: a reply is paid for once, and is on the disk before anyone looks inside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+
+from selfinstruct.contracts import Teacher
+from selfinstruct.errors import (
+    JournalError,
+    RequestRefused,
+    SelfInstructError,
+    TeacherStop,
+    TeacherUnavailable,
+    TransientError,
+    Unasked,
+)
+from selfinstruct.journal import Entry, Journal
+from selfinstruct.patience import persist
+from selfinstruct.records import Failure, Reply, Request, Usage
+
+_NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
+_REFUSALS_IN_A_ROW = 20
+
+
+def root_of(key: str) -> int:
+    """The index of the root request that a key belongs to: 41 for "41" and for "41.3/solve"."""
+    return int(key.partition("/")[0].partition(".")[0])
+
+
+class Ask:
+    """Replies from the journal where it has them, else from the teacher, journaled first.
+
+    Without a teacher it is the offline half of the same thing: what the journal lacks is Unasked.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        teacher: Teacher | None = None,
+        *,
+        concurrency: int = 1,
+        max_requests: int | None = None,
+        patience: float = 600.0,
+    ) -> None:
+        self.journal = journal
+        self.teacher = teacher
+        self.max_requests = max_requests
+        self.patience = patience
+        self.in_flight = 0
+        self.asked = 0
+        self.faults: Counter[str] = Counter()
+        self.used: dict[str, Usage] = {}
+        self.stopped_by: SelfInstructError | None = None
+        self.limit_reached = False
+        self._slots = asyncio.Semaphore(concurrency)
+        self._closed = teacher is None
+        self._refusals = 0
+        self._stopping = asyncio.Event()
+
+    async def __call__(self, key: str, request: Request) -> Reply:
+        """The reply to a request; raises RequestRefused, or Unasked when there is none and none may be asked for."""
+        entry = self.journal.get(key)
+        if entry is None:
+            entry = await self._new(key, request)
+        if entry.request != request.digest:
+            raise JournalError(
+                f"{self.journal.path}: the reply {key!r} answers another request than this run makes; the directory's "
+                "seeds, prompt or recipe, or the method's code, have been changed since"
+            )
+        if isinstance(entry.outcome, Failure):
+            raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)
+        self.used[key] = entry.outcome.usage or Usage()
+        return entry.outcome
+
+    def usage_below(self, root: int) -> tuple[int, Usage]:
+        """Requests that were answered, and their tokens, of the root requests with an index below `root`."""
+        used = [usage for key, usage in self.used.items() if root_of(key) < root]
+        return len(used), sum(used, Usage())
+
+    def close(self, cause: SelfInstructError | None = None) -> None:
+        """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
+        self._closed = True
+        self.stopped_by = self.stopped_by or cause
+        self._stopping.set()
+
+    async def _new(self, key: str, request: Request) -> Entry:
+        async with self._slots:
+            if self._closed:
+                raise Unasked(key)
+            if self.max_requests is not None and len(self.journal) + self.in_flight >= self.max_requests:
+                self.limit_reached = True
+                raise Unasked(key)
+            self.in_flight += 1
+            self.asked += 1
+            try:
+                entry = await self._answer(key, request)
+            finally:
+                self.in_flight -= 1
+        try:
+            await self.journal.saved()
+        except JournalError as error:
+            self.close(error)
+            raise Unasked(key) from None
+        return entry
+
+    async def _answer(self, key: str, request: Request) -> Entry:
+        """Ask the teacher and hand what comes to the journal, with no `await` between the two."""
+        assert self.teacher is not None
+        teacher, fingerprint = self.teacher, request.digest
+        sampling = {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}
+        successes = len(self.journal)
+        try:
+            answered = await persist(
+                lambda: self._attempt(teacher, key, request), self.patience, on_fault=self._fault, sleep=self._sleep
+            )
+            outcome: Reply | Failure = answered.reply
+            attempts, seconds = answered.attempts, answered.seconds
+            self._refusals = 0
+        except RequestRefused as error:
+            outcome, attempts, seconds = Failure(error.cause, str(error), error.status), 1, 0.0
+            self._refusals += 1
+        except TransientError as error:
+            if len(self.journal) == successes:  # nothing else was answered meanwhile: it is the teacher, not the request
+                self.close(TeacherUnavailable(f"the teacher kept failing for {self.patience:.0f} s: {error}"))
+                raise Unasked(key) from None
+            outcome, attempts, seconds = Failure(error.cause, str(error)), 1, 0.0
+        except TeacherStop as error:
+            self.close(error)
+            raise Unasked(key) from None
+        entry = Entry(key, fingerprint, outcome, sampling, seconds, attempts, time.time())
+        try:
+            self.journal.append(entry)
+        except JournalError as error:
+            self.close(error)
+            raise Unasked(key) from None
+        if self._refusals >= _REFUSALS_IN_A_ROW and isinstance(outcome, Failure):
+            self.close(TeacherStop(f"the teacher refused {self._refusals} requests in a row: {outcome.message}"))
+        return entry
+
+    async def _attempt(self, teacher: Teacher, key: str, request: Request) -> Reply:
+        """One attempt, unless the run is stopping: then there is no further one."""
+        if self._stopping.is_set():
+            raise Unasked(key)
+        return await teacher.reply(key, request)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait before another attempt, but no longer than until the run stops."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _fault(self, cause: str) -> None:
+        self.faults[cause] += 1

@@ -1,0 +1,220 @@
+"""The command line: one function a command, all of them thin."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfinstruct.errors import SelfInstructError, Shortfall
+
+app = typer.Typer(
+    help="From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Directory = Annotated[Path, typer.Argument(help="The run directory.", metavar="DIR", show_default=False)]
+Num = Annotated[int | None, typer.Option(help="Rows to accept. [default: 100]", show_default=False)]
+Rouge = Annotated[
+    float | None,
+    typer.Option(help="Drop above this ROUGE-L to an earlier instruction. [default: 0.7]", show_default=False),
+]
+RecipeFile = Annotated[Path | None, typer.Option(help="A TOML recipe; flags win over it.", metavar="FILE")]
+Language = Annotated[str | None, typer.Option(help="Language of the dataset. [default: en]", metavar="CODE")]
+Without = Annotated[list[str] | None, typer.Option(help="Switch a filter off (repeatable).", metavar="FILTER")]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="Switch a filter on, with options if need be: NAME or NAME:option=value.", metavar="FILTER"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command()
+def generate(
+    directory: Directory,
+    num: Num = None,
+    teacher: Annotated[str | None, typer.Option(help="openai (any compatible endpoint), local or scripted.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The endpoint, such as http://localhost:8000/v1.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name; for the local teacher a GGUF file.")] = None,
+    api: Annotated[str | None, typer.Option(help="chat or completions. [default: chat]")] = None,
+    method: Annotated[str | None, typer.Option(help="How tasks come to be; see `list`.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="A seed file, or a name that `datasets` loads.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="A prompt's name or file; see `list`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For the sampling of seed tasks. [default: 0]")] = None,
+    rouge: Rouge = None,
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature. [default: 1.0]")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of one reply at most; 0 sends none.")] = None,
+    language: Language = None,
+    without: Without = None,
+    with_: With = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests in flight at most. [default: 8]")] = None,
+    max_requests: Annotated[int | None, typer.Option(help="Requests of the whole run at most.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one attempt. [default: 300]")] = None,
+    patience: Annotated[float | None, typer.Option(help="Seconds for all attempts of a request. [default: 600]")] = None,
+    recipe: RecipeFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the first request and the plan; ask nobody.")] = False,
+) -> None:
+    """Make a dataset in DIR, or go on with the one that was begun there.
+
+    The API key is read from the environment (SELFINSTRUCT_API_KEY or OPENAI_API_KEY). With no key and no teacher named, a
+    small model runs inside this process. Exit status: 0 done, 1 failed, 2 a mistake in what was given, 3 fewer rows than
+    asked for, 4 the teacher is unavailable, 130 interrupted.
+    """
+    from selfinstruct import screen
+    from selfinstruct.progress import Progress
+    from selfinstruct.run import Run
+
+    given = {name: value for name, value in locals().items() if name in _GENERATE and value is not None}
+    run = Run(directory, recipe, filters=_filters(without, with_), **given)
+    if dry_run:
+        screen.plan(run)
+        return
+    screen.opening(run, teacher_named=bool(teacher or recipe))
+    progress = Progress(run.recipe.curate.num)
+    try:
+        dataset = run.generate(progress)
+    except KeyboardInterrupt:
+        progress.close()
+        screen.interrupted(run)
+        raise typer.Exit(130) from None
+    finally:
+        progress.close()
+    screen.closing(run, dataset)
+    if reason := run.shortfall(dataset):
+        raise Shortfall(reason)
+
+
+_GENERATE = (
+    "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "seed", "rouge", "temperature", "max_tokens",
+    "language", "concurrency", "max_requests", "timeout", "patience",
+)  # fmt: skip
+
+
+@app.command()
+def build(
+    directory: Directory,
+    num: Num = None,
+    rouge: Rouge = None,
+    language: Language = None,
+    without: Without = None,
+    with_: With = None,
+    recipe: RecipeFile = None,
+    out: Annotated[Path | None, typer.Option(help="Write into this new directory, and leave DIR as it is.")] = None,
+) -> None:
+    """Make the dataset again from the journal, with other filters if you like. Asks nobody and costs nothing."""
+    from selfinstruct import config, screen
+    from selfinstruct.run import Run
+
+    settings: dict[str, Any] = {}
+    if recipe:
+        settings = {name: value for name, value in config.load(recipe).items() if config.part_of(name) == "curate"}
+    flags = {"num": num, "rouge": rouge, "language": language, "filters": _filters(without, with_) or None}
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    run = Run(directory)
+    dataset = run.build(**settings)
+    where = run.write(dataset, to=out)
+    screen.built(run, dataset, where)
+
+
+@app.command()
+def status(directory: Directory, as_json: AsJson = False) -> None:
+    """Say how a run stands; also while it goes on. Reads only."""
+    from selfinstruct import screen
+    from selfinstruct.status import status as status_of
+
+    found = status_of(directory)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        screen.status(found)
+
+
+@app.command()
+def show(
+    directory: Directory,
+    rejected: Annotated[str | None, typer.Option(help="Show what this rule dropped ('any' for all).", metavar="RULE")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 5,
+    skip: Annotated[int, typer.Option(min=0, help="How many to pass over first.")] = 0,
+) -> None:
+    """Show rows of the dataset with where they came from, or what a rule dropped and why."""
+    from selfinstruct import screen
+
+    screen.show(directory, rejected, count, skip)
+
+
+@app.command()
+def seeds(
+    path: Annotated[str | None, typer.Argument(help="A seed file; the bundled one if left out.", metavar="PATH")] = None,
+    near: Annotated[float, typer.Option(min=0, max=1, help="Report two instructions above this ROUGE-L.")] = 0.5,
+    against: Annotated[str | None, typer.Option(help="Also report what is near to another file's.", metavar="FILE")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a seed file: bad rows, empty outputs, duplicates, near-duplicates, counts. Exit status 1 if anything is found."""
+    from selfinstruct import screen
+
+    if screen.seeds(path, near, against, as_json):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the methods, prompts, filters, teachers, notations and formats, a line each."""
+    from selfinstruct import screen
+
+    screen.catalogue()
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("selfinstruct"))
+        raise typer.Exit
+
+
+def _filters(without: list[str] | None, with_: list[str] | None) -> dict[str, Any]:
+    """The filter settings that the flags say: NAME, or NAME:option=value,option=value."""
+    from selfinstruct.errors import RecipeError
+
+    chosen: dict[str, Any] = dict.fromkeys(without or (), False)
+    for text in with_ or ():
+        name, options = text, ""
+        if "=" in text:
+            name, _, options = text.rpartition(":")
+        values: dict[str, Any] = {}
+        for pair in filter(None, options.split(",")):
+            option, equals, value = pair.partition("=")
+            if not equals or not name:
+                raise RecipeError(f"--with {text}: write NAME, or NAME:option=value,option=value")
+            try:
+                values[option] = json.loads(value)
+            except ValueError:
+                values[option] = value
+        chosen[name] = values or True
+    return chosen
+
+
+def main() -> None:
+    """The entry point: errors made on purpose become one sentence and their exit status."""
+    try:
+        app(standalone_mode=True)
+    except SelfInstructError as error:
+        from selfinstruct.screen import safe
+
+        print(f"selfinstruct: {safe(str(error))}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader (head, less) went away: nothing to say, and nobody to say it to
+        raise SystemExit(141) from None

@@ -1,0 +1,132 @@
+"""The recipe of a run.
+
+    [generate]  what is asked: fixed when the run begins, for the journal's replies answer exactly this
+    [curate]    what is kept: may be changed at any time, for nothing is asked again
+    [runtime]   how fast: never changes which rows come out
+    [card]      what the dataset card says that no run can know
+
+Every setting has one name in the recipe (TOML), on the command line (`--name`) and as a keyword of `Run`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from selfinstruct.errors import RecipeError
+
+FilterSetting = bool | dict[str, Any]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Generate(_Part):
+    """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method."""
+
+    teacher: str = "openai"
+    base_url: str = ""
+    model: str = ""
+    api: Literal["chat", "completions"] = "chat"
+    method: str = ""
+    prompt: str = ""
+    seeds: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Annotated[int, Field(ge=0)] = 4096
+    give_up_after: Annotated[int, Field(ge=1)] = 100
+    options: dict[str, float | int | str] = {}
+    extra: dict[str, Any] = {}
+
+
+class Curate(_Part):
+    """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction."""
+
+    num: Annotated[int, Field(ge=1)] = 100
+    rouge: Annotated[float, Field(gt=0, le=1)] = 0.7
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
+    format: str = "alpaca"
+    filters: dict[str, FilterSetting] = {}
+
+
+class Runtime(_Part):
+    """How fast: requests in flight, requests at most in the whole run, seconds for one attempt and for all attempts."""
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
+    max_requests: Annotated[int, Field(ge=1)] | None = None
+    timeout: Annotated[float, Field(gt=0)] = 300.0
+    patience: Annotated[float, Field(ge=0)] = 600.0
+
+
+class Card(_Part):
+    """What the dataset card says that no run can know."""
+
+    title: str = ""
+    licence: str = ""
+    seeds_licence: str = ""
+    teacher_terms: str = ""
+
+
+class Recipe(_Part):
+    """A whole recipe; `[generate]` is frozen with the run."""
+
+    generate: Generate = Generate()
+    curate: Curate = Curate()
+    runtime: Runtime = Runtime()
+    card: Card = Card()
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """This recipe with some settings changed, each in the part that has its name; raises RecipeError."""
+        changed = self.model_dump()
+        for name, value in settings.items():
+            part = part_of(name)
+            if isinstance(value, dict) and isinstance(changed[part][name], dict):
+                changed[part][name] = {**changed[part][name], **value}
+            else:
+                changed[part][name] = value
+        return parse(changed, "settings")
+
+
+def part_of(name: str) -> str:
+    """The part of the recipe that has a setting of this name; raises RecipeError with what there is."""
+    parts: dict[str, type[_Part]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
+    for part, model in parts.items():
+        if name in model.model_fields:
+            return part
+    known = ", ".join(field for model in parts.values() for field in model.model_fields)
+    raise RecipeError(f"there is no setting {name!r}; there are: {known}")
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """The settings of a TOML recipe, checked, but only those that it names; raises RecipeError with file and place."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: is not valid TOML ({error}); mend the file") from None
+    parse(values, str(path))
+    return {name: value for part in values.values() for name, value in part.items()}
+
+
+def parse(values: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe from plain values; raises RecipeError that names the setting, the value and the reason."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(f"{source}: there is no setting {place!r}; check its name and its part") from None
+        given = repr(first["input"])[:60]
+        raise RecipeError(f"{source}: {place}: {first['msg'].lower()} (it is {given})") from None

@@ -1,0 +1,149 @@
+"""What you may add to this package, on one page.
+
+A filter, a method, a teacher, a notation or a format is one file in the folder of that name, with a function of the
+file's name. From outside, `"my_package.rules:no_urls"` works wherever a name does; a notebook passes the object itself.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from selfinstruct.records import Candidate, Drop, Example, Item, Reply, Request, Seed
+
+
+class Teacher(Protocol):
+    """Answers requests. One call is one attempt: retries, saving and counting happen around it."""
+
+    name: str
+    model: str
+    host: str
+
+    async def reply(self, key: str, request: Request) -> Reply:
+        """The answer, or TransientError, RequestRefused or TeacherStop."""
+
+    async def close(self) -> None:
+        """Give back connections, threads, models."""
+
+
+class Ask(Protocol):
+    """The durable call a method is built around: the journaled reply for `key`, or a new one that is journaled first."""
+
+    async def __call__(self, key: str, request: Request) -> Reply:
+        """Raises RequestRefused when this request will never be answered, Unasked when it may not be asked now."""
+
+
+class Notation(Protocol):
+    """How a list of tasks is written in a prompt and read from a reply; reading undoes writing for any text."""
+
+    def render(self, examples: Sequence[Example], start: int = 1) -> str:
+        """The examples as text, numbered from `start` where the notation has numbers."""
+
+    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+        """The tasks in a reply; what cannot be used comes back as an item with a flaw, never as an exception."""
+
+    def sampling(self) -> Mapping[str, Any]:
+        """Body fields that the notation needs in a request, such as a response format."""
+
+
+class Prompt(Protocol):
+    """A prompt file: named sections of text with placeholders."""
+
+    @property
+    def name(self) -> str:
+        """The name by which provenance and card speak of it."""
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the file."""
+
+    @property
+    def notation(self) -> str:
+        """The notation in which replies are expected."""
+
+    def has(self, section: str) -> bool:
+        """Whether the file has this section."""
+
+    def fill(self, section: str, **values: object) -> str:
+        """The section with its placeholders replaced; the values themselves are never looked into."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a method may depend on besides an index and replies: the frozen [generate] part, loaded."""
+
+    seeds: tuple[Seed, ...]
+    prompt: Prompt
+    notation: Notation
+    api: str
+    sampling: Mapping[str, Any]
+    seed: int
+    options: Mapping[str, Any]
+
+    def rng(self, index: int) -> random.Random:
+        """A random stream of its own for each root request, so that order and concurrency cannot matter."""
+        return random.Random(f"{self.seed}/{index}")
+
+    def option(self, name: str, default: int) -> int:
+        """A whole-number option of the method, from the recipe's [generate.options]."""
+        return int(self.options.get(name, default))
+
+
+class Method(Protocol):
+    """How tasks come to be. `rows_at_most` is the most rows that one root request can give."""
+
+    rows_at_most: int
+
+    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
+        """What the teacher invents for root request `index`."""
+
+    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
+        """An admitted candidate with its output; called only for those that have none."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a filter may look at besides the example.
+
+    `seed_instructions` are lower-cased; `rows` has the output of each row kept so far, in index order, by its
+    lower-cased instruction and input; `cut` says that the reply ended at the token limit inside this example.
+    """
+
+    seed_instructions: frozenset[str]
+    rows: Mapping[tuple[str, str], str]
+    cut: bool = False
+
+
+FilterFunction = TypeVar("FilterFunction", bound=Callable[..., Drop | None])
+
+
+class Filter(Protocol):
+    """A plain function: the example, its surroundings, then options with defaults; a Drop, or None to keep."""
+
+    def __call__(self, example: Example, around: Surroundings, **options: Any) -> Drop | None:
+        """Why the example is dropped, or None."""
+
+
+def on_instruction(function: FilterFunction) -> FilterFunction:
+    """Mark a filter that needs only instruction and input: it runs before a task is solved, so a drop saves a call."""
+    function.reads_instruction_only = True  # type: ignore[attr-defined]
+    return function
+
+
+def for_languages(*languages: str) -> Callable[[FilterFunction], FilterFunction]:
+    """Mark a filter that only makes sense for these languages (two-letter codes); off by default for the others."""
+
+    def mark(function: FilterFunction) -> FilterFunction:
+        function.languages = languages  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Format(Protocol):
+    """How a row is written: the JSON object of one line of the dataset file."""
+
+    def __call__(self, example: Example) -> Mapping[str, Any]:
+        """The object; the keys' order is the file's order."""

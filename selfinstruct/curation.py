@@ -1,0 +1,104 @@
+"""Curation: the one verdict on each candidate. Pure: the same candidates in the same order give the same verdicts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from selfinstruct import plugins
+from selfinstruct.config import Curate, FilterSetting
+from selfinstruct.contracts import Surroundings
+from selfinstruct.errors import RecipeError
+from selfinstruct.records import Candidate, Decision, Drop, Neighbour, Seed
+from selfinstruct.rouge import RougeIndex
+
+NEIGHBOURS = 10
+Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A filter ready for use: its name, its function, its options."""
+
+    name: str
+    function: Callable[..., Drop | None]
+    options: Mapping[str, Any]
+
+    @property
+    def early(self) -> bool:
+        """Whether it needs only instruction and input, and can run before the task is solved."""
+        return getattr(self.function, "reads_instruction_only", False)
+
+
+def settled(curate: Curate) -> Curate:
+    """A [curate] part that names each filter with its setting, so that a filter added later cannot change it."""
+    filters: dict[str, FilterSetting] = {}
+    for name in plugins.names("filter"):
+        languages = getattr(plugins.find("filter", name), "languages", None)
+        filters[name] = languages is None or curate.language in languages
+    return curate.model_copy(update={"filters": filters | curate.filters})
+
+
+def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> list[Rule]:
+    """The filters that are switched on, early ones first; raises PluginError or RecipeError for what cannot be."""
+    found = []
+    for name, setting in settings.items():
+        function = (own or {}).get(name) or plugins.find("filter", name)
+        options = setting if isinstance(setting, dict) else {}
+        known = list(inspect.signature(function).parameters)[2:]
+        for option in options:
+            if option not in known:
+                raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
+        if setting is not False:
+            found.append(Rule(name, function, options))
+    return sorted(found, key=lambda rule: (not rule.early, ":" in rule.name, rule.name))
+
+
+class Curator:
+    """Decides on candidates one after the other, in index order: `admit` when proposed, `check` when finished."""
+
+    def __init__(self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None) -> None:
+        self.limit = curate.rouge
+        self.rules = rules(curate.filters, own)
+        self.pool = RougeIndex()
+        for seed in seeds:
+            self.pool.add(f"seed:{seed.id}", seed.instruction)
+        shown = frozenset(seed.instruction.lower() for seed in seeds)
+        self._rows: dict[tuple[str, str], str] = {}
+        self._around = Surroundings(shown | {text.rstrip(".!?: ") for text in shown}, self._rows)
+
+    def admit(self, candidate: Candidate) -> Decision:
+        """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
+        finished = candidate.item.output is not None
+        decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or finished])
+        if not decision.kept:
+            return decision
+        nearest = self.pool.nearest(candidate.item.instruction, NEIGHBOURS)
+        if nearest and nearest[0].score > self.limit:
+            return Decision(candidate, "rouge", nearest[0].score, self.limit, nearest[:1])
+        self.pool.add(candidate.id, candidate.item.instruction)
+        if finished:
+            self._keep(candidate)
+        return Decision(candidate, nearest=nearest)
+
+    def check(self, candidate: Candidate, nearest: tuple[Neighbour, ...]) -> Decision:
+        """The verdict on an admitted candidate once it has its output."""
+        decision = self._filtered(candidate, [rule for rule in self.rules if not rule.early])
+        if decision.kept:
+            self._keep(candidate)
+        return replace(decision, nearest=nearest)
+
+    def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
+        if flaw := candidate.item.flaw:
+            return Decision(candidate, flaw.rule, flaw.detail)
+        around = replace(self._around, cut=candidate.item.cut)
+        for rule in rules:
+            if drop := rule.function(candidate.example, around, **rule.options):
+                return Decision(candidate, rule.name, drop.value, drop.limit)
+        return Decision(candidate)
+
+    def _keep(self, candidate: Candidate) -> None:
+        example = candidate.example
+        self._rows[example.instruction.lower(), example.input.lower()] = example.output

@@ -1,0 +1,135 @@
+"""What a run is: its recipe, its seeds, its prompt; and whether a continued run is still the same one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfinstruct import choices, plugins, prompts, seeds
+from selfinstruct.config import Recipe
+from selfinstruct.contracts import Method, Setting
+from selfinstruct.errors import RecipeChanged, Unasked, UserMistake
+from selfinstruct.prompts import PromptFile
+from selfinstruct.records import Reply, Request, Seed, digest
+
+_BY_CONTENT = {"seeds", "prompt"}  # compared by what these files hold, not by what they are called
+_UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A run's recipe, seeds and prompt; `seeds_name` and `package` say where seeds and run came from."""
+
+    recipe: Recipe
+    seeds: tuple[Seed, ...]
+    prompt: PromptFile
+    seeds_name: str
+    package: str
+
+    @property
+    def seeds_digest(self) -> str:
+        """A fingerprint of the seeds as used."""
+        return digest([seeds.as_row(seed) for seed in self.seeds])
+
+    @property
+    def seeds_licence(self) -> str:
+        """The licence of the seeds, as far as it is known."""
+        bundled = self.seeds_name == seeds.BUNDLED_NAME
+        return self.recipe.card.seeds_licence or (seeds.BUNDLED_LICENCE if bundled else _UNSTATED)
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """All that decides what is asked, as plain values."""
+        generate = self.recipe.generate.model_dump(exclude=_BY_CONTENT)
+        return {**generate, "seeds": self.seeds_digest, "prompt": self.prompt.digest}
+
+    @property
+    def host(self) -> str:
+        """The host that requests go to; empty when the teacher is in the same process or is the user's own object."""
+        generate = self.recipe.generate
+        return (urlsplit(generate.base_url).hostname or "api.openai.com") if generate.teacher == "openai" else ""
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What the provenance of all rows has in common."""
+        generate = self.recipe.generate
+        prompt = {"name": self.prompt.name, "digest": self.prompt.digest}
+        return {"method": generate.method, "prompt": prompt, "teacher": generate.teacher}
+
+    def method(self, own: Callable[[Setting], Method] | None = None) -> Method:
+        """The method, ready for use; `own` stands in for the one that the recipe names."""
+        generate = self.recipe.generate
+        sampling: dict[str, Any] = {"temperature": generate.temperature, "top_p": generate.top_p}
+        if generate.max_tokens:
+            sampling["max_tokens"] = generate.max_tokens
+        setting = Setting(
+            seeds=self.seeds,
+            prompt=self.prompt,
+            notation=plugins.find("notation", self.prompt.notation)(),
+            api=generate.api,
+            sampling=sampling | generate.extra,
+            seed=generate.seed,
+            options=generate.options,
+        )
+        method: Method = (own or plugins.find("method", generate.method))(setting)
+        if method.rows_at_most < 1:
+            raise UserMistake(f"method {generate.method!r} can give no rows with these options; mend [generate.options]")
+        return method
+
+
+def begin(settings: Mapping[str, Any]) -> Definition:
+    """The definition of a new run; reads the seeds and the prompt that the settings name, or the fitting ones."""
+    recipe = choices.complete(settings)
+    source = recipe.generate.seeds
+    name = Path(source).name if source else seeds.BUNDLED_NAME
+    return Definition(recipe, seeds.load(source or None), prompts.load(recipe.generate.prompt), name, version("selfinstruct"))
+
+
+def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
+    """The same run with other [curate], [runtime] or [card] settings; raises RecipeChanged if it asks for other things."""
+    recipe = choices.changed(old.recipe, settings)
+    new = replace(old, recipe=recipe)
+    if "seeds" in settings:
+        new = replace(new, seeds=seeds.load(recipe.generate.seeds or None))
+    if "prompt" in settings:
+        new = replace(new, prompt=prompts.load(recipe.generate.prompt))
+    check_same(old, new)
+    names = old.recipe.generate.model_dump(include=_BY_CONTENT)
+    return replace(old, recipe=recipe.model_copy(update={"generate": recipe.generate.model_copy(update=names)}))
+
+
+def check_same(old: Definition, new: Definition) -> None:
+    """Raise RecipeChanged, with the difference, unless both ask for the same."""
+    before, after = old.frozen, new.frozen
+    changes = [f"{name}: {_shown(before[name])} -> {_shown(after[name])}" for name in before if before[name] != after[name]]
+    if changes:
+        raise RecipeChanged(
+            "this run was begun with another [generate] part, and its replies answer that one; leave these as they were, "
+            "or begin a new directory:\n  " + "\n  ".join(changes)
+        )
+
+
+async def first_request(method: Method) -> Request:
+    """The request that a method would make first; asks nobody."""
+    caught: list[Request] = []
+
+    async def ask(key: str, request: Request) -> Reply:
+        caught.append(request)
+        raise Unasked(key)
+
+    try:
+        await method.propose(0, ask)
+    except Unasked:
+        return caught[0]
+    raise UserMistake("this method makes no request for its first root request; there is nothing to show")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    return f"SHA-256 {value[:12]}" if isinstance(value, str) and len(value) == 64 else repr(value)

@@ -1,0 +1,19 @@
+"""Characters that a text does not need, and that a terminal or a trainer may trip over."""
+
+from __future__ import annotations
+
+import re
+
+from selfinstruct.contracts import Surroundings
+from selfinstruct.records import Drop, Example
+
+# C0 (without tab and newline), DEL, C1, directional overrides, lone surrogates, the mark of a decoding error, non-characters
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffd\ufffe\uffff]")
+
+
+def control_characters(example: Example, around: Surroundings) -> Drop | None:
+    """Drops an example with control characters, directional overrides, or marks of broken decoding in any field."""
+    for name in ("instruction", "input", "output"):
+        if found := _CONTROL.search(getattr(example, name)):
+            return Drop(f"U+{ord(found[0]):04X} in the {name}")
+    return None

@@ -1,0 +1,15 @@
+"""Self-Instruct's rule against an output that repeats its question."""
+
+from __future__ import annotations
+
+from selfinstruct.contracts import Surroundings
+from selfinstruct.records import Drop, Example
+
+
+def echoed_output(example: Example, around: Surroundings) -> Drop | None:
+    """Drops an output that equals the input or the instruction (Self-Instruct)."""
+    output = " ".join(example.output.casefold().split())
+    for name in ("input", "instruction"):
+        if output and output == " ".join(getattr(example, name).casefold().split()):
+            return Drop(f"equals the {name}")
+    return None

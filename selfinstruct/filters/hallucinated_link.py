@@ -1,0 +1,20 @@
+"""Links that a teacher made up, as found in the released Alpaca data."""
+
+from __future__ import annotations
+
+import re
+
+from selfinstruct.contracts import Surroundings
+from selfinstruct.records import Drop, Example
+
+_LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+", re.IGNORECASE)
+_RESERVED = re.compile(r"(?:https?://)?(?:[\w.-]+\.)?(?:example\.(?:com|org|net)|localhost|127\.0\.0\.1)\b", re.IGNORECASE)
+
+
+def hallucinated_link(example: Example, around: Surroundings) -> Drop | None:
+    """Drops an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
+    given = f"{example.instruction}\n{example.input}"
+    for found in _LINK.findall(example.output):
+        if found.rstrip(".,;:!?") not in given and not _RESERVED.match(found):
+            return Drop(found[:120])
+    return None

@@ -1,0 +1,26 @@
+"""Inputs that only stand for an input, as found in the released Alpaca data."""
+
+from __future__ import annotations
+
+import re
+
+from selfinstruct.contracts import Surroundings, for_languages, on_instruction
+from selfinstruct.records import Drop, Example
+
+_WHOLE = re.compile(
+    r"[\[<{(]{1,2}[A-Za-z][A-Za-z '/_-]{0,59}[\]>})]{1,2}\.?"  # [text], <paragraph>, {{article}}
+    r"|(the |a |your |any |some |sample |example |given |input )*"
+    r"(text|input|paragraph|sentence|article|passage|list|data|content|document|story|essay|email|code)"
+    r"( (goes|comes|is))?( here)?[.:]?"
+    r"|lorem ipsum.*|\.{3,}|x{3,}",
+    re.IGNORECASE | re.DOTALL,
+)
+_INSIDE = re.compile(r"[\[<{(](insert|your|enter|add|provide|paste)\b[^\[\]<>{}()\n]{0,60}[\]>})]", re.IGNORECASE)
+
+
+@for_languages("en")
+@on_instruction
+def placeholder_input(example: Example, around: Surroundings) -> Drop | None:
+    """Drops an input that is a placeholder such as [insert text], <paragraph> or "Your text here"."""
+    found = _WHOLE.fullmatch(example.input) or _INSIDE.search(example.input)
+    return Drop(found[0][:80]) if found else None

@@ -1,0 +1,36 @@
+"""Runaway repetition: what a teacher writes when it has lost the thread."""
+
+from __future__ import annotations
+
+import re
+
+from selfinstruct.contracts import Surroundings
+from selfinstruct.records import Drop, Example
+
+_SIZE = 5  # words; the shortest n-gram whose repeats Rae et al. (2021, Gopher) count as duplicated text
+_RUN = re.compile(r"([^\s.=_#*~+-])\1{19,}|(\S{2,12})\2{9,}")
+
+
+def repetition(example: Example, around: Surroundings, *, at_most: float = 0.3, from_words: int = 100) -> Drop | None:
+    """Drops a text of 100 words or more with over 30 % of them in 5-word phrases that came before, or one sign running on."""
+    for name in ("instruction", "output"):
+        text = getattr(example, name)
+        share = repeated_share(text)
+        if share > at_most and len(text.split()) >= from_words:
+            return Drop(round(share, 4), at_most)
+        if run := _RUN.search(text):
+            return Drop(f"{run[0][:20]} ... runs on in the {name}")
+    return None
+
+
+def repeated_share(text: str) -> float:
+    """The share (0 to 1) of a text's words that lie in a 5-word phrase which occurred earlier in the text."""
+    words = re.findall(r"\w+", text.lower())
+    seen: set[tuple[str, ...]] = set()
+    covered = [False] * len(words)
+    for start in range(len(words) - _SIZE + 1):
+        phrase = tuple(words[start : start + _SIZE])
+        if phrase in seen:
+            covered[start : start + _SIZE] = [True] * _SIZE
+        seen.add(phrase)
+    return sum(covered) / len(words) if words else 0.0

@@ -1,0 +1,14 @@
+"""The same question with two answers teaches a model to guess."""
+
+from __future__ import annotations
+
+from selfinstruct.contracts import Surroundings
+from selfinstruct.records import Drop, Example
+
+
+def same_task(example: Example, around: Surroundings) -> Drop | None:
+    """Drops an instruction and input that an earlier row has already, with this output or another (Self-Instruct)."""
+    earlier = around.rows.get((example.instruction.lower(), example.input.lower()))
+    if earlier is None:
+        return None
+    return Drop("the same output" if earlier == example.output else "another output")

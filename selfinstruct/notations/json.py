@@ -1,0 +1,96 @@
+"""The notation of structured output: one JSON object with a list of tasks, asked for with a JSON schema.
+
+Reading is lenient where it is safe: code fences and prose around the object, a bare list, an object that ends too soon.
+"""
+
+from __future__ import annotations
+
+import json as _json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from selfinstruct.contracts import Notation
+from selfinstruct.records import Example, Flaw, Item, clean
+
+_TASK = {
+    "type": "object",
+    "properties": {key: {"type": "string"} for key in ("instruction", "input", "output")},
+    "required": ["instruction", "input", "output"],
+    "additionalProperties": False,
+}
+_SCHEMA = {
+    "type": "object",
+    "properties": {"tasks": {"type": "array", "items": _TASK}},
+    "required": ["tasks"],
+    "additionalProperties": False,
+}
+
+
+def json() -> Notation:
+    """Tasks as `{"tasks": [{"instruction", "input", "output"}, ...]}`."""
+    return _Json()
+
+
+class _Json:
+    def render(self, examples: Sequence[Example], start: int = 1) -> str:
+        """The examples as one JSON object; numbers are not part of this notation."""
+        tasks = [{"instruction": e.instruction, "input": e.input, "output": e.output} for e in examples]
+        return _json.dumps({"tasks": tasks}, ensure_ascii=False, indent=1)
+
+    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+        """The tasks that are whole; a last one that was cut off is returned as truncated."""
+        if not text.strip():
+            return [Item("", flaw=Flaw("empty_reply"))]
+        items = [_item(value) for value in _tasks(text)]
+        if _cut(text, finish_reason, items):
+            rule = "content_filter" if finish_reason == "content_filter" else "truncated"
+            items.append(Item("", flaw=Flaw(rule, clean(text)[-200:])))
+        if not items:
+            items.append(Item("", flaw=Flaw("no_tasks_found", clean(text)[:500])))
+        return items
+
+    def sampling(self) -> Mapping[str, Any]:
+        """The response format that makes a teacher with structured output keep to the schema."""
+        schema = {"name": "tasks", "strict": True, "schema": _SCHEMA}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _tasks(text: str) -> Iterator[Any]:
+    """Every task object in the text, in order, found without trusting what is around it."""
+    decoder = _json.JSONDecoder(strict=False)
+    at = 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1  # an outer object that was cut off: look for the tasks inside it
+            continue
+        tasks = value.get("tasks")
+        if isinstance(tasks, list):
+            yield from tasks
+        elif "instruction" in value:
+            yield value
+        at = end
+
+
+def _item(value: Any) -> Item:
+    if not isinstance(value, dict):
+        return Item("", flaw=Flaw("malformed", f"a task is {type(value).__name__}, not an object"))
+    texts = {key: value.get(key) for key in ("instruction", "input", "output")}
+    if texts["input"] is None:
+        texts["input"] = ""
+    wrong = [key for key, text in texts.items() if not isinstance(text, str)]
+    if wrong:
+        return Item(clean(str(texts["instruction"] or "")), flaw=Flaw("malformed", f"{wrong[0]} is not a text"))
+    return Item(clean(str(texts["instruction"])), clean(str(texts["input"])), clean(str(texts["output"])))
+
+
+def _cut(text: str, finish_reason: str, items: list[Item]) -> bool:
+    """Whether something after the last whole task was lost."""
+    if finish_reason not in ("length", "content_filter"):
+        return False
+    try:
+        _json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return True
+    return not items

@@ -1,0 +1,179 @@
+"""Alpaca's reply grammar: a numbered list of tasks, each after a line `###`.
+
+    ###
+    4. Instruction: ...
+    4. Input:
+    <noinput>
+    4. Output:
+    ...
+
+What broke the original is read here: a Markdown `###` inside an output, numbers that do not line up, a heading repeated
+or missing, the first item with or without its heading, code blocks, prose around the list, a last item that was cut off.
+
+Reading undoes writing for any text: a line of a field that looks like a part of the grammar gets a backslash in front
+when it is written, and loses one when it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from selfinstruct.contracts import Notation
+from selfinstruct.records import Example, Flaw, Item, clean
+
+_HEADING = re.compile(
+    r"[ \t]*(?:#{1,6}[ \t]+)?[*_]{0,2}(\d{1,4})[ \t]*[.):][ \t]*[*_]{0,2}(Instruction|Input|Output)[*_]{0,2}[ \t]*:[*_]{0,2}"
+    r"[ \t]*",
+    re.IGNORECASE,
+)
+_SEPARATOR = re.compile(r"[ \t]*#{3}[ \t]*$")
+_NO_INPUT = re.compile(r"[<(\[]?\s*no[ _-]?input\s*[>)\]]?\.?|n/?a\.?|none\.?|<empty>|<none>", re.IGNORECASE)
+_FENCE = re.compile(r"[ \t]*(```|~~~)")
+
+
+def numbered() -> Notation:
+    """Tasks as Alpaca's numbered list."""
+    return _Numbered()
+
+
+class _Numbered:
+    def render(self, examples: Sequence[Example], start: int = 1) -> str:
+        """The examples as list items numbered from `start`, each followed by the line that begins the next."""
+        return "###\n" + "".join(_item_text(number, example) for number, example in enumerate(examples, start))[:-1]
+
+    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+        """The items of a reply in order, the flawed ones with their flaw; never an exception."""
+        text = clean(text)
+        if not text:
+            return [Item("", flaw=Flaw("empty_reply"))]
+        drafts = _Reader().read(text.split("\n"))
+        items = [draft.item() for draft in drafts]
+        if not items:
+            return [Item("", flaw=Flaw("no_tasks_found", text[:500]))]
+        if finish_reason == "content_filter":
+            items[-1] = replace(items[-1], flaw=Flaw(finish_reason, "the provider cut the reply in this item"))
+        elif finish_reason == "length":
+            lost = Flaw("truncated", "the reply ended at the token limit") if items[-1].flaw else None
+            items[-1] = replace(items[-1], flaw=lost, cut=True)
+        return items
+
+    def sampling(self) -> Mapping[str, Any]:
+        """No stop sequence on purpose: Alpaca's `20.` cuts an answer that says "in 2020."."""
+        return {}
+
+
+def _item_text(number: int, example: Example) -> str:
+    fields = (_escape(example.instruction), _escape(example.input) or "<noinput>", _escape(example.output))
+    return "{0}. Instruction: {1}\n{0}. Input:\n{2}\n{0}. Output:\n{3}\n###\n".format(number, *fields)
+
+
+def _is_grammar(line: str) -> bool:
+    return bool(_SEPARATOR.match(line) or _HEADING.match(line) or _NO_INPUT.fullmatch(line.strip()))
+
+
+def _escape(text: str) -> str:
+    return "\n".join("\\" + line if _is_grammar(line.lstrip("\\")) else line for line in text.split("\n"))
+
+
+def _unescape(line: str) -> str:
+    return line[1:] if line.startswith("\\") and _is_grammar(line.lstrip("\\")) else line
+
+
+@dataclass
+class _Draft:
+    """An item while it is being read: the lines of each field that has been begun."""
+
+    number: int
+    fields: dict[str, list[str]] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        return clean("\n".join(_unescape(line) for line in self.fields.get(name, [])))
+
+    def item(self) -> Item:
+        raw_input = clean("\n".join(self.fields.get("input", [])))
+        input = "" if _NO_INPUT.fullmatch(raw_input) else self.text("input")
+        missing = [name for name in ("instruction", "output") if name not in self.fields]
+        flaw = Flaw("malformed", f"no {missing[0]} heading") if missing else None
+        output = self.text("output") if "output" in self.fields else None
+        return Item(self.text("instruction"), input, output, flaw)
+
+
+class _Reader:
+    """Walks the lines of a reply once and sorts them into drafts."""
+
+    def __init__(self) -> None:
+        self.drafts: list[_Draft] = []
+        self.preface: list[str] = []
+        self.current: list[str] = self.preface
+        self.separators = 0  # `###` lines held back until it is known whether an item follows them
+
+    def read(self, lines: Sequence[str]) -> list[_Draft]:
+        wrapped = _FENCE.match(lines[0]) is not None
+        shielded = _shielded(lines)
+        for number, line in enumerate(lines):
+            heading = _HEADING.match(line)
+            if _SEPARATOR.match(line):
+                self.separators += 1
+            elif heading and not (number in shielded and not self.separators and self._in("output")):
+                self._heading(int(heading[1]), heading[2].lower(), line[heading.end() :])
+            elif line.strip() or not self.separators:
+                self._content(line)
+        if wrapped and self.drafts and self.current and _FENCE.match(self.current[-1]):
+            self.current.pop()  # the fence that was opened before the list
+        return self.drafts
+
+    def _in(self, name: str) -> bool:
+        return bool(self.drafts) and self.current is self.drafts[-1].fields.get(name)
+
+    def _content(self, line: str) -> None:
+        self.current.extend(["###"] * self.separators)  # a bare `###` inside a text after all
+        self.separators = 0
+        self.current.append(line)
+
+    def _heading(self, number: int, name: str, rest: str) -> None:
+        separated, self.separators = self.separators > 0, 0
+        if name == "instruction":
+            if not (self._in("instruction") and not self._written() and not separated):
+                self._begin(number)
+        elif not self.drafts:
+            self._first_without_heading(number)
+        elif separated or (name in self.drafts[-1].fields and number != self.drafts[-1].number):
+            self._begin(number, with_instruction=False)
+        elif (self._in(name) and self._written()) or (name == "input" and "output" in self.drafts[-1].fields):
+            self.current.append(f"{number}. {name.capitalize()}: {rest}")  # said twice: the text's own words
+            return
+        if name != "instruction":
+            self.current = self.drafts[-1].fields.setdefault(name, [])
+        again = _HEADING.match(rest)
+        self.current.append(rest[again.end() :] if again and again[2].lower() == name else rest)
+
+    def _written(self) -> bool:
+        return any(line.strip() for line in self.current)
+
+    def _begin(self, number: int, with_instruction: bool = True) -> None:
+        draft = _Draft(number)
+        if with_instruction:
+            self.current = draft.fields.setdefault("instruction", [])
+        self.drafts.append(draft)
+
+    def _first_without_heading(self, number: int) -> None:
+        """A completion goes on where the prompt ended (`4. Instruction:`), so its first item has no heading."""
+        draft = _Draft(number)
+        if any(line.strip() for line in self.preface):
+            draft.fields["instruction"] = self.preface
+        self.drafts.append(draft)
+
+
+def _shielded(lines: Sequence[str]) -> set[int]:
+    """Line numbers inside a code block that is opened and closed (an open end shields nothing)."""
+    inside: set[int] = set()
+    opened: int | None = None
+    for number, line in enumerate(lines):
+        if _FENCE.match(line):
+            if opened is not None:
+                inside.update(range(opened + 1, number))
+            opened = number if opened is None else None
+    return inside

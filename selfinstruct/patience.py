@@ -1,0 +1,61 @@
+"""The one place where a request is tried again.
+
+Rate limits, 5xx, timeouts, broken connections and unreadable bodies are tried again after a random, growing wait (full
+jitter), or after the wait that the server asks for. What no retry can mend passes through at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from selfinstruct.errors import TransientError
+from selfinstruct.records import Reply
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds
+_backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply with how many attempts it took, and how many seconds the last of them."""
+
+    reply: Reply
+    attempts: int
+    seconds: float
+
+
+async def persist(
+    attempt: Callable[[], Awaitable[Reply]],
+    seconds: float,
+    *,
+    on_fault: Callable[[str], None],
+    sleep: Callable[[float], Awaitable[None]],
+) -> Answered:
+    """Attempt until there is a reply, or until `seconds` have passed: then the last TransientError is raised.
+
+    `on_fault` hears the cause of each failed attempt; `sleep` waits between two. Any other error is raised as it comes.
+    """
+
+    def waiting(state: RetryCallState) -> float:
+        fault = state.outcome.exception() if state.outcome else None
+        assert isinstance(fault, TransientError)
+        on_fault(fault.cause)
+        return _backoff(state) if fault.wait is None else min(fault.wait, seconds) + _backoff(state) / 10
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_delay(seconds),
+        wait=waiting,
+        sleep=sleep,
+        reraise=True,
+    )
+    async for trial in retrying:
+        with trial:
+            started = time.monotonic()
+            reply = await attempt()
+            return Answered(reply, trial.retry_state.attempt_number, time.monotonic() - started)
+    raise AssertionError("tenacity ends with a reply or an error")

@@ -1,0 +1,202 @@
+"""The story of a run, from seeds to rows.
+
+    propose ─▶ admit ─▶ solve ─▶ check ─▶ keep the first N
+
+Each root request has an index: 0, 1, 2, ... Teachers are asked about many of them at a time and answer in any order, but
+every decision is taken in index order, so that neither concurrency nor a crash can change which rows come out. Asking
+again is not a special case: `ask` answers from the journal what was answered before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+
+from selfinstruct.asking import Ask
+from selfinstruct.config import Curate
+from selfinstruct.contracts import Method
+from selfinstruct.curation import Curator
+from selfinstruct.errors import RequestRefused, Unasked
+from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
+
+
+@dataclass
+class Dataset:
+    """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
+
+    `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
+    `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
+    `ended` says why no further request can help, where that is so. `curate` are the settings that made it.
+    """
+
+    rows: list[Decision] = field(default_factory=list)
+    rejected: list[Decision] = field(default_factory=list)
+    roots: int = 0
+    unanswered: int = 0
+    target: int = 0
+    ended: str = ""
+    requests: int = 0
+    usage: Usage = Usage()
+    curate: Curate | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to ask for."""
+        return len(self.rows) == self.target and not self.unanswered
+
+    @property
+    def funnel(self) -> dict[str, int]:
+        """How many candidates each rule dropped, most first."""
+        return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
+
+
+Watch = Callable[[Dataset], None]
+
+
+async def harvest(
+    method: Method, ask: Ask, curator: Curator, *, num: int, give_up_after: int, window: int, watch: Watch | None = None
+) -> Dataset:
+    """Ask, decide and collect until there are `num` rows, or nothing more to be had.
+
+    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need.
+    Whatever ends it, replies that are in flight have been paid for and are waited for.
+    """
+    crop = Harvest(method, ask, curator, num, give_up_after, watch or (lambda dataset: None))
+    under_way: set[asyncio.Task[None]] = set()
+    index = 0
+    try:
+        while under_way or not crop.over:
+            while not crop.over and len(under_way) < crop.worth_asking(window):
+                under_way.add(asyncio.create_task(crop.root(index)))
+                index += 1
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # raises what a method or a filter raised
+    finally:
+        crop.finish()
+        await asyncio.gather(*under_way, return_exceptions=True)
+    return crop.dataset
+
+
+class Harvest:
+    """A harvest under way: what happens to one root request, and what all of them have given so far."""
+
+    def __init__(self, method: Method, ask: Ask, curator: Curator, num: int, give_up_after: int, watch: Watch) -> None:
+        self.method = method
+        self.ask = ask
+        self.curator = curator
+        self.num = num
+        self.give_up_after = give_up_after
+        self.watch = watch
+        self.dataset = Dataset(target=num)
+        self.over = False
+        self._admission = Turnstile()
+        self._collection = Turnstile()
+        self._barren = 0
+
+    async def root(self, index: int) -> None:
+        """One root request, from the question to the rows."""
+        try:
+            candidates = await self.propose(index)
+            await self._admission.turn(index)
+            decisions = [self.curator.admit(candidate) for candidate in candidates]
+            self._admission.next()
+            decisions = list(await asyncio.gather(*(self.solve(decision) for decision in decisions)))
+            await self._collection.turn(index)
+            self.collect(decisions)
+            self._collection.next()
+        except Unasked:
+            self.end(after=index)
+
+    async def propose(self, index: int) -> list[Candidate]:
+        """What the teacher invents; a request that it refuses is a candidate too, a dropped one."""
+        try:
+            return await self.method.propose(index, self.ask)
+        except RequestRefused as error:
+            return [Candidate(str(index), 0, Item("", flaw=Flaw("request_refused", f"{error.cause}: {error}")))]
+
+    async def solve(self, decision: Decision) -> Decision:
+        """An admitted candidate with its output; dropped if the teacher refuses, or was never asked, to solve it."""
+        candidate = decision.candidate
+        if not decision.kept or candidate.item.output is not None:
+            return decision
+        try:
+            return Decision(await self.method.solve(candidate, self.ask), nearest=decision.nearest)
+        except RequestRefused as error:
+            return Decision(candidate, "request_refused", f"{error.cause}: {error}", nearest=decision.nearest)
+        except Unasked:
+            return Decision(candidate, "unanswered", nearest=decision.nearest)
+
+    def collect(self, decisions: list[Decision]) -> None:
+        """Check what was solved, keep what survives, and see whether that is enough."""
+        before = len(self.dataset.rows)
+        for decision in decisions:
+            if decision.kept and decision.candidate.solved_by:
+                decision = self.curator.check(decision.candidate, decision.nearest)
+            if decision.kept and len(self.dataset.rows) == self.num:
+                decision = Decision(decision.candidate, "over_target", self.num, self.num, decision.nearest)
+            self.dataset.unanswered += decision.rule == "unanswered"
+            (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)
+        self.dataset.roots += 1
+        self._barren = 0 if len(self.dataset.rows) > before else self._barren + 1
+        if len(self.dataset.rows) == self.num:
+            self.finish()
+        elif self._barren >= self.give_up_after:
+            self.dataset.ended = f"the last {self._barren} root requests gave no new row"
+            self.finish()
+        self.watch(self.dataset)
+
+    def worth_asking(self, window: int) -> int:
+        """How many root requests to have under way: no more than the missing rows are likely to need.
+
+        The yield is taken from this run so far, beginning with the most that the method can give, so that a run errs
+        towards asking too little at once, which costs a moment, and not too much, which costs money.
+        """
+        rows, roots = len(self.dataset.rows), self.dataset.roots
+        per_root = (rows + self.method.rows_at_most) / (roots + 1)
+        return max(1, min(window, ceil((self.num - rows) / max(per_root, 0.01))))
+
+    def finish(self) -> None:
+        """Ask nothing more and take no more decisions."""
+        self.ask.close()
+        self.end(after=-1)
+
+    def end(self, after: int) -> None:
+        """Take no decisions beyond root request `after`; let go of those that wait for their turn."""
+        self.over = True
+        self._admission.close(after)
+        self._collection.close(after)
+
+
+class Turnstile:
+    """Lets root requests through one at a time, in index order, whatever order they arrive in."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._last: int | None = None
+        self._waiting: dict[int, asyncio.Event] = {}
+
+    async def turn(self, index: int) -> None:
+        """Wait for this index's turn; raises Unasked if it will not come."""
+        while index != self._now or (self._last is not None and index > self._last):
+            if self._last is not None and index > self._last:
+                raise Unasked(str(index))
+            event = self._waiting.setdefault(index, asyncio.Event())
+            await event.wait()
+            event.clear()
+
+    def next(self) -> None:
+        """The one inside is through: let the next one in."""
+        self._waiting.pop(self._now, None)
+        self._now += 1
+        if self._now in self._waiting:
+            self._waiting[self._now].set()
+
+    def close(self, last: int) -> None:
+        """Nobody after `last` will get in."""
+        self._last = last if self._last is None else min(self._last, last)
+        for event in self._waiting.values():
+            event.set()

@@ -1,0 +1,70 @@
+"""Finding methods, filters, teachers, notations and formats by name: no registry, one file per thing.
+
+A bare name is a file of that name in the folder of that kind; `"package.module:function"` is anybody's own; a notebook
+passes the object itself, which is then known by where it was defined.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import PluginError
+
+FOLDERS = {
+    "method": "methods",
+    "filter": "filters",
+    "teacher": "teachers",
+    "notation": "notations",
+    "format": "formats",
+}
+
+
+def names(kind: str) -> list[str]:
+    """The names of all things of a kind that come with this package, sorted."""
+    folder = Path(__file__).parent / FOLDERS[kind]
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+
+def find(kind: str, name: str) -> Callable[..., Any]:
+    """The function behind a name; raises PluginError with what there is instead."""
+    if ":" in name:
+        return _foreign(kind, name)
+    if name not in names(kind):
+        raise PluginError(f'no {kind} is named {name!r}; there are: {", ".join(names(kind))}, or give "package.module:function"')
+    module = importlib.import_module(f"selfinstruct.{FOLDERS[kind]}.{name}")
+    found: Callable[..., Any] = getattr(module, name)
+    return found
+
+
+def name_of(thing: Callable[..., Any]) -> str:
+    """The name by which an object passed in a notebook is recorded, and found again where its module can be imported."""
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    label = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{module}:{label}"
+
+
+def about(kind: str, name: str) -> str:
+    """The first sentence of a thing's documentation."""
+    document = find(kind, name).__doc__ or ""
+    return " ".join(document.strip().split("\n\n")[0].split())
+
+
+def _foreign(kind: str, name: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except ModuleNotFoundError as error:
+        raise PluginError(f"{kind} {name!r}: module {error.name!r} cannot be imported; install it or mend the name") from None
+    except AttributeError:
+        raise PluginError(
+            f"{kind} {name!r}: {module_name!r} has no {attribute!r}; mend the name, or pass the object itself to `Run`"
+        ) from None
+    if not callable(found):
+        raise PluginError(f"{kind} {name!r} is {type(found).__name__}, not a function; name a function")
+    function: Callable[..., Any] = found
+    return function

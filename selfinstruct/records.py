@@ -1,0 +1,199 @@
+"""The words of this package: what flows from the seeds to the dataset.
+
+All of them are plain immutable values; nothing here knows a file, a network or a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def clean(text: str) -> str:
+    """Text as every record holds it: line ends as `\\n`, no white space around it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def json_line(value: Any) -> bytes:
+    """One line of JSON with its newline, readable in any script; a lone surrogate is escaped."""
+    try:
+        return (json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(value, ensure_ascii=True, separators=(", ", ": ")) + "\n").encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a JSON value, the same for equal values whatever their key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One instruction with its input (may be empty) and its output."""
+
+    instruction: str
+    input: str
+    output: str
+
+    @classmethod
+    def of(cls, instruction: str, input: str = "", output: str = "") -> Example:
+        """An example from any text, with line ends and outer white space normalised."""
+        return cls(clean(instruction), clean(input), clean(output))
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits that depend on the three texts alone, so a row can be found again anywhere."""
+        return digest([self.instruction, self.input, self.output])[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed task in the schema of Self-Instruct (Wang et al., 2022), with an optional domain."""
+
+    id: str
+    name: str
+    instruction: str
+    instances: tuple[tuple[str, str], ...]
+    is_classification: bool = False
+    domain: str = ""
+
+    @property
+    def example(self) -> Example:
+        """The seed with its first instance, which is what prompts show (as Alpaca does)."""
+        return Example(self.instruction, *self.instances[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a teacher, free of anything secret.
+
+    Exactly one of `messages` (chat) and `prompt` (completions) is set. `sampling` holds the body fields that steer the
+    answer (temperature, top_p, max_tokens, stop, seed, response_format); a teacher leaves out what it does not have.
+    """
+
+    sampling: Mapping[str, Any]
+    messages: tuple[Mapping[str, str], ...] = ()
+    prompt: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint by which a journaled reply is known to answer exactly this request."""
+        return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling)])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more replies, as the teacher counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a teacher answered: the normalised fields, and the provider's own JSON beside them.
+
+    `created` is the provider's own time of the reply (Unix seconds), where it gives one.
+    """
+
+    text: str
+    finish_reason: str
+    model: str
+    usage: Usage | None
+    host: str
+    created: int | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that will not be answered: the cause in one word, the teacher's message, the HTTP status if any."""
+
+    cause: str
+    message: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What the reader of a reply already knows to be wrong with an item: the rule, and what was seen."""
+
+    rule: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One task as read from a reply; `output` is None where the notation leaves it open.
+
+    `cut` says that the reply ended at the token limit inside this item; `flaw`, that the item is of no use at all.
+    """
+
+    instruction: str
+    input: str = ""
+    output: str | None = None
+    flaw: Flaw | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A task that a teacher proposed: where it was read, what it says, which seeds were shown.
+
+    `output` is None until the task has been solved; `solved_by` is the key of the request that solved it.
+    """
+
+    key: str
+    position: int
+    item: Item
+    seed_ids: tuple[str, ...] = ()
+    solved_by: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The request key and the place in its reply: unique in a run."""
+        return f"{self.key}#{self.position}"
+
+    @property
+    def example(self) -> Example:
+        """The three texts, with an empty output where there is none yet."""
+        return Example(self.item.instruction, self.item.input, self.item.output or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An earlier instruction and its ROUGE-L F-measure (0 to 1) to the one at hand."""
+
+    id: str
+    score: float
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Why a filter drops a candidate: what it measured, and the limit it held that against."""
+
+    value: Any
+    limit: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence."""
+
+    candidate: Candidate
+    rule: str | None = None
+    value: Any = None
+    limit: Any = None
+    nearest: tuple[Neighbour, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the candidate became a row."""
+        return self.rule is None

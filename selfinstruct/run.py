@@ -1,0 +1,229 @@
+"""A run: its recipe, its directory, and what one does with it: generate, build, write."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
+from selfinstruct.asking import Ask
+from selfinstruct.config import Recipe
+from selfinstruct.contracts import Method, Setting, Teacher
+from selfinstruct.definition import Definition, begin, check_same, continued, first_request
+from selfinstruct.directory import JOURNAL
+from selfinstruct.errors import UserMistake
+from selfinstruct.journal import Journal
+from selfinstruct.pipeline import Dataset, harvest
+from selfinstruct.records import Request
+from selfinstruct.watching import Watch, stopped_by_signals, ticking
+
+if TYPE_CHECKING:
+    import datasets
+
+_AHEAD = 4  # root requests under way for each request in flight, so that one slow reply does not hold up the others
+
+
+class Run:
+    """A run directory with its recipe: new, or continued from what is on the disk.
+
+    `recipe` is the path of a TOML file; any setting of a recipe may be given as a keyword, and wins. `teacher` and
+    `method` may be names or objects (see `contracts.py`), `filters` a mapping from names to True, False or options, or a
+    sequence of functions to add. Nothing is written before `generate` or `write`.
+
+    Raises UserMistake (and its kinds) for whatever the caller can correct.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        recipe: str | Path | None = None,
+        *,
+        teacher: str | Teacher | None = None,
+        method: str | Callable[[Setting], Method] | None = None,
+        filters: Mapping[str, Any] | Sequence[Callable[..., Any]] = (),
+        **settings: Any,
+    ) -> None:
+        self.path = Path(path)
+        self._teacher = None if teacher is None or isinstance(teacher, str) else teacher
+        self._method = method if callable(method) else None
+        self._filters = {} if isinstance(filters, Mapping) else {plugins.name_of(f): f for f in filters}
+        given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
+        given |= self._named(teacher, method, filters)
+        self.is_new = not directory.exists(self.path)
+        self.definition = begin(given) if self.is_new else continued(directory.read(self.path), given)
+        # What would fail after the first reply was paid for had better fail now.
+        curation.rules(self.recipe.curate.filters, self._filters)
+        plugins.find("format", self.recipe.curate.format)
+        self.definition.method(self._method)
+        self._ask: Ask | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.interrupted = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe in force."""
+        return self.definition.recipe
+
+    def generate(self, watch: Watch | None = None) -> Dataset:
+        """Ask until the rows are there, write the dataset, return it; works in a notebook too.
+
+        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second. Raises
+        TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer rows than asked for are
+        no error here: see `shortfall`.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        return loops.run(lambda: self._guarded(watch) if in_main else self.agenerate(watch), self.stop)
+
+    async def agenerate(self, watch: Watch | None = None) -> Dataset:
+        """The same as a coroutine, in the caller's event loop."""
+        teacher = self._open_teacher()
+        runtime = self.recipe.runtime
+        try:
+            with self._open_journal() as journal:
+                self._record()
+                self._loop = asyncio.get_running_loop()
+                self._ask = ask = Ask(
+                    journal,
+                    teacher,
+                    concurrency=runtime.concurrency,
+                    max_requests=runtime.max_requests,
+                    patience=runtime.patience,
+                )
+                dataset = await self._harvest(ask, runtime.concurrency * _AHEAD, watch)
+                self._write(dataset, journal, self.path)
+        finally:
+            await teacher.close()
+        if ask.stopped_by:
+            raise ask.stopped_by
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return dataset
+
+    def stop(self) -> None:
+        """Ask nothing more; `generate` then waits for the replies in flight, writes, and raises KeyboardInterrupt."""
+        self.interrupted = True
+        if self._ask and self._loop:
+            self._loop.call_soon_threadsafe(self._ask.close)
+
+    def build(self, **changes: Any) -> Dataset:
+        """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
+        if self.is_new and not directory.exists(self.path):
+            directory.read(self.path)  # raises with what is missing
+        fixed = [name for name in changes if config.part_of(name) != "curate"]
+        if fixed:
+            raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
+        definition = replace(self.definition, recipe=choices.changed(self.recipe, changes))
+        with Journal.reading(self.path / JOURNAL) as journal:
+            return loops.run(lambda: self._harvest(Ask(journal), 1, None, definition))
+
+    def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
+        """Write the derived files of a built dataset, here or into another, new directory; returns that directory.
+
+        Written here, the dataset's [curate] settings become those of the run.
+        """
+        dataset = dataset or self.build()
+        if to is None:
+            with Journal.writing(self.path / JOURNAL) as journal:
+                self._write(dataset, journal, self.path)
+            return self.path
+        target = Path(to)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UserMistake(f"{target}: is there already; name a new or empty directory")
+        directory.make(target)
+        with Journal.reading(self.path / JOURNAL) as journal:
+            self._write(dataset, journal, target)
+        return target
+
+    def to_hf(self, dataset: Dataset | None = None) -> datasets.Dataset:
+        """The rows as a `datasets.Dataset` of three string columns."""
+        import datasets
+
+        rows = [row.candidate.example for row in (dataset or self.build()).rows]
+        columns = {name: [getattr(row, name) for row in rows] for name in ("instruction", "input", "output")}
+        features = datasets.Features({name: datasets.Value("string") for name in columns})
+        return datasets.Dataset.from_dict(columns, features=features)
+
+    def shortfall(self, dataset: Dataset) -> str:
+        """Why there are fewer rows than asked for, in one sentence; empty when there are as many."""
+        if dataset.complete:
+            return ""
+        have = f"{len(dataset.rows):,} of {dataset.target:,} rows"
+        if self._ask and self._ask.limit_reached:
+            return f"{have}: the limit of {self.recipe.runtime.max_requests:,} requests is reached; raise --max-requests"
+        if dataset.ended:
+            return f"{have}: {dataset.ended}; look at `show --rejected`, then loosen a filter or try another prompt"
+        if dataset.unanswered:
+            return f"{have}: {dataset.unanswered:,} admitted tasks have no answer yet; run `generate` again"
+        return f"{have}: the journal has no more replies; run `generate` to ask for them"
+
+    def first_request(self) -> Request:
+        """The first request that would be sent; asks nobody."""
+        return loops.run(lambda: first_request(self.definition.method(self._method)))
+
+    def _named(self, teacher: object, method: object, filters: object) -> dict[str, Any]:
+        """The objects that were passed, as the settings by which they are recorded."""
+        named: dict[str, Any] = {}
+        if teacher is not None:
+            named["teacher"] = teacher if isinstance(teacher, str) else plugins.name_of(type(teacher))
+        if self._teacher is not None:
+            named["model"] = self._teacher.model
+        if method is not None:
+            named["method"] = plugins.name_of(self._method) if self._method else method
+        if filters:
+            named["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(self._filters, True)
+        return named
+
+    def _open_teacher(self) -> Teacher:
+        if self._teacher is not None:
+            return self._teacher
+        generate = self.recipe.generate
+        teacher: Teacher = plugins.find("teacher", generate.teacher)(generate, self.recipe.runtime.timeout)
+        return teacher
+
+    def _open_journal(self) -> Journal:
+        directory.make(self.path)
+        return Journal.writing(self.path / JOURNAL)
+
+    def _record(self) -> None:
+        """Put the run's definition on the disk, now that the directory is ours alone."""
+        if directory.exists(self.path):
+            check_same(directory.read(self.path), self.definition)
+            directory.update(self.path, self.definition)
+        else:
+            directory.create(self.path, self.definition)
+        self.is_new = False
+
+    async def _harvest(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
+        definition = definition or self.definition
+        recipe = definition.recipe
+        curator = curation.Curator(definition.seeds, recipe.curate, self._filters)
+        async with ticking(ask, watch) as seen:
+            dataset = await harvest(
+                definition.method(self._method),
+                ask,
+                curator,
+                num=recipe.curate.num,
+                give_up_after=recipe.generate.give_up_after,
+                window=window,
+                watch=seen,
+            )
+        dataset.curate = recipe.curate
+        dataset.requests, dataset.usage = ask.usage_below(dataset.roots)
+        return dataset
+
+    def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:
+        recipe = self.recipe.model_copy(update={"curate": dataset.curate or self.recipe.curate})
+        definition = replace(self.definition, recipe=recipe)
+        if target == self.path and definition.recipe != self.definition.recipe:
+            self.definition = definition
+            directory.update(self.path, definition)
+        text = card.card(dataset, definition)
+        writing.replace(target, writing.files(dataset, journal, definition.origin, recipe.curate.format, text))
+
+    async def _guarded(self, watch: Watch | None) -> Dataset:
+        with stopped_by_signals(self.stop):
+            return await self.agenerate(watch)

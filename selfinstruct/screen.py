@@ -1,0 +1,211 @@
+"""What the commands print. Text from teachers and seed files never reaches the terminal as control sequences."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from selfinstruct import plugins, prompts
+from selfinstruct import seeds as seed_tasks
+from selfinstruct.errors import RunDirectoryError, UserMistake
+from selfinstruct.pipeline import Dataset
+from selfinstruct.progress import clock, short
+from selfinstruct.rouge import RougeIndex
+from selfinstruct.run import Run
+from selfinstruct.writing import DATASET, PROVENANCE, REJECTED
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def safe(text: str) -> str:
+    """Text with control characters made visible, so that it cannot move a cursor or fake a prompt."""
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def opening(run: Run, teacher_named: bool) -> None:
+    """Say in a line what is about to happen."""
+    generate = run.recipe.generate
+    if run.is_new and generate.teacher == "local" and not teacher_named:
+        note("no API key and no teacher named: using the embedded teacher (a small model in this process)")
+    verb = "beginning" if run.is_new else "continuing"
+    model = safe(generate.model or "its default model")
+    note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher}, {model}")
+
+
+def plan(run: Run) -> None:
+    """Print the first request and what the run would ask for."""
+    request = run.first_request()
+    print("The first request:\n")
+    if request.prompt is not None:
+        print(safe(request.prompt))
+    for message in request.messages:
+        print(f"[{message['role']}]\n{safe(message['content'])}\n")
+    method = run.definition.method()
+    num, generate = run.recipe.curate.num, run.recipe.generate
+    least = -(-num // method.rows_at_most)
+    print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
+    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.host or 'in this process'}")
+    print(f"Plan: {num:,} rows; at most {method.rows_at_most} a root request, so at least {least:,} root requests.")
+    print("Nothing was asked, nothing was written.")
+
+
+def closing(run: Run, dataset: Dataset) -> None:
+    """Say what was made, what it took, where it is."""
+    tokens = dataset.usage.prompt_tokens + dataset.usage.completion_tokens
+    rows, dropped = len(dataset.rows), len(dataset.rejected)
+    note(f"{rows:,} rows, {dropped:,} candidates dropped, {dataset.requests:,} requests, {short(tokens)} tokens")
+    if dropped:
+        note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
+    if rows:
+        note(f"{tokens / rows:,.0f} tokens a row")
+    note(f"the dataset is {run.path / DATASET}")
+
+
+def interrupted(run: Run) -> None:
+    """Say that nothing is lost, and how to go on."""
+    note(f"stopped; every reply that arrived is saved. To go on: selfinstruct generate {shlex.quote(str(run.path))}")
+
+
+def built(run: Run, dataset: Dataset, where: Path) -> None:
+    """Say what a build gave."""
+    note(f"{len(dataset.rows):,} rows from {len(dataset.rows) + len(dataset.rejected):,} candidates, without asking anybody")
+    if dataset.funnel:
+        note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
+    if reason := run.shortfall(dataset):
+        note(reason)
+    note(f"the dataset is {where / DATASET}")
+
+
+def status(found: Mapping[str, Any]) -> None:
+    """Print how a run stands."""
+    requests, tokens = found["requests"], found["tokens"]
+    state = f"running (process {found['running']})" if found["running"] else "complete" if found["complete"] else "not complete"
+    acceptance = "" if found["acceptance"] is None else f", {100 * found['acceptance']:.0f} % accepted"
+    failed = ", ".join(f"{count} {cause}" for cause, count in requests["failed"].items()) or "none"
+    lines = [
+        ("state", state),
+        ("rows", f"{found['rows']:,} of {found['target']:,} ({found['candidates']:,} candidates{acceptance})"),
+        ("dropped", ", ".join(f"{count:,} {rule}" for rule, count in found["dropped"].items()) or "none"),
+        ("requests", f"{requests['answered']:,} answered ({requests['used']:,} used), {requests['retries']:,} retries"),
+        ("failed", failed),
+        ("tokens", f"{short(tokens['prompt'])} in prompts, {short(tokens['completion'])} in replies"),
+        ("time", f"{clock(found['seconds'])} from the first reply to the last"),
+        ("teacher", f"{found['teacher']}, {found['model'] or 'its default model'}, method {found['method']}"),
+    ]
+    if found["journal"]["torn_lines"]:
+        lines.append(("journal", f"{found['journal']['torn_lines']} torn lines, left by a crash and passed over"))
+    if found["next"]:
+        lines.append(("next", found["next"]))
+    for name, text in lines:
+        print(f"{name:9} {safe(text)}")
+
+
+def show(path: Path, rejected: str | None, count: int, skip: int) -> None:
+    """Print rows with their provenance, or what was dropped with the evidence."""
+    run = Run(path)
+    if run.is_new:
+        raise UserMistake(f"{path}: there is no run here; check the path")
+    if rejected is None:
+        pairs = zip(_lines(path / DATASET), _lines(path / PROVENANCE), strict=True)
+        chosen = [(row, from_) for number, (row, from_) in enumerate(pairs) if skip <= number < skip + count]
+        for row, origin in chosen:
+            _print_texts(row)
+            near = origin["nearest"][:1]
+            likeness = f"; nearest {near[0]['id']} at ROUGE-L {near[0]['score']:.2f}" if near else ""
+            print(safe(f"  ({origin['id']}, candidate {origin['candidate']}, {origin['model']}{likeness})\n"))
+        return
+    matching = (line for line in _lines(path / REJECTED) if rejected in ("any", line["rule"]))
+    dropped = [line for number, line in enumerate(matching) if skip <= number < skip + count]
+    if not dropped:
+        rules = sorted({line["rule"] for line in _lines(path / REJECTED)})
+        raise UserMistake(f"{rejected!r} dropped nothing here; rules that did: {', '.join(rules) or 'none'}")
+    for line in dropped:
+        limit = "" if line["limit"] is None else f" (limit {json.dumps(line['limit'])})"
+        print(safe(f"{line['candidate']} dropped by {line['rule']}: {json.dumps(line['value'], ensure_ascii=False)}{limit}"))
+        if line["nearest"]:
+            print(safe(f"  near to {line['nearest']['id']}: {line['nearest']['instruction']}"))
+        _print_texts(line)
+        print()
+
+
+def seeds(path: str | None, near: float, against: str | None, as_json: bool) -> bool:
+    """Print what a seed file holds and what is wrong with it; returns whether anything is."""
+    source = path or str(seed_tasks.bundled())
+    tasks, bad = seed_tasks.read(source)
+    found = seed_tasks.lint(tasks, bad)
+    findings = found.findings
+    index = RougeIndex()
+    for other in seed_tasks.load(against) if against else ():
+        index.add(f"{against} {other.id}", other.instruction)
+    for task in tasks:
+        if (nearest := index.nearest(task.instruction, 1)) and nearest[0].score > near:
+            findings.append(f"{task.id}: instruction: ROUGE-L {nearest[0].score:.2f} to {nearest[0].id}")
+        index.add(task.id, task.instruction)
+    if as_json:
+        print(json.dumps({"counts": found.counts, "domains": found.domains, "findings": findings}, indent=2))
+        return bool(findings)
+    for name, number in found.counts.items():
+        print(f"{name:29} {number:6,}")
+    if found.domains:
+        print(f"{'domains':29} {len(found.domains):6,}")
+    for finding in findings:
+        print(safe(finding))
+    print(f"{len(findings)} finding(s)" if findings else "nothing to mend")
+    return bool(findings)
+
+
+def catalogue() -> None:
+    """Print what can be named in a recipe, a line each."""
+    width = _columns()
+    for kind in plugins.FOLDERS:
+        print(f"{kind}s")
+        for name in plugins.names(kind):
+            _entry(name, plugins.about(kind, name), width)
+        print()
+        if kind == "method":
+            print("prompts")
+            for name, prompt in prompts.available().items():
+                _entry(name, prompt.about, width)
+            print()
+
+
+def _columns() -> int:
+    """The width to print at: the terminal's, at most 120."""
+    import shutil
+
+    return min(120, shutil.get_terminal_size().columns)
+
+
+def _entry(name: str, about: str, width: int) -> None:
+    lines = textwrap.wrap(about, max(40, width - 22)) or [""]
+    print(f"  {name:18}  {lines[0]}")
+    for line in lines[1:]:
+        print(f"{'':22}{line}")
+
+
+def note(text: str) -> None:
+    """A line to the person, apart from what a program may read."""
+    print(safe(text), file=sys.stderr, flush=True)
+
+
+def _print_texts(row: Mapping[str, Any]) -> None:
+    for name in ("instruction", "input", "output"):
+        if row[name]:
+            print(safe(textwrap.indent(str(row[name]), "  ").replace("  ", f"{name}: ", 1)))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield json.loads(line)
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{path}: is not there yet; make it with `selfinstruct build {path.parent}`") from None
+    except ValueError:
+        raise RunDirectoryError(f"{path}: is damaged; make it again with `selfinstruct build {path.parent}`") from None

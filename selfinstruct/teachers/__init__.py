@@ -1,0 +1,5 @@
+"""Teachers: who answers. One file each; contract in `contracts.py`.
+
+A teacher's function takes the recipe's [generate] part and returns a Teacher; heavy packages are imported when it is
+called, not before.
+"""

