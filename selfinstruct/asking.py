@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 from selfinstruct.contracts import Teacher
@@ -17,7 +18,7 @@ from selfinstruct.errors import (
     TransientError,
     Unasked,
 )
-from selfinstruct.journal import Entry, Journal
+from selfinstruct.journal import Entry, Journal, Outcome
 from selfinstruct.patience import persist
 from selfinstruct.records import Failure, Reply, Request, Usage
 
@@ -108,48 +109,50 @@ class Ask:
 
     async def _answer(self, key: str, request: Request) -> Entry:
         """Ask the teacher and hand what comes to the journal, with no `await` between the two."""
-        assert self.teacher is not None
-        teacher, fingerprint = self.teacher, request.digest
+        faults: list[str] = []
+
+        def on_fault(cause: str) -> None:
+            faults.append(cause)
+            self.faults[cause] += 1
+
+        outcome, seconds = await self._outcome(key, request, on_fault)
         sampling = {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}
-        successes = len(self.journal)
-        try:
-            answered = await persist(
-                lambda: self._attempt(teacher, key, request), self.patience, on_fault=self._fault, sleep=self._sleep
-            )
-            outcome: Reply | Failure = answered.reply
-            attempts, seconds = answered.attempts, answered.seconds
-            self._refusals = 0
-        except RequestRefused as error:
-            outcome, attempts, seconds = Failure(error.cause, str(error), error.status), 1, 0.0
-            self._refusals += 1
-        except TransientError as error:
-            if len(self.journal) == successes:  # nothing else was answered meanwhile: it is the teacher, not the request
-                self.close(TeacherUnavailable(f"the teacher kept failing for {self.patience:.0f} s: {error}"))
-                raise Unasked(key) from None
-            outcome, attempts, seconds = Failure(error.cause, str(error)), 1, 0.0
-        except TeacherStop as error:
-            self.close(error)
-            raise Unasked(key) from None
-        entry = Entry(key, fingerprint, outcome, sampling, seconds, attempts, time.time())
+        entry = Entry(key, request.digest, outcome, sampling, seconds, len(faults) + 1, time.time())
         try:
             self.journal.append(entry)
         except JournalError as error:
             self.close(error)
             raise Unasked(key) from None
-        if self._refusals >= _REFUSALS_IN_A_ROW and isinstance(outcome, Failure):
-            self.close(TeacherStop(f"the teacher refused {self._refusals} requests in a row: {outcome.message}"))
         return entry
 
-    async def _attempt(self, teacher: Teacher, key: str, request: Request) -> Reply:
+    async def _outcome(self, key: str, request: Request, on_fault: Callable[[str], None]) -> tuple[Outcome, float]:
+        """The reply, or the failure to record, and the seconds it took; raises Unasked when the run must stop instead."""
+        before = len(self.journal)
+        try:
+            answered = await persist(lambda: self._attempt(key, request), self.patience, on_fault=on_fault, sleep=self._sleep)
+        except RequestRefused as error:
+            self._refusals += 1
+            if self._refusals >= _REFUSALS_IN_A_ROW:
+                self.close(TeacherStop(f"the teacher refused {self._refusals} requests in a row: {error}"))
+            return Failure(error.cause, str(error), error.status), 0.0
+        except TransientError as error:
+            if len(self.journal) > before:  # others were answered meanwhile: it is this request, not the teacher
+                return Failure(error.cause, str(error)), 0.0
+            self.close(TeacherUnavailable(f"the teacher kept failing for {self.patience:.0f} s: {error}"))
+            raise Unasked(key) from None
+        except TeacherStop as error:
+            self.close(error)
+            raise Unasked(key) from None
+        self._refusals = 0
+        return answered.reply, answered.seconds
+
+    async def _attempt(self, key: str, request: Request) -> Reply:
         """One attempt, unless the run is stopping: then there is no further one."""
-        if self._stopping.is_set():
+        if self.teacher is None or self._stopping.is_set():
             raise Unasked(key)
-        return await teacher.reply(key, request)
+        return await self.teacher.reply(key, request)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait before another attempt, but no longer than until the run stops."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    def _fault(self, cause: str) -> None:
-        self.faults[cause] += 1

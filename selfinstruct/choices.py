@@ -10,6 +10,7 @@ from typing import Any
 from selfinstruct import plugins
 from selfinstruct.config import Recipe
 from selfinstruct.curation import settled
+from selfinstruct.errors import PluginError
 from selfinstruct.teachers.openai import KEY_VARIABLES
 
 _METHOD = "alpaca"
@@ -56,5 +57,10 @@ def _languages(name: str) -> object:
 
 def _constant(kind: str, name: str, constant: str, otherwise: Any) -> Any:
     """A constant of the module in which a teacher or method is defined."""
-    function = plugins.find(kind, name)
+    try:
+        function = plugins.find(kind, name)
+    except PluginError:
+        if ":" not in name:
+            raise
+        return otherwise  # an object that was passed need not be found by name
     return getattr(importlib.import_module(function.__module__), constant, otherwise)

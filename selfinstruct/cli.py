@@ -114,8 +114,9 @@ def build(
     settings: dict[str, Any] = {}
     if recipe:
         settings = {name: value for name, value in config.load(recipe).items() if config.part_of(name) == "curate"}
-    flags = {"num": num, "rouge": rouge, "language": language, "filters": _filters(without, with_) or None}
+    flags = {"num": num, "rouge": rouge, "language": language}
     settings |= {name: value for name, value in flags.items() if value is not None}
+    settings["filters"] = {**settings.get("filters", {}), **_filters(without, with_)}
     run = Run(directory)
     dataset = run.build(**settings)
     where = run.write(dataset, to=out)

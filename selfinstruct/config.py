@@ -27,7 +27,12 @@ class _Part(BaseModel):
 
 
 class Generate(_Part):
-    """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method."""
+    """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method.
+
+    `max_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the sampler a seed of its own in each
+    request, for servers that know one. After `give_up_after` root requests without a new row the run ends. `options` go to
+    the method, `extra` into the body of each request.
+    """
 
     teacher: str = "openai"
     base_url: str = ""
@@ -40,6 +45,7 @@ class Generate(_Part):
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: Annotated[int, Field(ge=0)] = 4096
+    send_seed: bool = False
     give_up_after: Annotated[int, Field(ge=1)] = 100
     options: dict[str, float | int | str] = {}
     extra: dict[str, Any] = {}
@@ -106,7 +112,7 @@ def part_of(name: str) -> str:
 def load(path: str | Path) -> dict[str, Any]:
     """The settings of a TOML recipe, checked, but only those that it names; raises RecipeError with file and place."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError as error:

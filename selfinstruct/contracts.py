@@ -90,6 +90,14 @@ class Setting:
         """A whole-number option of the method, from the recipe's [generate.options]."""
         return int(self.options.get(name, default))
 
+    def sampling_of(self, step: str, **fields: Any) -> dict[str, Any]:
+        """The sampling of one step of a method: options such as `solve_temperature` set a field for that step alone.
+
+        `fields` are the method's own settings for the step; the recipe's options win over them.
+        """
+        own = {name.removeprefix(f"{step}_"): value for name, value in self.options.items() if name.startswith(f"{step}_")}
+        return {**self.sampling, **fields, **own}
+
 
 class Method(Protocol):
     """How tasks come to be. `rows_at_most` is the most rows that one root request can give."""

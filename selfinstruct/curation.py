@@ -47,9 +47,15 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
     for name, setting in settings.items():
         function = (own or {}).get(name) or plugins.find("filter", name)
         options = setting if isinstance(setting, dict) else {}
-        known = list(inspect.signature(function).parameters)[2:]
-        for option in options:
-            if option not in known:
+        parameters = list(inspect.signature(function).parameters.values())[2:]
+        known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        for option, value in options.items():
+            default = next((p.default for p in parameters if p.name == option), None)
+            if isinstance(default, int | float) and not isinstance(value, int | float):
+                raise RecipeError(f"filter {name!r}: {option} is a number (it is {value!r})")
+            if isinstance(default, tuple) and not isinstance(value, list | tuple):
+                raise RecipeError(f"filter {name!r}: {option} is a list (it is {value!r})")
+            if option not in known and len(known) == len(parameters):
                 raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
         if setting is not False:
             found.append(Rule(name, function, options))

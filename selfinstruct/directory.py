@@ -38,6 +38,12 @@ def exists(path: Path) -> bool:
     return False
 
 
+def is_unanswered(path: Path) -> bool:
+    """Whether the run in this directory has no reply yet, so that nothing depends on its definition."""
+    journal = path / JOURNAL
+    return not journal.exists() or not journal.stat().st_size
+
+
 def make(path: Path) -> None:
     """Make the directory; raises RunDirectoryError where that is not possible."""
     try:

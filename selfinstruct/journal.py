@@ -102,6 +102,7 @@ class Journal:
         self._lock: int | None = None
         self._file: int | None = None
         self._end = 0
+        self._torn = False
         self._synced = 0
         self._syncing: asyncio.Future[None] | None = None
 
@@ -166,17 +167,20 @@ class Journal:
         """
         assert self._file is not None and self._lock is not None
         line = entry.as_line()
+        if self._torn:  # an earlier reply got in by half: seal it, so that this one begins a line of its own
+            line = b"\n" + line
         written = 0
         try:
             while written < len(line):
                 written += os.write(self._file, line[written:])
         except OSError as error:
-            if written:  # part of a line is in the file; the next writer seals it
-                self._end += written
+            self._end += written
+            self._torn = self._torn or written > 0
             raise JournalError(
                 f"{self.path}: a reply could not be saved ({error.strerror}); make room, then run the same command again"
             ) from None
-        self._note(entry, self._end, len(line))
+        sealed, self._torn = self._torn, False
+        self._note(entry, self._end + sealed, len(line) - sealed)
         self._end += len(line)
 
     async def saved(self) -> None:

@@ -21,10 +21,9 @@ _backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A reply with how many attempts it took, and how many seconds the last of them."""
+    """A reply, and how many seconds the attempt took that got it."""
 
     reply: Reply
-    attempts: int
     seconds: float
 
 
@@ -37,7 +36,8 @@ async def persist(
 ) -> Answered:
     """Attempt until there is a reply, or until `seconds` have passed: then the last TransientError is raised.
 
-    `on_fault` hears the cause of each failed attempt; `sleep` waits between two. Any other error is raised as it comes.
+    `on_fault` hears the cause of each failed attempt that another one follows; `sleep` waits between two. Any other
+    error is raised as it comes.
     """
 
     def waiting(state: RetryCallState) -> float:
@@ -57,5 +57,5 @@ async def persist(
         with trial:
             started = time.monotonic()
             reply = await attempt()
-            return Answered(reply, trial.retry_state.attempt_number, time.monotonic() - started)
+            return Answered(reply, time.monotonic() - started)
     raise AssertionError("tenacity ends with a reply or an error")

@@ -58,6 +58,8 @@ def _foreign(kind: str, name: str) -> Callable[..., Any]:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
+    except (ValueError, TypeError):
+        raise PluginError(f'{kind} {name!r} is no name; write "package.module:function"') from None
     except ModuleNotFoundError as error:
         raise PluginError(f"{kind} {name!r}: module {error.name!r} cannot be imported; install it or mend the name") from None
     except AttributeError:

@@ -83,7 +83,7 @@ def load(name_or_path: str | Path) -> PromptFile:
             names = ", ".join(sorted(file.stem for file in folder().glob("*.txt")))
             raise PromptError(f"no prompt is named {str(name_or_path)!r}; there are: {names}, or give the path of a file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise PromptError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.definition import Definition, begin, check_same, continued, first_request
 from selfinstruct.directory import JOURNAL
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
 from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset, harvest
 from selfinstruct.records import Request
@@ -51,10 +51,12 @@ class Run:
         self._teacher = None if teacher is None or isinstance(teacher, str) else teacher
         self._method = method if callable(method) else None
         self._filters = {} if isinstance(filters, Mapping) else {plugins.name_of(f): f for f in filters}
-        given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
-        given |= self._named(teacher, method, filters)
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+        given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in plain.items() if v is not None}}
+        named = self._named(teacher, method, filters)
+        given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
         self.is_new = not directory.exists(self.path)
-        self.definition = begin(given) if self.is_new else continued(directory.read(self.path), given)
+        self.definition = self._defined(given)
         # What would fail after the first reply was paid for had better fail now.
         curation.rules(self.recipe.curate.filters, self._filters)
         plugins.find("format", self.recipe.curate.format)
@@ -94,7 +96,11 @@ class Run:
                     patience=runtime.patience,
                 )
                 dataset = await self._harvest(ask, runtime.concurrency * _AHEAD, watch)
-                self._write(dataset, journal, self.path)
+                try:
+                    self._write(dataset, journal, self.path)
+                except RunDirectoryError:
+                    if ask.stopped_by is None:  # what stopped the run (a full disk, say) is the better news
+                        raise
         finally:
             await teacher.close()
         if ask.stopped_by:
@@ -177,6 +183,17 @@ class Run:
             named["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(self._filters, True)
         return named
 
+    def _defined(self, given: Mapping[str, Any]) -> Definition:
+        if self.is_new:
+            return begin(given)
+        try:
+            return continued(directory.read(self.path), given)
+        except RecipeChanged:
+            if not directory.is_unanswered(self.path):
+                raise
+            self.is_new = True  # no reply depends on what was asked before: a mistaken model name can be mended
+            return begin(given)
+
     def _open_teacher(self) -> Teacher:
         if self._teacher is not None:
             return self._teacher
@@ -190,7 +207,7 @@ class Run:
 
     def _record(self) -> None:
         """Put the run's definition on the disk, now that the directory is ours alone."""
-        if directory.exists(self.path):
+        if directory.exists(self.path) and not directory.is_unanswered(self.path):
             check_same(directory.read(self.path), self.definition)
             directory.update(self.path, self.definition)
         else:

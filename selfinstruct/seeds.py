@@ -155,7 +155,7 @@ def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:
     datasets.disable_progress_bars()
     try:
         if suffix in loaders:
-            options = {"sep": "\t"} if suffix == ".tsv" else {}
+            options = _as_text(Path(path), "\t" if suffix == ".tsv" else ",") if loaders[suffix] == "csv" else {}
             rows = datasets.load_dataset(loaders[suffix], data_files=str(path), split="train", **options)
         else:
             rows = datasets.load_dataset(str(path), split="train")
@@ -163,6 +163,15 @@ def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:
         reason = str(error).strip().split("\n")[0]
         raise SeedError(f"{path}: `datasets` cannot load it ({reason}); give a JSON, JSONL, CSV or Parquet file") from None
     yield from ((f"{path}: row {number}", dict(row)) for number, row in enumerate(rows, 1))
+
+
+def _as_text(path: Path, separator: str) -> dict[str, Any]:
+    """Options by which `datasets` takes every cell of a CSV file as the text that it is, "5" and "None" too."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        columns = next(csv.reader(file, delimiter=separator), [])
+    return {"sep": separator, "keep_default_na": False, "converters": dict.fromkeys(columns, str)}
 
 
 def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
@@ -175,6 +184,9 @@ def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
         row = {key: "" if key == "input" and value is None else value for key, value in row.items()}
     else:
         return BadRow(place, "instances", "is missing (Self-Instruct has `instances`, Alpaca has `output`)")
+    row = {
+        key: value for key, value in row.items() if value is not None or key not in ("id", "name", "domain", "is_classification")
+    }
     try:
         task = model.model_validate(row)
     except ValidationError as error:

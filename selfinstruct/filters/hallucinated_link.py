@@ -8,7 +8,10 @@ from selfinstruct.contracts import Surroundings
 from selfinstruct.records import Drop, Example
 
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+", re.IGNORECASE)
-_RESERVED = re.compile(r"(?:https?://)?(?:[\w.-]+\.)?(?:example\.(?:com|org|net)|localhost|127\.0\.0\.1)\b", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(?:https?://)?(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net))?|localhost|test|invalid|127\.0\.0\.1)(?=[/:?#.,;!]*$|[/:?#])",
+    re.IGNORECASE,
+)
 
 
 def hallucinated_link(example: Example, around: Surroundings) -> Drop | None:

@@ -15,7 +15,9 @@ _WHOLE = re.compile(
     r"|lorem ipsum.*|\.{3,}|x{3,}",
     re.IGNORECASE | re.DOTALL,
 )
-_INSIDE = re.compile(r"[\[<{(](insert|your|enter|add|provide|paste)\b[^\[\]<>{}()\n]{0,60}[\]>})]", re.IGNORECASE)
+_INSIDE = re.compile(
+    r"[\[<{](insert|your|enter|add|provide|paste)\b[^\[\]<>{}()\n]{0,60}[\]>}]|\(insert\b[^\[\]<>{}()\n]{0,60}\)", re.IGNORECASE
+)
 
 
 @for_languages("en")

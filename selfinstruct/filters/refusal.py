@@ -8,11 +8,17 @@ from selfinstruct.contracts import Surroundings, for_languages
 from selfinstruct.records import Drop, Example
 
 _CANNOT = r"(can't|cannot|can not|could not|couldn't|won't|am unable|'m unable|am not able|'m not able|must decline)"
+_SERVE = (
+    r"(assist|help|comply|fulfill?|provide|do (that|this|so)|answer|generate|create|write|complete|access|open|see|engage"
+    r"|support|continue|process)"
+)
+_TRADE = r"(engineer|researcher|expert|specialist|scientist|developer|ethicist|consultant|lead)"
 _REFUSAL = re.compile(
-    r"\bas an? (\w+ ){0,2}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b"
+    rf"\bas an? (\w+ ){{0,2}}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b(?! {_TRADE}s?\b)"
     r"|\bi('m| am) (just |only )?an? (\w+ ){0,2}(ai|language model|chatbot|ai model)\b"
-    rf"|^(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)[^.!?\n]{{0,60}}\bi {_CANNOT}\b"
-    rf"|^i {_CANNOT} (assist|help|comply|fulfil|provide|do that|answer|generate|create|write|complete|access|open|see)"
+    r"|^(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)"
+    rf"[^.!?\n]{{0,60}}\bi {_CANNOT} (to )?{_SERVE}\b"
+    rf"|^i {_CANNOT} (to )?{_SERVE}"
     r"|\bi don't have (the )?(ability|capability|capacity|access|personal (opinions|feelings|experiences))\b"
     r"|\bmy (training data|knowledge cutoff)\b",
     re.IGNORECASE,

@@ -8,7 +8,7 @@ from selfinstruct.contracts import Surroundings
 from selfinstruct.records import Drop, Example
 
 _SIZE = 5  # words; the shortest n-gram whose repeats Rae et al. (2021, Gopher) count as duplicated text
-_RUN = re.compile(r"([^\s.=_#*~+-])\1{19,}|(\S{2,12})\2{9,}")
+_RUN = re.compile(r"([^\s.=_#*~+-])\1{19,}|(?![.=_#*~+|:-]{2})(\S{2,12})\2{9,}")
 
 
 def repetition(example: Example, around: Surroundings, *, at_most: float = 0.3, from_words: int = 100) -> Drop | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods._answer import answer
+from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
 from selfinstruct.records import Candidate, Request, Seed
 
 PROMPT = "few-shot"
@@ -29,8 +29,7 @@ class _FewShot:
         """One new instruction after the sampled seeds' instructions."""
         key = str(index)
         seeds = self.setting.rng(index).sample(self.seeds, self.shown)
-        limits = {"max_tokens": self.setting.option("instruction_tokens", 96), "seed": index}
-        sampling = {**self.setting.sampling, **limits}
+        sampling = self.setting.sampling_of("propose", max_tokens=INSTRUCTION_TOKENS, seed=index)
         reply = await ask(key, Request(sampling, messages=self._turns(seeds)))
         items = self.setting.notation.parse(reply.text, reply.finish_reason)
         shown = tuple(seed.id for seed in seeds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods._answer import answer
+from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
 from selfinstruct.records import Candidate, Request
 
 PROMPT = "magpie-chatml"
@@ -27,8 +27,7 @@ class _Magpie:
     async def propose(self, index: int, ask: Ask) -> list[Candidate]:
         """One user turn, invented by the model; the recipe's seeds play no part in it."""
         key = str(index)
-        limits = {"max_tokens": self.setting.option("instruction_tokens", 96), "seed": index}
-        sampling = {**self.setting.sampling, **limits, "stop": [self.stop]}
+        sampling = self.setting.sampling_of("propose", max_tokens=INSTRUCTION_TOKENS, seed=index, stop=[self.stop])
         reply = await ask(key, Request(sampling, prompt=self.before))
         items = self.setting.notation.parse(reply.text, reply.finish_reason)
         return [Candidate(key, position, item) for position, item in enumerate(items)]

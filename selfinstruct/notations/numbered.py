@@ -49,7 +49,7 @@ class _Numbered:
         text = clean(text)
         if not text:
             return [Item("", flaw=Flaw("empty_reply"))]
-        drafts = _Reader().read(text.split("\n"))
+        drafts = _Reader().read(_unwrapped(text.split("\n")))
         items = [draft.item() for draft in drafts]
         if not items:
             return [Item("", flaw=Flaw("no_tasks_found", text[:500]))]
@@ -108,10 +108,10 @@ class _Reader:
         self.drafts: list[_Draft] = []
         self.preface: list[str] = []
         self.current: list[str] = self.preface
+        self.doubt: tuple[list[str], int] | None = None  # where a bare `###` outside code blocks went into a text
         self.separators = 0  # `###` lines held back until it is known whether an item follows them
 
     def read(self, lines: Sequence[str]) -> list[_Draft]:
-        wrapped = _FENCE.match(lines[0]) is not None
         shielded = _shielded(lines)
         for number, line in enumerate(lines):
             heading = _HEADING.match(line)
@@ -120,9 +120,11 @@ class _Reader:
             elif heading and not (number in shielded and not self.separators and self._in("output")):
                 self._heading(int(heading[1]), heading[2].lower(), line[heading.end() :])
             elif line.strip() or not self.separators:
+                if self.separators and number not in shielded:
+                    self.doubt = (self.current, len(self.current))
                 self._content(line)
-        if wrapped and self.drafts and self.current and _FENCE.match(self.current[-1]):
-            self.current.pop()  # the fence that was opened before the list
+        if self.drafts and self.doubt and self.doubt[0] is self.current:
+            del self.current[self.doubt[1] :]  # what follows the list's last `###` is not a task
         return self.drafts
 
     def _in(self, name: str) -> bool:
@@ -165,6 +167,16 @@ class _Reader:
         if any(line.strip() for line in self.preface):
             draft.fields["instruction"] = self.preface
         self.drafts.append(draft)
+
+
+def _unwrapped(lines: Sequence[str]) -> Sequence[str]:
+    """The lines inside a fence that was put around the whole list; all of them if there is none."""
+    fences = [number for number, line in enumerate(lines) if _FENCE.match(line)]
+    first = next((number for number, line in enumerate(lines) if _HEADING.match(line)), len(lines))
+    before = sum(number < first for number in fences)
+    if not before % 2:
+        return lines
+    return lines[fences[before - 1] + 1 : fences[-1] if len(fences) % 2 == 0 else len(lines)]
 
 
 def _shielded(lines: Sequence[str]) -> set[int]:

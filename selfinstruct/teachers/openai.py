@@ -44,7 +44,7 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     key = key_from_environment()
     if key is None and host not in _LOOPBACK:
         raise TeacherStop(f"no API key for {host}: put it into the environment, for example export {KEY_VARIABLES[1]}=...")
-    return OpenAI(url, generate.model, key or "none", timeout)
+    return OpenAI(url, generate.model, key or "none", timeout, sends_seed=generate.send_seed)
 
 
 class OpenAI:
@@ -130,7 +130,8 @@ class OpenAI:
 
     def _sorted(self, error: APIStatusError) -> TeacherError:
         status, code = error.status_code, f"{error.code or ''} {error.type or ''}"
-        said = self._safe(error.message)[:300]
+        body = error.body if isinstance(error.body, dict) else {}
+        said = self._safe(str(body.get("message") or error.message))[:300]
         if status in (401, 403):
             return TeacherStop(f"{self.host} refuses the API key (HTTP {status}: {said}); check {' or '.join(KEY_VARIABLES)}")
         if status == 402 or "insufficient_quota" in code or "billing" in code:

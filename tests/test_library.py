@@ -1,0 +1,209 @@
+"""The library as a notebook uses it: a running loop, own functions, values that write nothing."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+from conftest import DERIVED, Teacher, derived, rows
+
+import selfinstruct as si
+from selfinstruct.errors import PluginError, RecipeError, UserMistake
+
+PACKAGE = Path(si.__file__).parent
+
+
+def run(directory: Path, teacher: Teacher, **settings: object) -> si.Run:
+    return si.Run(directory, base_url=teacher.url, model="m", **settings)
+
+
+def test_generate_build_and_to_hf_under_a_running_loop(teacher: Teacher, tmp_path: Path) -> None:
+    async def cell() -> tuple[si.Dataset, si.Dataset]:
+        loop = asyncio.get_running_loop()
+        notebook = run(tmp_path / "run", teacher, num=30)
+        generated = notebook.generate()
+        assert asyncio.get_running_loop() is loop
+        return generated, notebook.build()
+
+    generated, built = asyncio.run(cell())
+    assert [row.candidate for row in generated.rows] == [row.candidate for row in built.rows]
+    table = si.Run(tmp_path / "run").to_hf()
+    assert table.column_names == ["instruction", "input", "output"]
+    assert table.num_rows == 30
+
+
+def test_agenerate_in_the_callers_loop_gives_the_same(teacher: Teacher, tmp_path: Path) -> None:
+    asyncio.run(run(tmp_path / "one", teacher, num=30).agenerate())
+    run(tmp_path / "two", teacher, num=30).generate()
+    assert derived(tmp_path / "one") == derived(tmp_path / "two")
+
+
+def test_datasets_reads_the_file_and_the_directory_as_three_string_columns(teacher: Teacher, tmp_path: Path) -> None:
+    run(tmp_path / "run", teacher, num=50).generate()
+    cache = str(tmp_path / "cache")
+    file = datasets.load_dataset("json", data_files=str(tmp_path / "run" / "dataset.jsonl"), split="train", cache_dir=cache)
+    folder = datasets.load_dataset(str(tmp_path / "run"), split="train", cache_dir=cache)  # by the card's front matter
+    for table in (file, folder):
+        assert table.num_rows == 50
+        assert {name: str(feature.dtype) for name, feature in table.features.items()} == dict.fromkeys(
+            ["instruction", "input", "output"], "string"
+        )
+    lines = (tmp_path / "run" / "dataset.jsonl").read_text().splitlines()
+    assert all(list(json.loads(line)) == ["instruction", "input", "output"] for line in lines)
+
+
+def test_building_writes_nothing_and_takes_other_settings(teacher: Teacher, tmp_path: Path) -> None:
+    first = run(tmp_path / "run", teacher, num=30)
+    first.generate()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    fewer = first.build(num=10)
+    strict = first.build(rouge=0.05)
+    assert len(fewer.rows) == 10
+    assert len(strict.rows) < 30
+    assert "rouge" in strict.funnel
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    with pytest.raises(UserMistake, match="'temperature', which is not part of"):
+        first.build(temperature=0.1)
+    first.write(fewer, to=tmp_path / "fewer")
+    assert sorted(path.name for path in (tmp_path / "fewer").iterdir()) == sorted(DERIVED)
+    assert "10 rows of instruction" in (tmp_path / "fewer" / "README.md").read_text()
+    first.write(fewer)
+    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 10
+    assert si.Run(tmp_path / "run").recipe.curate.num == 10
+
+
+def no_vowels_at_the_end(example: si.Example, around: object, *, vowels: str = "aeiou") -> si.Drop | None:
+    """Drops an instruction whose last letter is a vowel."""
+    last = example.instruction.rstrip(".?")[-1:]
+    return si.Drop(last, vowels) if last in vowels else None
+
+
+def test_an_own_filter_is_a_function(teacher: Teacher, tmp_path: Path) -> None:
+    with_vowels = run(tmp_path / "run", teacher, num=20, filters=[no_vowels_at_the_end]).generate()
+    name = f"{__name__}:no_vowels_at_the_end"
+    assert with_vowels.funnel[name] > 0
+    assert all(row.candidate.item.instruction.rstrip(".?")[-1] not in "aeiou" for row in with_vowels.rows)
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert recorded["curate"]["filters"][name] is True
+    by_name = run(tmp_path / "named", teacher, num=20, filters={name: {"vowels": "aeiou"}}).generate()
+    assert [row.candidate for row in by_name.rows] == [row.candidate for row in with_vowels.rows]
+    with pytest.raises(PluginError, match="no filter is named 'nonsense'"):
+        run(tmp_path / "other", teacher, filters={"nonsense": True})
+    with pytest.raises(RecipeError, match="there is no setting 'nmu'"):
+        run(tmp_path / "other", teacher, nmu=3)
+
+
+def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher: Teacher, tmp_path: Path) -> None:
+    def broken(example: si.Example, around: object) -> si.Drop | None:
+        raise ZeroDivisionError("in my filter")
+
+    with pytest.raises(ZeroDivisionError, match="in my filter"):
+        run(tmp_path / "run", teacher, num=20, filters=[broken]).generate()
+    assert len(rows(tmp_path / "run" / "journal.jsonl")) == sum(teacher.asked().values())
+
+
+def test_provenance_says_where_each_row_came_from(teacher: Teacher, tmp_path: Path) -> None:
+    run(tmp_path / "run", teacher, num=40, temperature=0.6).generate()
+    journal = {entry["key"]: entry for entry in rows(tmp_path / "run" / "journal.jsonl")}
+    data, origins = rows(tmp_path / "run" / "dataset.jsonl"), rows(tmp_path / "run" / "provenance.jsonl")
+    assert len(data) == len(origins) == 40
+    for row, origin in zip(data, origins, strict=True):
+        assert origin["id"] == si.Example(**row).id
+        entry = journal[origin["request_key"]]
+        assert str(row["instruction"]) in entry["text"]
+        assert origin["candidate"] == f"{origin['request_key']}#{origin['position']}"
+        assert len(origin["seeds"]) == 3
+        assert (origin["method"], origin["teacher"], origin["model"], origin["endpoint"]) == (
+            "alpaca",
+            "openai",
+            "m",
+            "127.0.0.1",
+        )
+        assert origin["prompt"]["name"] == "alpaca"
+        assert origin["sampling"] == {"temperature": 0.6, "top_p": 1.0, "max_tokens": 4096}
+        assert origin["finish_reason"] == "stop"
+        assert origin["usage"]["completion_tokens"] > 0
+        assert origin["time"].endswith("Z")
+        scores = [near["score"] for near in origin["nearest"]]
+        assert len(scores) == 10
+        assert scores == sorted(scores, reverse=True)
+        assert max(scores) <= 0.7
+
+
+def test_the_package_and_its_help_load_nothing_heavy() -> None:
+    code = (
+        "import sys, selfinstruct, selfinstruct.cli;"
+        "print([m for m in ('openai', 'datasets', 'rouge_score', 'pydantic', 'numpy', 'tenacity') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+WORDS = {"records", "contracts", "errors"}
+PARTS = {"config", "seeds", "prompts", "journal", "rouge", "plugins", "patience", "loops"}
+FOLDERS = {"methods", "filters", "teachers", "formats", "notations"}
+TOP = {"run", "cli", "screen", "status", "progress", "__main__", "__init__"}
+
+
+def test_each_layer_imports_only_the_layers_below_and_parts_do_not_import_each_other() -> None:
+    middle = {path.stem for path in PACKAGE.glob("*.py")} - WORDS - PARTS - TOP
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        inside = path.relative_to(PACKAGE).parts
+        here = inside[0].removesuffix(".py")
+        below = {
+            **dict.fromkeys(WORDS, WORDS),
+            **dict.fromkeys(PARTS | FOLDERS, WORDS | {here}),
+            **dict.fromkeys(middle, WORDS | PARTS | FOLDERS | middle),
+        }.get(here, WORDS | PARTS | FOLDERS | middle | TOP)
+        for name in _imports(path):
+            if name not in below:
+                wrong.append(f"{'/'.join(inside)} imports {name}")
+    assert wrong == []
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {path.stem: _imports(path) for path in PACKAGE.glob("*.py")}
+
+    def reaches(start: str, goal: str, seen: set[str]) -> bool:
+        for name in graph.get(start, set()) - seen:
+            seen.add(name)
+            if name == goal or reaches(name, goal, seen):
+                return True
+        return False
+
+    assert [name for name in graph if name != "__init__" and reaches(name, name, set())] == []
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules or folders of this package that a file imports when it runs (not only for types)."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "selfinstruct":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("selfinstruct."):
+            found.add(str(node.module).split(".")[1])
+    return found
+
+
+def test_modules_stay_small_and_functions_shorter() -> None:
+    long = []
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        if len(path.read_text().splitlines()) > 300:
+            long.append(path.name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno > 60:
+                long.append(f"{path.name}:{node.name}")
+    assert long == []
