@@ -7,7 +7,6 @@ from dataclasses import replace
 from selfinstruct.contracts import Ask, Setting
 from selfinstruct.records import Candidate, Flaw, Request, clean
 
-
 INSTRUCTION_TOKENS = 96  # room for an instruction of some 70 words; a longer one is most often a model that rambles
 
 

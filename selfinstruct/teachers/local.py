@@ -30,10 +30,11 @@ _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SLOTS = 4
 _CONTEXT = 2048  # tokens per slot
+_LOOK = 0.4  # seconds for which to see how busy the machine is
 # Chosen by reading rows of each: see "The embedded teacher" in README.md.
 DEFAULTS = {
     "method": "alternating",
-    "temperature": 0.7,
+    "temperature": 0.8,
     "top_p": 0.95,
     "max_tokens": 384,
     "concurrency": SLOTS,
@@ -106,15 +107,19 @@ def free_cores() -> int:
     one thread each ran at half the full speed.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    busy = cores
     try:
-        for _ in range(5):  # the least of a few looks, so that a passing moment does not count
-            running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
-            busy = min(busy, running - 1)  # without this process itself
-            time.sleep(0.02)
+        before = _processor_times()
+        time.sleep(_LOOK)
+        spent = [after - earlier for after, earlier in zip(_processor_times(), before, strict=True)]
     except (OSError, ValueError, IndexError):
-        busy = 0  # not Linux: take all cores
-    return max(1, cores - max(0, busy))
+        return cores  # not Linux: nothing to go by
+    idle = spent[3] + spent[4]  # idle, and waiting for a disk
+    return max(1, min(cores, round((os.cpu_count() or cores) * idle / max(1, sum(spent)))))
+
+
+def _processor_times() -> list[int]:
+    """Ticks since the start of the machine: user, nice, system, idle, waiting, ... (Linux)."""
+    return [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
 
 
 def cache() -> Path:
