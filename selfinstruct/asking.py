@@ -23,7 +23,7 @@ from selfinstruct.patience import persist
 from selfinstruct.records import Failure, Reply, Request, Usage
 
 _NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
-_REFUSALS_IN_A_ROW = 20
+_FAILURES_IN_A_ROW = 20
 
 
 def root_of(key: str) -> int:
@@ -34,20 +34,21 @@ def root_of(key: str) -> int:
 class Ask:
     """Replies from the journal where it has them, else from the teacher, journaled first.
 
-    Without a teacher it is the offline half of the same thing: what the journal lacks is Unasked.
+    `open_teacher` is called when there is something to ask, and gives the same teacher each time. Without it this is the
+    offline half of the same thing: what the journal lacks is Unasked.
     """
 
     def __init__(
         self,
         journal: Journal,
-        teacher: Teacher | None = None,
+        open_teacher: Callable[[], Teacher] | None = None,
         *,
         concurrency: int = 1,
         max_requests: int | None = None,
         patience: float = 600.0,
     ) -> None:
         self.journal = journal
-        self.teacher = teacher
+        self._open_teacher = open_teacher
         self.max_requests = max_requests
         self.patience = patience
         self.in_flight = 0
@@ -57,8 +58,9 @@ class Ask:
         self.stopped_by: SelfInstructError | None = None
         self.limit_reached = False
         self._slots = asyncio.Semaphore(concurrency)
-        self._closed = teacher is None
-        self._refusals = 0
+        self._closed = open_teacher is None
+        self._failures_in_a_row = 0
+        self._last_answer = time.monotonic()
         self._stopping = asyncio.Event()
 
     async def __call__(self, key: str, request: Request) -> Reply:
@@ -117,7 +119,9 @@ class Ask:
 
         outcome, seconds = await self._outcome(key, request, on_fault)
         sampling = {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}
-        entry = Entry(key, request.digest, outcome, sampling, seconds, len(faults) + 1, time.time())
+        given_up = isinstance(outcome, Failure) and outcome.status is None
+        attempts = len(faults) if given_up else len(faults) + 1
+        entry = Entry(key, request.digest, outcome, sampling, seconds, attempts, time.time())
         try:
             self.journal.append(entry)
         except JournalError as error:
@@ -127,30 +131,34 @@ class Ask:
 
     async def _outcome(self, key: str, request: Request, on_fault: Callable[[str], None]) -> tuple[Outcome, float]:
         """The reply, or the failure to record, and the seconds it took; raises Unasked when the run must stop instead."""
-        before = len(self.journal)
         try:
             answered = await persist(lambda: self._attempt(key, request), self.patience, on_fault=on_fault, sleep=self._sleep)
         except RequestRefused as error:
-            self._refusals += 1
-            if self._refusals >= _REFUSALS_IN_A_ROW:
-                self.close(TeacherStop(f"the teacher refused {self._refusals} requests in a row: {error}"))
-            return Failure(error.cause, str(error), error.status), 0.0
+            return self._failed(Failure(error.cause, str(error), error.status)), 0.0
         except TransientError as error:
-            if len(self.journal) > before:  # others were answered meanwhile: it is this request, not the teacher
-                return Failure(error.cause, str(error)), 0.0
-            self.close(TeacherUnavailable(f"the teacher kept failing for {self.patience:.0f} s: {error}"))
+            if time.monotonic() - self._last_answer < self.patience / 2:
+                return self._failed(Failure(error.cause, str(error))), 0.0  # others are answered: it is this request
+            self.close(TeacherUnavailable(f"the teacher kept failing, and the patience of {self.patience:g} s is over: {error}"))
             raise Unasked(key) from None
         except TeacherStop as error:
             self.close(error)
             raise Unasked(key) from None
-        self._refusals = 0
+        self._failures_in_a_row = 0
+        self._last_answer = time.monotonic()
         return answered.reply, answered.seconds
+
+    def _failed(self, failure: Failure) -> Failure:
+        """Count a failure; after too many without a reply in between, stop instead of burning through the plan."""
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
+            self.close(TeacherStop(f"{self._failures_in_a_row} requests failed in a row, the last one so: {failure.message}"))
+        return failure
 
     async def _attempt(self, key: str, request: Request) -> Reply:
         """One attempt, unless the run is stopping: then there is no further one."""
-        if self.teacher is None or self._stopping.is_set():
+        if self._open_teacher is None or self._stopping.is_set():
             raise Unasked(key)
-        return await self.teacher.reply(key, request)
+        return await self._open_teacher().reply(key, request)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait before another attempt, but no longer than until the run stops."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from selfinstruct.definition import Definition
@@ -35,22 +36,21 @@ def card(dataset: Dataset, definition: Definition) -> str:
 
 
 def _front_matter(definition: Definition, title: str, rows: int) -> str:
-    from huggingface_hub import DatasetCardData  # brings a web client; loaded only when a card is written
-
+    """YAML as `datasets` and the hub read it; each value is written as JSON, which is YAML too."""
     recipe = definition.recipe
-    # Spelled "licence" in text, "license" where a format fixes the word.
-    data = DatasetCardData(
-        language=recipe.curate.language,
-        license=_plain(recipe.card.licence).lower() or "unknown",
-        annotations_creators="machine-generated",
-        language_creators="machine-generated",
-        pretty_name=title,
-        size_categories=_size(rows),
-        task_categories=["text-generation"],
-        tags=["instruction-tuning", "synthetic", "self-instruct"],
-        configs=[{"config_name": "default", "data_files": [{"split": "train", "path": "dataset.jsonl"}]}],
-    )
-    return f"---\n{data.to_yaml()}\n---"
+    fields = {
+        "pretty_name": title,
+        "license": _plain(recipe.card.licence).lower() or "unknown",
+        "language": [recipe.curate.language],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "size_categories": [_size(rows)],
+        "task_categories": ["text-generation"],
+        "tags": ["instruction-tuning", "synthetic", "self-instruct"],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "dataset.jsonl"}]}],
+    }
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    return "\n".join(["---", *lines, "---"])
 
 
 def _size(rows: int) -> str:
@@ -68,7 +68,7 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
         ("Method", generate.method),
         ("Prompt", f"{prompt.name} (SHA-256 {prompt.digest[:12]})"),
         ("Teacher", f"{generate.teacher}, model {generate.model or 'by default'}"),
-        ("Endpoint", definition.host or "in the same process"),
+        ("Endpoint", definition.endpoint),
         ("Sampling", f"temperature {generate.temperature:g}, top-p {generate.top_p:g}, seed {generate.seed}"),
         ("Requests answered", f"{dataset.requests:,}"),
         ("Tokens", f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} in replies"),
@@ -91,8 +91,7 @@ def _funnel(dataset: Dataset) -> str:
 
 def _rights(definition: Definition) -> list[tuple[str, object]]:
     card = definition.recipe.card
-    host = definition.host or "the model used"
-    unconfirmed = f"NOT CONFIRMED: whoever publishes this must check that the terms of {host} permit it (`teacher_terms`)"
+    unconfirmed = "NOT CONFIRMED: whoever publishes this must check that the teacher's terms permit it (`teacher_terms`)"
     return [
         ("Licence of this dataset", card.licence or "not stated (`licence` in the recipe's [card])"),
         ("Licence of the seed tasks", definition.seeds_licence),

@@ -75,10 +75,10 @@ def generate(
     if dry_run:
         screen.plan(run)
         return
-    screen.opening(run, teacher_named=bool(teacher or recipe))
+    screen.opening(run)
     progress = Progress(run.recipe.curate.num)
     try:
-        dataset = run.generate(progress)
+        dataset = run.generate(progress, on_stop=screen.stopping)
     except KeyboardInterrupt:
         progress.close()
         screen.interrupted(run)
@@ -216,6 +216,9 @@ def main() -> None:
         raise SystemExit(error.exit_status) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader (head, less) went away: nothing to say, and nobody to say it to
-        raise SystemExit(141) from None
+    except OSError as error:
+        print(
+            f"selfinstruct: {error.filename or 'the system'}: {error.strerror or error}; check the path and its rights",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from selfinstruct.errors import RecipeError
 from selfinstruct.records import Candidate, Drop, Example, Item, Reply, Request, Seed
 
 
@@ -66,6 +67,9 @@ class Prompt(Protocol):
     def has(self, section: str) -> bool:
         """Whether the file has this section."""
 
+    def require(self, *sections: str) -> None:
+        """Raise PromptError unless the file has all of these sections; a method says so before anything is asked."""
+
     def fill(self, section: str, **values: object) -> str:
         """The section with its placeholders replaced; the values themselves are never looked into."""
 
@@ -80,7 +84,9 @@ class Setting:
     api: str
     sampling: Mapping[str, Any]
     seed: int
+    send_seed: bool
     options: Mapping[str, Any]
+    known_options: set[str] = field(default_factory=set)
 
     def rng(self, index: int) -> random.Random:
         """A random stream of its own for each root request, so that order and concurrency cannot matter."""
@@ -88,14 +94,22 @@ class Setting:
 
     def option(self, name: str, default: int) -> int:
         """A whole-number option of the method, from the recipe's [generate.options]."""
-        return int(self.options.get(name, default))
+        value = self.options.get(name, default)
+        self.known_options.add(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise RecipeError(f"generate.options.{name} is a whole number from 1 up (it is {value!r})")
+        return value
 
-    def sampling_of(self, step: str, **fields: Any) -> dict[str, Any]:
+    def sampling_of(self, step: str, seed: int, **fields: Any) -> dict[str, Any]:
         """The sampling of one step of a method: options such as `solve_temperature` set a field for that step alone.
 
-        `fields` are the method's own settings for the step; the recipe's options win over them.
+        `fields` are the method's own settings for the step; the recipe's options win over them. `seed` goes along where
+        the recipe says that seeds are sent.
         """
-        own = {name.removeprefix(f"{step}_"): value for name, value in self.options.items() if name.startswith(f"{step}_")}
+        if self.send_seed:
+            fields["seed"] = seed
+        prefix = f"{step}_"
+        own = {name.removeprefix(prefix): value for name, value in self.options.items() if name.startswith(prefix)}
         return {**self.sampling, **fields, **own}
 
 
@@ -115,8 +129,9 @@ class Method(Protocol):
 class Surroundings:
     """What a filter may look at besides the example.
 
-    `seed_instructions` are lower-cased; `rows` has the output of each row kept so far, in index order, by its
-    lower-cased instruction and input; `cut` says that the reply ended at the token limit inside this example.
+    `seed_instructions` are lower-cased; `rows` has the output of each row kept so far by its lower-cased instruction and
+    input, for filters marked `compares_rows` (it is empty for all others, which run before the rows are known); `cut`
+    says that the reply ended at the token limit inside this example.
     """
 
     seed_instructions: frozenset[str]
@@ -137,6 +152,12 @@ class Filter(Protocol):
 def on_instruction(function: FilterFunction) -> FilterFunction:
     """Mark a filter that needs only instruction and input: it runs before a task is solved, so a drop saves a call."""
     function.reads_instruction_only = True  # type: ignore[attr-defined]
+    return function
+
+
+def compares_rows(function: FilterFunction) -> FilterFunction:
+    """Mark a filter that looks at `around.rows`: it runs last, when all earlier rows are known."""
+    function.compares_rows = True  # type: ignore[attr-defined]
     return function
 
 

@@ -31,6 +31,11 @@ class Rule:
         """Whether it needs only instruction and input, and can run before the task is solved."""
         return getattr(self.function, "reads_instruction_only", False)
 
+    @property
+    def last(self) -> bool:
+        """Whether it compares with earlier rows, and must run when they are known."""
+        return getattr(self.function, "compares_rows", False)
+
 
 def settled(curate: Curate) -> Curate:
     """A [curate] part that names each filter with its setting, so that a filter added later cannot change it."""
@@ -45,6 +50,8 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
     """The filters that are switched on, early ones first; raises PluginError or RecipeError for what cannot be."""
     found = []
     for name, setting in settings.items():
+        if setting is False and ":" in name:
+            continue  # switched off, and perhaps no longer to be found
         function = (own or {}).get(name) or plugins.find("filter", name)
         options = setting if isinstance(setting, dict) else {}
         parameters = list(inspect.signature(function).parameters.values())[2:]
@@ -73,38 +80,37 @@ class Curator:
             self.pool.add(f"seed:{seed.id}", seed.instruction)
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
-        self._around = Surroundings(shown | {text.rstrip(".!?: ") for text in shown}, self._rows)
+        self._seed_instructions = shown | {text.rstrip(".!?: ") for text in shown}
 
     def admit(self, candidate: Candidate) -> Decision:
         """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
         finished = candidate.item.output is not None
-        decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or finished])
+        decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or (finished and not rule.last)])
         if not decision.kept:
             return decision
         nearest = self.pool.nearest(candidate.item.instruction, NEIGHBOURS)
         if nearest and nearest[0].score > self.limit:
             return Decision(candidate, "rouge", nearest[0].score, self.limit, nearest[:1])
         self.pool.add(candidate.id, candidate.item.instruction)
-        if finished:
-            self._keep(candidate)
         return Decision(candidate, nearest=nearest)
 
     def check(self, candidate: Candidate, nearest: tuple[Neighbour, ...]) -> Decision:
-        """The verdict on an admitted candidate once it has its output."""
-        decision = self._filtered(candidate, [rule for rule in self.rules if not rule.early])
-        if decision.kept:
-            self._keep(candidate)
-        return replace(decision, nearest=nearest)
+        """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
+        solved = candidate.solved_by is not None
+        rules = [rule for rule in self.rules if rule.last or (solved and not rule.early)]
+        return replace(self._filtered(candidate, rules), nearest=nearest)
+
+    def keep(self, candidate: Candidate) -> None:
+        """Let later candidates be compared with this row."""
+        example = candidate.example
+        self._rows[example.instruction.lower(), example.input.lower()] = example.output
 
     def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
         if flaw := candidate.item.flaw:
             return Decision(candidate, flaw.rule, flaw.detail)
-        around = replace(self._around, cut=candidate.item.cut)
         for rule in rules:
+            rows = self._rows if rule.last else {}
+            around = Surroundings(self._seed_instructions, rows, candidate.item.cut)
             if drop := rule.function(candidate.example, around, **rule.options):
                 return Decision(candidate, rule.name, drop.value, drop.limit)
         return Decision(candidate)
-
-    def _keep(self, candidate: Candidate) -> None:
-        example = candidate.example
-        self._rows[example.instruction.lower(), example.input.lower()] = example.output

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from selfinstruct import choices, plugins, prompts, seeds
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting
-from selfinstruct.errors import RecipeChanged, Unasked, UserMistake
+from selfinstruct.errors import RecipeChanged, RecipeError, Unasked, UserMistake
 from selfinstruct.prompts import PromptFile
 from selfinstruct.records import Reply, Request, Seed, digest
 
@@ -23,13 +23,17 @@ _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
 
 @dataclass(frozen=True)
 class Definition:
-    """A run's recipe, seeds and prompt; `seeds_name` and `package` say where seeds and run came from."""
+    """A run's recipe, seeds and prompt.
+
+    `seeds_name` and `package` say where seeds and run came from; `given` are the settings that the run was begun with.
+    """
 
     recipe: Recipe
     seeds: tuple[Seed, ...]
     prompt: PromptFile
     seeds_name: str
     package: str
+    given: Mapping[str, Any]
 
     @property
     def seeds_digest(self) -> str:
@@ -49,10 +53,12 @@ class Definition:
         return {**generate, "seeds": self.seeds_digest, "prompt": self.prompt.digest}
 
     @property
-    def host(self) -> str:
-        """The host that requests go to; empty when the teacher is in the same process or is the user's own object."""
+    def endpoint(self) -> str:
+        """Where requests go to, in words for a card."""
         generate = self.recipe.generate
-        return (urlsplit(generate.base_url).hostname or "api.openai.com") if generate.teacher == "openai" else ""
+        if generate.teacher == "openai":
+            return urlsplit(generate.base_url).hostname or "api.openai.com"
+        return "in the same process" if generate.teacher in ("local", "scripted") else "the user's own teacher"
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -74,9 +80,12 @@ class Definition:
             api=generate.api,
             sampling=sampling | generate.extra,
             seed=generate.seed,
+            send_seed=generate.send_seed,
             options=generate.options,
         )
         method: Method = (own or plugins.find("method", generate.method))(setting)
+        if own is None and generate.method in plugins.names("method"):
+            _check_options(setting)
         if method.rows_at_most < 1:
             raise UserMistake(f"method {generate.method!r} can give no rows with these options; mend [generate.options]")
         return method
@@ -87,7 +96,8 @@ def begin(settings: Mapping[str, Any]) -> Definition:
     recipe = choices.complete(settings)
     source = recipe.generate.seeds
     name = Path(source).name if source else seeds.BUNDLED_NAME
-    return Definition(recipe, seeds.load(source or None), prompts.load(recipe.generate.prompt), name, version("selfinstruct"))
+    tasks, prompt = seeds.load(source or None), prompts.load(recipe.generate.prompt)
+    return Definition(recipe, tasks, prompt, name, version("selfinstruct"), settings)
 
 
 def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
@@ -127,6 +137,14 @@ async def first_request(method: Method) -> Request:
     except Unasked:
         return caught[0]
     raise UserMistake("this method makes no request for its first root request; there is nothing to show")
+
+
+def _check_options(setting: Setting) -> None:
+    """Raise RecipeError for an option that the method did not look for and that is not of the form `step_field`."""
+    for name in setting.options:
+        if name not in setting.known_options and not name.startswith(("propose_", "solve_")):
+            known = ", ".join(sorted(setting.known_options)) or "none of its own"
+            raise RecipeError(f"generate.options has no {name!r} with this method; it has: {known}, propose_..., solve_...")
 
 
 def _shown(value: Any) -> str:

@@ -23,7 +23,7 @@ _VERSION = 1
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a run in this directory; raises UserMistake when something else is there."""
+    """Whether there is a run in this directory; raises when something else is there that a new run would mix with."""
     if (path / RUN).exists():
         return True
     if path.exists() and not path.is_dir():
@@ -38,8 +38,8 @@ def exists(path: Path) -> bool:
     return False
 
 
-def is_unanswered(path: Path) -> bool:
-    """Whether the run in this directory has no reply yet, so that nothing depends on its definition."""
+def has_no_replies(path: Path) -> bool:
+    """Whether the journal is empty, so that nothing depends on the definition of the run."""
     journal = path / JOURNAL
     return not journal.exists() or not journal.stat().st_size
 
@@ -62,7 +62,7 @@ def read(path: Path) -> Definition:
             raise RunDirectoryError(f"{path / RUN}: was written by another version of this package; use that one")
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
         tasks, prompt = seeds.load(path / SEEDS), prompts.load(path / PROMPT)
-        found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"])
+        found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"], stored["given"])
         unchanged = digest(found.frozen) == stored["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}); put the original back") from None
@@ -102,6 +102,7 @@ def _run_json(definition: Definition) -> bytes:
             "licence": definition.seeds_licence,
         },
         "prompt": {"name": definition.prompt.name, "digest": definition.prompt.digest},
+        "given": dict(definition.given),
         **definition.recipe.model_dump(),
     }
     return (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode()

@@ -13,6 +13,7 @@ import asyncio
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,6 @@ class Counts:
     """What a journal holds: replies, failures by cause, tokens, and lines that a crash tore or that were unknown."""
 
     replies: int = 0
-    roots: int = 0
     failures: dict[str, int] | None = None
     usage: Usage = Usage()
     without_usage: int = 0
@@ -206,7 +206,7 @@ class Journal:
         lock = os.open(self.path.with_name(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._lock = lock
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except BlockingIOError:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             raise RunLocked(
@@ -256,8 +256,8 @@ class Journal:
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(0)
             for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    break  # still being written by another process: not ours to judge
+                if not line.endswith(b"\n") and not _is_json(line):
+                    break  # torn, or still being written by another process: not ours to judge
                 yield number, self._end, line
                 self._end += len(line)
         self._synced = 0  # what a former process wrote is synced with the first new reply
@@ -268,7 +268,6 @@ class Journal:
             counts.duplicates += 1
             return
         self._places[entry.key] = (start, length)
-        counts.roots += "/" not in entry.key
         counts.retries += entry.attempts - 1
         counts.first_time = min(counts.first_time or entry.time, entry.time)
         counts.last_time = max(counts.last_time or entry.time, entry.time)
@@ -281,3 +280,21 @@ class Journal:
             counts.without_usage += 1
         else:
             counts.usage += entry.outcome.usage
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; try for a moment, for `status` holds it for an instant when it looks who is writing."""
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.05)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

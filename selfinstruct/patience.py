@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from selfinstruct.errors import TransientError
 from selfinstruct.records import Reply
@@ -34,21 +34,20 @@ async def persist(
     on_fault: Callable[[str], None],
     sleep: Callable[[float], Awaitable[None]],
 ) -> Answered:
-    """Attempt until there is a reply, or until `seconds` have passed: then the last TransientError is raised.
+    """Attempt until there is a reply, or until another attempt would be after `seconds`: then raise the TransientError.
 
-    `on_fault` hears the cause of each failed attempt that another one follows; `sleep` waits between two. Any other
-    error is raised as it comes.
+    `on_fault` hears the cause of each failed attempt; `sleep` waits between two. Any other error is raised as it comes.
     """
 
     def waiting(state: RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
         assert isinstance(fault, TransientError)
         on_fault(fault.cause)
-        return _backoff(state) if fault.wait is None else min(fault.wait, seconds) + _backoff(state) / 10
+        return _backoff(state) if fault.wait is None else fault.wait + _backoff(state) / 10
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
-        stop=stop_after_delay(seconds),
+        stop=stop_before_delay(seconds),
         wait=waiting,
         sleep=sleep,
         reraise=True,

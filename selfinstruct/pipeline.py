@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 from selfinstruct.asking import Ask
 from selfinstruct.config import Curate
@@ -73,8 +74,8 @@ async def harvest(
                 under_way.add(asyncio.create_task(crop.root(index)))
                 index += 1
             done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()  # raises what a method or a filter raised
+            if errors := [error for task in done if (error := task.exception())]:
+                raise errors[0]  # what a method or a filter raised
     finally:
         crop.finish()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -104,7 +105,7 @@ class Harvest:
             await self._admission.turn(index)
             decisions = [self.curator.admit(candidate) for candidate in candidates]
             self._admission.next()
-            decisions = list(await asyncio.gather(*(self.solve(decision) for decision in decisions)))
+            decisions = await _all(self.solve(decision) for decision in decisions)
             await self._collection.turn(index)
             self.collect(decisions)
             self._collection.next()
@@ -134,14 +135,17 @@ class Harvest:
         """Check what was solved, keep what survives, and see whether that is enough."""
         before = len(self.dataset.rows)
         for decision in decisions:
-            if decision.kept and decision.candidate.solved_by:
+            if decision.kept:
                 decision = self.curator.check(decision.candidate, decision.nearest)
             if decision.kept and len(self.dataset.rows) == self.num:
                 decision = Decision(decision.candidate, "over_target", self.num, self.num, decision.nearest)
-            self.dataset.unanswered += decision.rule == "unanswered"
+            if decision.kept:
+                self.curator.keep(decision.candidate)
             (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)
+        unanswered = sum(decision.rule == "unanswered" for decision in decisions)
+        self.dataset.unanswered += unanswered
         self.dataset.roots += 1
-        self._barren = 0 if len(self.dataset.rows) > before else self._barren + 1
+        self._barren = 0 if unanswered or len(self.dataset.rows) > before else self._barren + 1
         if len(self.dataset.rows) == self.num:
             self.finish()
         elif self._barren >= self.give_up_after:
@@ -169,6 +173,15 @@ class Harvest:
         self.over = True
         self._admission.close(after)
         self._collection.close(after)
+
+
+async def _all(steps: Iterable[Coroutine[Any, Any, Decision]]) -> list[Decision]:
+    """The results of all steps; an error of one is raised when all have ended, so that no reply is left behind."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    decisions = [result for result in results if isinstance(result, Decision)]
+    if errors := [result for result in results if isinstance(result, BaseException)]:
+        raise errors[0]
+    return decisions
 
 
 class Turnstile:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from selfinstruct.errors import PromptError
 
-_PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*([^{}\n]+?)\s*\}\}")
 _SECTION = re.compile(r"^===\s*([a-z_]+)\s*$")
 _HEADER = ("name", "notation", "about")
 
@@ -54,11 +54,16 @@ class PromptFile:
         """Whether the file has this section."""
         return section in self.sections
 
+    def require(self, *sections: str) -> None:
+        """Raise PromptError unless the file has all of these sections."""
+        for section in sections:
+            if section not in self.sections:
+                have = ", ".join(self.sections)
+                raise PromptError(f"prompt {self.name!r} has no section {section!r}, which the method needs (it has: {have})")
+
     def fill(self, section: str, **values: object) -> str:
         """The section's text with its placeholders replaced in one pass; raises PromptError if it is missing."""
-        if section not in self.sections:
-            have = ", ".join(self.sections)
-            raise PromptError(f"prompt {self.name!r} has no section {section!r} (it has: {have}); use another prompt")
+        self.require(section)
         return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), self.sections[section])
 
 

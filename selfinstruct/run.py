@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,31 +59,35 @@ class Run:
         self.is_new = not directory.exists(self.path)
         self.definition = self._defined(given)
         # What would fail after the first reply was paid for had better fail now.
-        curation.rules(self.recipe.curate.filters, self._filters)
+        if self.is_new or filters:
+            curation.rules(self.recipe.curate.filters, self._filters)
         plugins.find("format", self.recipe.curate.format)
         self.definition.method(self._method)
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.interrupted = False
+        self._opened: Teacher | None = None
+        self._on_stop: Callable[[int], None] | None = None
+        self._interrupted = False
 
     @property
     def recipe(self) -> Recipe:
         """The recipe in force."""
         return self.definition.recipe
 
-    def generate(self, watch: Watch | None = None) -> Dataset:
+    def generate(self, watch: Watch | None = None, on_stop: Callable[[int], None] | None = None) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second. Raises
-        TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer rows than asked for are
-        no error here: see `shortfall`.
+        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second, `on_stop`
+        with the number of requests in flight when an interruption arrives. Raises TeacherStop, TeacherUnavailable or
+        KeyboardInterrupt after writing what there is; fewer rows than asked for are no error here: see `shortfall`.
         """
-        in_main = threading.current_thread() is threading.main_thread()
-        return loops.run(lambda: self._guarded(watch) if in_main else self.agenerate(watch), self.stop)
+        self._prepare()
+        self._on_stop = on_stop
+        return loops.run(lambda: self._guarded(watch), self.stop)
 
     async def agenerate(self, watch: Watch | None = None) -> Dataset:
         """The same as a coroutine, in the caller's event loop."""
-        teacher = self._open_teacher()
+        self._prepare()
         runtime = self.recipe.runtime
         try:
             with self._open_journal() as journal:
@@ -90,7 +95,7 @@ class Run:
                 self._loop = asyncio.get_running_loop()
                 self._ask = ask = Ask(
                     journal,
-                    teacher,
+                    self._open_teacher,
                     concurrency=runtime.concurrency,
                     max_requests=runtime.max_requests,
                     patience=runtime.patience,
@@ -102,23 +107,29 @@ class Run:
                     if ask.stopped_by is None:  # what stopped the run (a full disk, say) is the better news
                         raise
         finally:
-            await teacher.close()
+            self._loop = None
+            if self._opened is not None and self._opened is not self._teacher:
+                await self._opened.close()
+            self._opened = None
+        interrupted, self._interrupted = self._interrupted, False
         if ask.stopped_by:
             raise ask.stopped_by
-        if self.interrupted:
+        if interrupted:
             raise KeyboardInterrupt
         return dataset
 
     def stop(self) -> None:
         """Ask nothing more; `generate` then waits for the replies in flight, writes, and raises KeyboardInterrupt."""
-        self.interrupted = True
         if self._ask and self._loop:
+            self._interrupted = True
             self._loop.call_soon_threadsafe(self._ask.close)
+            if self._on_stop:
+                self._on_stop(self._ask.in_flight)
 
     def build(self, **changes: Any) -> Dataset:
         """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
-        if self.is_new and not directory.exists(self.path):
-            directory.read(self.path)  # raises with what is missing
+        if not directory.exists(self.path):
+            raise UserMistake(f"{self.path}: there is no run here; check the path, or begin one with `generate`")
         fixed = [name for name in changes if config.part_of(name) != "curate"]
         if fixed:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
@@ -189,17 +200,21 @@ class Run:
         try:
             return continued(directory.read(self.path), given)
         except RecipeChanged:
-            if not directory.is_unanswered(self.path):
+            if not directory.has_no_replies(self.path):
                 raise
             self.is_new = True  # no reply depends on what was asked before: a mistaken model name can be mended
-            return begin(given)
+            return begin({**directory.read(self.path).given, **given})
+
+    def _prepare(self) -> None:
+        """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
+        if self.is_new:
+            self._open_teacher()
 
     def _open_teacher(self) -> Teacher:
-        if self._teacher is not None:
-            return self._teacher
-        generate = self.recipe.generate
-        teacher: Teacher = plugins.find("teacher", generate.teacher)(generate, self.recipe.runtime.timeout)
-        return teacher
+        if self._opened is None:
+            generate, timeout = self.recipe.generate, self.recipe.runtime.timeout
+            self._opened = self._teacher or plugins.find("teacher", generate.teacher)(generate, timeout)
+        return self._opened
 
     def _open_journal(self) -> Journal:
         directory.make(self.path)
@@ -207,7 +222,7 @@ class Run:
 
     def _record(self) -> None:
         """Put the run's definition on the disk, now that the directory is ours alone."""
-        if directory.exists(self.path) and not directory.is_unanswered(self.path):
+        if directory.exists(self.path) and not directory.has_no_replies(self.path):
             check_same(directory.read(self.path), self.definition)
             directory.update(self.path, self.definition)
         else:
@@ -242,5 +257,7 @@ class Run:
         writing.replace(target, writing.files(dataset, journal, definition.origin, recipe.curate.format, text))
 
     async def _guarded(self, watch: Watch | None) -> Dataset:
-        with stopped_by_signals(self.stop):
+        """Generate, stopped in order by signals where this thread is the one that gets them."""
+        in_main = threading.current_thread() is threading.main_thread()
+        with stopped_by_signals(self.stop) if in_main else nullcontext():
             return await self.agenerate(watch)

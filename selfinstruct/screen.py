@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -13,6 +14,7 @@ from typing import Any
 
 from selfinstruct import plugins, prompts
 from selfinstruct import seeds as seed_tasks
+from selfinstruct.directory import exists
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.pipeline import Dataset
 from selfinstruct.progress import clock, short
@@ -28,10 +30,10 @@ def safe(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def opening(run: Run, teacher_named: bool) -> None:
+def opening(run: Run) -> None:
     """Say in a line what is about to happen."""
     generate = run.recipe.generate
-    if run.is_new and generate.teacher == "local" and not teacher_named:
+    if run.is_new and generate.teacher == "local" and not {"teacher", "model"} & run.definition.given.keys():
         note("no API key and no teacher named: using the embedded teacher (a small model in this process)")
     verb = "beginning" if run.is_new else "continuing"
     model = safe(generate.model or "its default model")
@@ -50,7 +52,7 @@ def plan(run: Run) -> None:
     num, generate = run.recipe.curate.num, run.recipe.generate
     least = -(-num // method.rows_at_most)
     print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
-    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.host or 'in this process'}")
+    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.endpoint}")
     print(f"Plan: {num:,} rows; at most {method.rows_at_most} a root request, so at least {least:,} root requests.")
     print("Nothing was asked, nothing was written.")
 
@@ -65,6 +67,11 @@ def closing(run: Run, dataset: Dataset) -> None:
     if rows:
         note(f"{tokens / rows:,.0f} tokens a row")
     note(f"the dataset is {run.path / DATASET}")
+
+
+def stopping(in_flight: int) -> None:
+    """Say what the first Ctrl-C waits for."""
+    note(f"\nstopping: waiting for {in_flight} replies in flight, which are paid for (Ctrl-C again stops at once)")
 
 
 def interrupted(run: Run) -> None:
@@ -108,13 +115,11 @@ def status(found: Mapping[str, Any]) -> None:
 
 def show(path: Path, rejected: str | None, count: int, skip: int) -> None:
     """Print rows with their provenance, or what was dropped with the evidence."""
-    run = Run(path)
-    if run.is_new:
-        raise UserMistake(f"{path}: there is no run here; check the path")
+    if not (path / DATASET).exists() and not exists(path):
+        raise UserMistake(f"{path}: there is no run here, and no dataset; check the path")
     if rejected is None:
-        pairs = zip(_lines(path / DATASET), _lines(path / PROVENANCE), strict=True)
-        chosen = [(row, from_) for number, (row, from_) in enumerate(pairs) if skip <= number < skip + count]
-        for row, origin in chosen:
+        pairs = zip(_lines(path / DATASET), _lines(path / PROVENANCE), strict=False)
+        for row, origin in itertools.islice(pairs, skip, skip + count):
             _print_texts(row)
             near = origin["nearest"][:1]
             likeness = f"; nearest {near[0]['id']} at ROUGE-L {near[0]['score']:.2f}" if near else ""
@@ -139,6 +144,8 @@ def seeds(path: str | None, near: float, against: str | None, as_json: bool) -> 
     source = path or str(seed_tasks.bundled())
     tasks, bad = seed_tasks.read(source)
     found = seed_tasks.lint(tasks, bad)
+    if not tasks and not bad:
+        found.findings.append(f"{source}: no seed tasks in it")
     findings = found.findings
     index = RougeIndex()
     for other in seed_tasks.load(against) if against else ():
@@ -207,5 +214,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
     except FileNotFoundError:
         raise RunDirectoryError(f"{path}: is not there yet; make it with `selfinstruct build {path.parent}`") from None
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror}); mend its rights") from None
     except ValueError:
         raise RunDirectoryError(f"{path}: is damaged; make it again with `selfinstruct build {path.parent}`") from None

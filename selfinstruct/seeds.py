@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from selfinstruct.errors import SeedError
-from selfinstruct.records import Seed, clean, json_line
+from selfinstruct.records import Seed, clean
 
 _Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 BUNDLED_NAME, BUNDLED_LICENCE = "the seed tasks of selfinstruct", "Apache-2.0"
@@ -94,11 +94,6 @@ def read(path: str | Path) -> tuple[list[Seed], list[BadRow]]:
     return seeds, bad
 
 
-def write(path: Path, seeds: Iterable[Seed]) -> None:
-    """Seeds as Self-Instruct JSONL."""
-    path.write_bytes(b"".join(json_line(as_row(seed)) for seed in seeds))
-
-
 def as_row(seed: Seed) -> dict[str, Any]:
     """A seed in the schema of Self-Instruct; `domain` only where there is one."""
     row: dict[str, Any] = {"id": seed.id, "name": seed.name}
@@ -134,7 +129,7 @@ def _json_rows(file: Path) -> Iterator[tuple[str, Any]]:
             rows = json.loads(text)
         except ValueError as error:
             raise SeedError(f"{file}: is not valid JSON ({error}); mend the file") from None
-        yield from ((f"{file}: row {number}", row) for number, row in enumerate(rows, 1))
+        yield from ((f"{file}:{line}", row) for line, row in zip(_lines_of_rows(text), rows, strict=True))
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -143,6 +138,20 @@ def _json_rows(file: Path) -> Iterator[tuple[str, Any]]:
                 yield place, json.loads(line)
             except ValueError as error:
                 yield place, BadRow(place, "line", f"is not valid JSON ({error})")
+
+
+def _lines_of_rows(text: str) -> Iterator[int]:
+    """The line on which each element of a JSON array begins; the text is known to be valid."""
+    decoder = json.JSONDecoder()
+    at, line, counted = text.index("[") + 1, 1, 0
+    while True:
+        while text[at] in " \t\r\n,":
+            at += 1
+        if text[at] == "]":
+            return
+        line, counted = line + text.count("\n", counted, at), at
+        yield line
+        at = decoder.raw_decode(text, at)[1]
 
 
 def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from selfinstruct.journal import Entry, Journal
 from selfinstruct.pipeline import Dataset
 from selfinstruct.records import Decision, Reply, json_line
 
+_YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
 
 
@@ -69,7 +70,10 @@ def rejection(decision: Decision) -> dict[str, Any]:
 def _call(entry: Entry) -> dict[str, Any]:
     reply = entry.outcome
     assert isinstance(reply, Reply)
-    moment = datetime.fromtimestamp(entry.time if reply.created is None else reply.created, UTC)
+    seconds = entry.time
+    if reply.created is not None and 0 <= reply.created < _YEAR_2100:  # some servers give milliseconds
+        seconds = reply.created
+    moment = datetime.fromtimestamp(seconds, UTC)
     usage = reply.usage
     return {
         "request_key": entry.key,
@@ -88,9 +92,10 @@ def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
     try:
         for name, content in contents.items():
             made.append(directory / f".{name}.new")
-            _write(made[-1], (content,))
+            _write(made[-1], content)
         for name in contents:
             (directory / f".{name}.new").replace(directory / name)
+        _sync(directory)
     except OSError as error:
         for path in made:
             path.unlink(missing_ok=True)
@@ -100,9 +105,17 @@ def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
         ) from None
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
+def _write(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    """Make the new names in a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

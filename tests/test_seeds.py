@@ -14,7 +14,7 @@ from conftest import cli
 from selfinstruct import plugins, seeds
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import SeedError
-from selfinstruct.records import Example, Seed
+from selfinstruct.records import Example, Seed, json_line
 from selfinstruct.rouge import RougeIndex
 
 BUNDLED = seeds.load()
@@ -245,7 +245,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_seed_file_that_was_written_reads_back(tmp_path: Path) -> None:
     odd = Seed("\u2028", "\ud800", "Say \u2028 or \x85.", (("a\nb", "\U0001f600"), ("", "")), True)
-    seeds.write(tmp_path / "seeds.jsonl", (*AS_SEEDS, odd))
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(json_line(seeds.as_row(seed)) for seed in (*AS_SEEDS, odd)))
     assert seeds.load(tmp_path / "seeds.jsonl") == (*AS_SEEDS, odd)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Surroundings
+from selfinstruct.contracts import Surroundings, compares_rows
 from selfinstruct.records import Drop, Example
 
 
+@compares_rows
 def same_task(example: Example, around: Surroundings) -> Drop | None:
     """Drops an instruction and input that an earlier row has already, with this output or another (Self-Instruct)."""
     earlier = around.rows.get((example.instruction.lower(), example.input.lower()))

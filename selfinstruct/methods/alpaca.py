@@ -16,9 +16,10 @@ def alpaca(setting: Setting) -> Method:
 class _Alpaca:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        setting.prompt.require("user")
         self.shown = min(setting.option("seeds_per_request", 3), len(setting.seeds))
         self.total = setting.option("tasks_per_request", 20)
-        self.rows_at_most = max(1, self.total - self.shown) if setting.prompt.notation == "numbered" else self.total
+        self.rows_at_most = self.total - self.shown if setting.prompt.notation == "numbered" else self.total
 
     async def propose(self, index: int, ask: Ask) -> list[Candidate]:
         """The tasks read from the reply to root request `index`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
+from selfinstruct.methods._answer import INSTRUCTION_TOKENS, SECTIONS, answer
 from selfinstruct.records import Candidate, Request, Seed
 
 PROMPT = "few-shot"
@@ -19,6 +19,7 @@ class _FewShot:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        setting.prompt.require("ask", *SECTIONS)
         longest = setting.option("longest_seed_words", 25)
         # A task that needs an input is of no use here: only the instruction is shown and asked for.
         self.seeds = tuple(s for s in setting.seeds if not s.instances[0][0] and len(s.instruction.split()) <= longest)
@@ -29,7 +30,7 @@ class _FewShot:
         """One new instruction after the sampled seeds' instructions."""
         key = str(index)
         seeds = self.setting.rng(index).sample(self.seeds, self.shown)
-        sampling = self.setting.sampling_of("propose", max_tokens=INSTRUCTION_TOKENS, seed=index)
+        sampling = self.setting.sampling_of("propose", index, max_tokens=INSTRUCTION_TOKENS)
         reply = await ask(key, Request(sampling, messages=self._turns(seeds)))
         items = self.setting.notation.parse(reply.text, reply.finish_reason)
         shown = tuple(seed.id for seed in seeds)

@@ -6,7 +6,7 @@ Reading is lenient where it is safe: code fences and prose around the object, a 
 from __future__ import annotations
 
 import json as _json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
@@ -41,12 +41,14 @@ class _Json:
         """The tasks that are whole; a last one that was cut off is returned as truncated."""
         if not text.strip():
             return [Item("", flaw=Flaw("empty_reply"))]
-        items = [_item(value) for value in _tasks(text)]
-        if _cut(text, finish_reason, items):
-            rule = "content_filter" if finish_reason == "content_filter" else "truncated"
-            items.append(Item("", flaw=Flaw(rule, clean(text)[-200:])))
+        values, rest = _tasks(text)
+        items = [_item(value) for value in values]
+        if '"instruction"' in rest:  # a task that was begun and cannot be read
+            rule = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason, "malformed")
+            items.append(Item("", flaw=Flaw(rule, clean(rest)[-200:])))
         if not items:
-            items.append(Item("", flaw=Flaw("no_tasks_found", clean(text)[:500])))
+            rule = "truncated" if finish_reason == "length" else "no_tasks_found"
+            items.append(Item("", flaw=Flaw(rule, clean(text)[:500])))
         return items
 
     def sampling(self) -> Mapping[str, Any]:
@@ -55,22 +57,28 @@ class _Json:
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _tasks(text: str) -> Iterator[Any]:
-    """Every task object in the text, in order, found without trusting what is around it."""
+def _tasks(text: str) -> tuple[list[Any], str]:
+    """Every task in the text, in order, found without trusting what is around it; and the text after the last one."""
     decoder = _json.JSONDecoder(strict=False)
-    at = 0
+    found: list[Any] = []
+    at = end = 0
     while (at := text.find("{", at)) >= 0:
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, after = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1  # an outer object that was cut off: look for the tasks inside it
             continue
-        tasks = value.get("tasks")
-        if isinstance(tasks, list):
-            yield from tasks
-        elif "instruction" in value:
-            yield value
-        at = end
+        tasks = [value] if "instruction" in value else next((v for v in value.values() if _is_list(v)), None)
+        if tasks is not None:
+            found += tasks
+            end = after
+        at = after
+    return found, text[end:]
+
+
+def _is_list(value: Any) -> bool:
+    """Whether this is the list of tasks, whatever the teacher called it."""
+    return isinstance(value, list) and any(isinstance(task, dict) and "instruction" in task for task in value)
 
 
 def _item(value: Any) -> Item:
@@ -83,14 +91,3 @@ def _item(value: Any) -> Item:
     if wrong:
         return Item(clean(str(texts["instruction"] or "")), flaw=Flaw("malformed", f"{wrong[0]} is not a text"))
     return Item(clean(str(texts["instruction"])), clean(str(texts["input"])), clean(str(texts["output"])))
-
-
-def _cut(text: str, finish_reason: str, items: list[Item]) -> bool:
-    """Whether something after the last whole task was lost."""
-    if finish_reason not in ("length", "content_filter"):
-        return False
-    try:
-        _json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return True
-    return not items

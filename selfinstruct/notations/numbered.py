@@ -142,7 +142,7 @@ class _Reader:
                 self._begin(number)
         elif not self.drafts:
             self._first_without_heading(number)
-        elif separated or (name in self.drafts[-1].fields and number != self.drafts[-1].number):
+        elif self._belongs_to_next(number, name, separated):
             self._begin(number, with_instruction=False)
         elif (self._in(name) and self._written()) or (name == "input" and "output" in self.drafts[-1].fields):
             self.current.append(f"{number}. {name.capitalize()}: {rest}")  # said twice: the text's own words
@@ -151,6 +151,13 @@ class _Reader:
             self.current = self.drafts[-1].fields.setdefault(name, [])
         again = _HEADING.match(rest)
         self.current.append(rest[again.end() :] if again and again[2].lower() == name else rest)
+
+    def _belongs_to_next(self, number: int, name: str, separated: bool) -> bool:
+        """Whether an Input or Output heading begins an item whose Instruction heading was forgotten."""
+        last = self.drafts[-1]
+        if name not in last.fields and number == last.number:
+            return False
+        return separated or (name in last.fields and number == last.number + 1)
 
     def _written(self) -> bool:
         return any(line.strip() for line in self.current)

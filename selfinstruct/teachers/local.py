@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import MissingExtra, RecipeError, TeacherStop
@@ -31,15 +32,24 @@ _WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110d
 SLOTS = 4
 _CONTEXT = 2048  # tokens per slot
 _LOOK = 0.4  # seconds for which to see how busy the machine is
-# Chosen by reading rows of each: see "The embedded teacher" in README.md.
-DEFAULTS = {
-    "method": "alternating",
-    "temperature": 0.8,
-    "top_p": 0.95,
-    "max_tokens": 384,
-    "concurrency": SLOTS,
-    "options": {"solve_temperature": 0.5, "solve_repeat_penalty": 1.1},
-}
+
+
+def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits a small model in this process, where the settings do not say otherwise.
+
+    The ways of asking were chosen by reading rows of each: see "The embedded teacher" in README.md. `alternating` needs
+    the chat template of the default model; any other model gets `few_shot`, which leaves templates to llama.cpp.
+    """
+    own = settings.get("model") not in (None, "", DEFAULT_MODEL)
+    return {
+        "method": "few_shot" if own else "alternating",
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "max_tokens": 384,
+        "send_seed": True,
+        "concurrency": SLOTS,
+        "options": {"solve_temperature": 0.5, "solve_repeat_penalty": 1.1},
+    }
 
 
 def local(generate: Generate, timeout: float = 600.0) -> Teacher:
@@ -74,7 +84,7 @@ class Local:
             self._server = xllamacpp.Server(parameters)
         except Exception as error:  # the binding raises plain RuntimeError and friends
             raise TeacherStop(f"{path}: llama.cpp cannot serve this model ({error}); give another GGUF file") from None
-        self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout, sends_seed=True)
+        self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout)
         self.host = "localhost"
 
     async def reply(self, key: str, request: Request) -> Reply:
@@ -103,8 +113,8 @@ def free_cores() -> int:
     """How many cores this process may use and nobody else is using now; at least one.
 
     llama.cpp's threads wait for each other by spinning, so one thread more than there are free cores is much slower
-    than one thread alone: measured here on two cores, two processes of two threads each came to a standstill, and two of
-    one thread each ran at half the full speed.
+    than one thread alone. Seen on a virtual machine with two cores (xllamacpp 2026.10): two processes of two threads
+    each all but stood still, while two of one thread each had 48 tokens a second; one of two threads alone had 106.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
@@ -114,7 +124,16 @@ def free_cores() -> int:
     except (OSError, ValueError, IndexError):
         return cores  # not Linux: nothing to go by
     idle = spent[3] + spent[4]  # idle, and waiting for a disk
-    return max(1, min(cores, round((os.cpu_count() or cores) * idle / max(1, sum(spent)))))
+    return max(1, min(cores, _allowed(), round((os.cpu_count() or cores) * idle / max(1, sum(spent)))))
+
+
+def _allowed() -> int:
+    """Cores that a container's processor quota allows (cgroup v2); many where there is none."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return 1 << 16
 
 
 def _processor_times() -> list[int]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from selfinstruct.config import Generate
 
 KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
+URL_VARIABLE = "OPENAI_BASE_URL"
 DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -35,7 +36,7 @@ def key_from_environment() -> str | None:
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     """Any OpenAI-compatible endpoint: OpenAI, Azure, Together, Mistral, vLLM, llama.cpp, Ollama, ..."""
-    url = generate.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    url = generate.base_url or DEFAULT_URL
     host = urlsplit(url).hostname
     if urlsplit(url).scheme not in ("http", "https") or not host:
         raise RecipeError(f"base_url {url!r} is not an http(s) address; write it like http://localhost:8000/v1")
@@ -44,7 +45,7 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     key = key_from_environment()
     if key is None and host not in _LOOPBACK:
         raise TeacherStop(f"no API key for {host}: put it into the environment, for example export {KEY_VARIABLES[1]}=...")
-    return OpenAI(url, generate.model, key or "none", timeout, sends_seed=generate.send_seed)
+    return OpenAI(url, generate.model, key or "none", timeout)
 
 
 class OpenAI:
@@ -52,12 +53,11 @@ class OpenAI:
 
     name = "openai"
 
-    def __init__(self, url: str, model: str, key: str, timeout: float, sends_seed: bool = False) -> None:
+    def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         self.model = model
         self.host = urlsplit(url).hostname or url
-        self.sends_seed = sends_seed
         self._key = key
         # The window of the run bounds what is in flight; the pool must never be a second, hidden bound.
         self._client = AsyncOpenAI(
@@ -96,8 +96,6 @@ class OpenAI:
 
     def _body(self, request: Request) -> dict[str, Any]:
         sampling = dict(request.sampling)
-        if not self.sends_seed:
-            sampling.pop("seed", None)
         if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
             # OpenAI's newer models refuse the older name, which is the only one that most other servers know.
             sampling["max_completion_tokens"] = sampling.pop("max_tokens")
@@ -132,11 +130,11 @@ class OpenAI:
         status, code = error.status_code, f"{error.code or ''} {error.type or ''}"
         body = error.body if isinstance(error.body, dict) else {}
         said = self._safe(str(body.get("message") or error.message))[:300]
-        if status in (401, 403):
+        if status in (401, 403) or "invalid_api_key" in code or "api key not valid" in said.lower():
             return TeacherStop(f"{self.host} refuses the API key (HTTP {status}: {said}); check {' or '.join(KEY_VARIABLES)}")
         if status == 402 or "insufficient_quota" in code or "billing" in code:
             return TeacherStop(f"the credit at {self.host} is used up ({said}); top it up, then run the same command again")
-        if status == 404:
+        if status == 404 or "model_not_found" in code:
             return TeacherStop(
                 f"{self.host} does not know the model {self.model!r} or the address ({said}); check --model and --base-url"
             )
