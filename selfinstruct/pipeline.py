@@ -49,6 +49,15 @@ class Dataset:
         return len(self.rows) == self.target and not self.unanswered
 
     @property
+    def acceptance(self) -> float | None:
+        """The share (0 to 1) of rows among the candidates that were judged, or None while there are none.
+
+        Good ones that came after the last row wanted do not count.
+        """
+        judged = len(self.rows) + sum(decision.rule != "over_target" for decision in self.rejected)
+        return len(self.rows) / judged if judged else None
+
+    @property
     def funnel(self) -> dict[str, int]:
         """How many candidates each rule dropped, most first."""
         return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())

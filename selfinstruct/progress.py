@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any, TextIO
@@ -23,7 +24,7 @@ class Progress:
         self.bar: tqdm[Any] | None = None
         if stream.isatty():
             shape = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
-            self.bar = tqdm(total=target, file=stream, bar_format=shape, dynamic_ncols=True, leave=True)
+            self.bar = tqdm(total=target, file=stream, bar_format=shape, ncols=_columns(), nrows=20)
         self._logged = time.monotonic()
         self._since: tuple[float, int] | None = None  # when this process first asked, and the rows it had then
 
@@ -34,6 +35,7 @@ class Progress:
             self._since = (time.monotonic(), rows)
         if self.bar is not None:
             self.bar.n = rows
+            self.bar.ncols = _columns()
             self.bar.set_postfix_str(self._details(dataset, ask, rows), refresh=False)
             self.bar.refresh()
         elif time.monotonic() - self._logged >= _LOG_EVERY:
@@ -46,11 +48,10 @@ class Progress:
             self.bar.close()
 
     def _details(self, dataset: Dataset, ask: Ask, rows: int) -> str:
-        candidates = rows + len(dataset.rejected)
         counts = ask.journal.counts
         tokens = counts.usage.prompt_tokens + counts.usage.completion_tokens
         parts = [
-            f"{100 * rows / candidates:.0f} % accepted" if candidates else "no candidates yet",
+            "no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted",
             f"{len(ask.journal):,} requests",
             f"{short(tokens)} tokens",
         ]
@@ -67,6 +68,11 @@ class Progress:
         started, had = self._since
         seconds = (time.monotonic() - started) / (rows - had) * (self.target - rows)
         return clock(seconds)
+
+
+def _columns() -> int:
+    """The terminal's width now; 80 where it says 0, as some do, by which tqdm would hide the bar."""
+    return shutil.get_terminal_size().columns
 
 
 def clock(seconds: float) -> str:

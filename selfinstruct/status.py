@@ -29,7 +29,7 @@ def status(path: str | Path) -> dict[str, Any]:
         "rows": len(dataset.rows),
         "target": dataset.target,
         "candidates": candidates,
-        "acceptance": round(len(dataset.rows) / candidates, 4) if candidates else None,
+        "acceptance": None if dataset.acceptance is None else round(dataset.acceptance, 4),
         "dropped": dataset.funnel,
         "unanswered": dataset.unanswered,
         "requests": {
