@@ -39,7 +39,7 @@ def _front_matter(definition: Definition, title: str, rows: int) -> str:
     """YAML as `datasets` and the hub read it; each value is written as JSON, which is YAML too."""
     recipe = definition.recipe
     fields = {
-        "pretty_name": title,
+        "pretty_name": definition.recipe.card.title or title,
         "license": _plain(recipe.card.licence).lower() or "unknown",
         "language": [recipe.curate.language],
         "annotations_creators": ["machine-generated"],

@@ -84,8 +84,8 @@ class Setting:
     api: str
     sampling: Mapping[str, Any]
     seed: int
-    send_seed: bool
     options: Mapping[str, Any]
+    send_seed: bool = False
     known_options: set[str] = field(default_factory=set)
 
     def rng(self, index: int) -> random.Random:

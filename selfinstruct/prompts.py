@@ -59,7 +59,7 @@ class PromptFile:
         for section in sections:
             if section not in self.sections:
                 have = ", ".join(self.sections)
-                raise PromptError(f"prompt {self.name!r} has no section {section!r}, which the method needs (it has: {have})")
+                raise PromptError(f"prompt {self.name!r} has no section {section!r} (it has: {have}); the method needs it")
 
     def fill(self, section: str, **values: object) -> str:
         """The section's text with its placeholders replaced in one pass; raises PromptError if it is missing."""

@@ -210,7 +210,7 @@ def test_a_recipe_does_what_flags_do_and_flags_win(teacher: Teacher, tmp_path: P
     assert all(len(str(row["instruction"]).split()) <= 12 for row in rows(tmp_path / "run" / "dataset.jsonl"))
     card = (tmp_path / "run" / "README.md").read_text()
     assert "# My \\| &lt;b&gt;tasks&lt;/b&gt;" in card
-    assert "license: cc-by-4.0" in card
+    assert 'license: "cc-by-4.0"' in card
     assert "| Teacher's terms | I own the teacher. |" in card
     assert "NOT CONFIRMED" not in card
 

@@ -393,4 +393,12 @@ def test_the_first_rule_that_drops_is_the_one_recorded(text: str, output: str, r
 def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> None:
     curator = Curator([], settled(Curate(rouge=1.0)))
     items = [Item("Add up these numbers.", input, output) for input, output in [("2, 3", "5"), ("2, 3", "6"), ("4, 5", "9")]]
-    assert [curator.admit(Candidate("0", n, item)).rule for n, item in enumerate(items)] == [None, "same_task", None]
+    rules = []
+    for number, item in enumerate(items):
+        candidate = Candidate("0", number, item)
+        assert curator.admit(candidate).kept
+        decision = curator.check(candidate, ())
+        rules.append(decision.rule)
+        if decision.kept:
+            curator.keep(candidate)
+    assert rules == [None, "same_task", None]

@@ -79,7 +79,6 @@ def test_a_section_line_is_only_one_that_stands_alone(tmp_path: Path) -> None:
         "{}",
         "100 % sure, %s %(count)s",
         "$count ${count} $$",
-        "{{Count}}",
         "{{{}}}",
         "\\n \\1",
     ],

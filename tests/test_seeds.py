@@ -203,10 +203,11 @@ def test_a_bad_row_is_named_by_file_line_field_and_reason(tmp_path: Path, row: A
     assert str(bad) in str(caught.value)
 
 
-def test_a_bad_row_of_a_json_list_is_named_by_its_number(tmp_path: Path) -> None:
-    path = write(tmp_path, json.dumps([ALPACA[0], {"instruction": 5, "output": ""}]), "seeds.json")
+def test_a_bad_row_of_a_json_list_is_named_by_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, json.dumps([ALPACA[0], {"instruction": 5, "output": ""}], indent=1), "seeds.json")
     _, (bad,) = seeds.read(path)
-    assert str(bad).startswith(f"{path}: row 2: instruction: ")
+    line = path.read_text().split("\n").index('  "instruction": 5,')  # counted from 0, so the line before: its brace
+    assert str(bad).startswith(f"{path}:{line}: instruction: ")
 
 
 def test_all_bad_rows_are_listed_up_to_twenty(tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ def test_openai_itself_is_sent_the_newer_name_of_max_tokens() -> None:
 
     request = Request({"max_tokens": 5, "seed": 1, "repeat_penalty": 1.1}, messages=({"role": "user", "content": "x"},))
     there = openai.OpenAI("https://api.openai.com/v1", "m", "k", 1.0)._body(request)
-    here = openai.OpenAI("http://localhost:1/v1", "m", "k", 1.0, sends_seed=True)._body(request)
-    assert there == {"model": "m", "max_completion_tokens": 5, "extra_body": {"repeat_penalty": 1.1}}
+    here = openai.OpenAI("http://localhost:1/v1", "m", "k", 1.0)._body(request)
+    assert there == {"model": "m", "max_completion_tokens": 5, "seed": 1, "extra_body": {"repeat_penalty": 1.1}}
     assert here == {"model": "m", "max_tokens": 5, "seed": 1, "extra_body": {"repeat_penalty": 1.1}}
 
 
@@ -150,7 +150,7 @@ def test_the_embedded_teacher_writes_real_rows_and_continues(tmp_path: Path) -> 
     assert "no API key and no teacher named: using the embedded teacher" in first.stderr
     replies = rows(tmp_path / "run" / "journal.jsonl")
     assert all(reply["model"] and reply["usage"] for reply in replies)
-    assert {reply["host"] for reply in replies} == {"localhost"}
+    assert {reply["host"] for reply in replies} == {"127.0.0.1"}
     more = cli("generate", tmp_path / "run", "--num", 4)
     assert more.returncode == 0, more.stderr
     assert rows(tmp_path / "run" / "journal.jsonl")[: len(replies)] == replies

@@ -41,14 +41,13 @@ class _Json:
         """The tasks that are whole; a last one that was cut off is returned as truncated."""
         if not text.strip():
             return [Item("", flaw=Flaw("empty_reply"))]
-        values, rest = _tasks(text)
+        values, whole, rest = _tasks(text)
         items = [_item(value) for value in values]
-        if '"instruction"' in rest:  # a task that was begun and cannot be read
-            rule = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason, "malformed")
-            items.append(Item("", flaw=Flaw(rule, clean(rest)[-200:])))
+        cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)
+        if (cut and not whole) or '"instruction"' in rest:  # a task was begun, or was to come, and is not there
+            items.append(Item("", flaw=Flaw(cut or "malformed", clean(rest)[-200:])))
         if not items:
-            rule = "truncated" if finish_reason == "length" else "no_tasks_found"
-            items.append(Item("", flaw=Flaw(rule, clean(text)[:500])))
+            items.append(Item("", flaw=Flaw("no_tasks_found", clean(text)[:500])))
         return items
 
     def sampling(self) -> Mapping[str, Any]:
@@ -57,28 +56,35 @@ class _Json:
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _tasks(text: str) -> tuple[list[Any], str]:
-    """Every task in the text, in order, found without trusting what is around it; and the text after the last one."""
+def _tasks(text: str) -> tuple[list[Any], bool, str]:
+    """Every task in the text, in order, found without trusting what is around it.
+
+    Also: whether their list was whole, and the text after the last of them.
+    """
     decoder = _json.JSONDecoder(strict=False)
     found: list[Any] = []
-    at = end = 0
+    whole, at, end = False, 0, 0
     while (at := text.find("{", at)) >= 0:
         try:
             value, after = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1  # an outer object that was cut off: look for the tasks inside it
             continue
-        tasks = [value] if "instruction" in value else next((v for v in value.values() if _is_list(v)), None)
+        tasks = [value] if "instruction" in value else _list_in(value)
         if tasks is not None:
             found += tasks
+            whole = whole or tasks != [value]
             end = after
         at = after
-    return found, text[end:]
+    return found, whole or (text.lstrip().startswith("[") and text.rstrip().endswith("]")), text[end:]
 
 
-def _is_list(value: Any) -> bool:
-    """Whether this is the list of tasks, whatever the teacher called it."""
-    return isinstance(value, list) and any(isinstance(task, dict) and "instruction" in task for task in value)
+def _list_in(value: dict[str, Any]) -> list[Any] | None:
+    """The list of tasks in an object, whatever the teacher called it."""
+    if isinstance(value.get("tasks"), list):
+        return list(value["tasks"])
+    lists = (inside for inside in value.values() if isinstance(inside, list))
+    return next((tasks for tasks in lists if any(isinstance(task, dict) and "instruction" in task for task in tasks)), None)
 
 
 def _item(value: Any) -> Item:

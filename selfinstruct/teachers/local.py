@@ -85,7 +85,7 @@ class Local:
         except Exception as error:  # the binding raises plain RuntimeError and friends
             raise TeacherStop(f"{path}: llama.cpp cannot serve this model ({error}); give another GGUF file") from None
         self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout)
-        self.host = "localhost"
+        self.host = self._endpoint.host
 
     async def reply(self, key: str, request: Request) -> Reply:
         """The model's answer."""
