@@ -111,13 +111,8 @@ class Ask:
 
     async def _answer(self, key: str, request: Request) -> Entry:
         """Ask the teacher and hand what comes to the journal, with no `await` between the two."""
-        faults: list[str] = []
-
-        def on_fault(cause: str) -> None:
-            faults.append(cause)
-            self.faults[cause] += 1
-
-        outcome, seconds = await self._outcome(key, request, on_fault)
+        faults: list[float] = []
+        outcome, seconds = await self._outcome(key, request, faults)
         sampling = {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}
         given_up = isinstance(outcome, Failure) and outcome.status is None
         attempts = len(faults) if given_up else len(faults) + 1
@@ -129,15 +124,23 @@ class Ask:
             raise Unasked(key) from None
         return entry
 
-    async def _outcome(self, key: str, request: Request, on_fault: Callable[[str], None]) -> tuple[Outcome, float]:
-        """The reply, or the failure to record, and the seconds it took; raises Unasked when the run must stop instead."""
+    async def _outcome(self, key: str, request: Request, faults: list[float]) -> tuple[Outcome, float]:
+        """The reply, or the failure to record, and the seconds it took; raises Unasked when the run must stop instead.
+
+        The times of failed attempts are added to `faults`.
+        """
+
+        def on_fault(cause: str) -> None:
+            faults.append(time.monotonic())
+            self.faults[cause] += 1
+
         try:
             answered = await persist(lambda: self._attempt(key, request), self.patience, on_fault=on_fault, sleep=self._sleep)
         except RequestRefused as error:
             return self._failed(Failure(error.cause, str(error), error.status)), 0.0
         except TransientError as error:
-            if time.monotonic() - self._last_answer < self.patience / 2:
-                return self._failed(Failure(error.cause, str(error))), 0.0  # others are answered: it is this request
+            if self._others_are_answered(faults):
+                return self._failed(Failure(error.cause, str(error))), 0.0
             self.close(TeacherUnavailable(f"the teacher kept failing, and the patience of {self.patience:g} s is over: {error}"))
             raise Unasked(key) from None
         except TeacherStop as error:
@@ -146,6 +149,10 @@ class Ask:
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         return answered.reply, answered.seconds
+
+    def _others_are_answered(self, faults: list[float]) -> bool:
+        """Whether it is the request that fails and not the teacher: replies came in the second half of its attempts."""
+        return len(faults) >= 3 and self._last_answer > (faults[0] + faults[-1]) / 2
 
     def _failed(self, failure: Failure) -> Failure:
         """Count a failure; after too many without a reply in between, stop instead of burning through the plan."""

@@ -35,10 +35,11 @@ def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     """A function that starts a server; all of them end with the test."""
     started: list[Teacher] = []
 
-    def start(latency: float = 0.0) -> Teacher:
+    def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0)) -> Teacher:
         log = tmp_path_factory.mktemp("teacher") / "log.jsonl"
         log.touch()
         command = [sys.executable, str(HERE / "teacher_server.py"), "--log", str(log), "--latency", str(latency)]
+        command += ["--outage", *map(str, outage)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         started.append(Teacher(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log, process))

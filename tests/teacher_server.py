@@ -1,6 +1,6 @@
 """A teacher for the tests: a real HTTP server that speaks OpenAI's API, in a process of its own.
 
-    python tests/teacher_server.py --log FILE [--latency SECONDS] [--port PORT]
+    python tests/teacher_server.py --log FILE [--latency SECONDS] [--outage A B]
 
 The answer to a body is a function of the body alone, its `created` too, so runs against it can be compared byte by byte.
 The model's name chooses how it behaves (see `_fault`); every request that arrives is a line of the log.
@@ -75,9 +75,10 @@ def fingerprint(body: dict[str, Any]) -> str:
 
 
 class Server:
-    def __init__(self, log: str, latency: float) -> None:
+    def __init__(self, log: str, latency: float, outage: list[int]) -> None:
         self.log = open(log, "a", buffering=1)  # noqa: SIM115, PTH123 (open for the life of the process)
         self.latency = latency
+        self.outage = outage
         self.attempts: dict[str, int] = {}
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,6 +120,8 @@ class Server:
         usage = {"prompt_tokens": words, "completion_tokens": len(text.split())}
         usage["total_tokens"] = sum(usage.values())
         created = 1_700_000_000 + int(mark[:5], 16)
+        if body["model"] == "milliseconds":
+            created *= 1000
         return {"id": f"x-{mark[:8]}", "created": created, "model": body["model"], "choices": [choice], "usage": usage}
 
     def _fault(self, model: str, mark: str, attempt: int) -> tuple[int, str, str | None] | None:
@@ -137,6 +140,8 @@ class Server:
             return error(503, "overloaded")
         if model == "refuses-all" or (model == "refuses-some" and int(mark[:2], 16) < 64):
             return error(400, "This request is against the policy", "content_policy_violation")
+        if self.outage[0] < sum(self.attempts.values()) <= self.outage[1]:
+            return error(503, "gone")
         if model == "empty":
             return 200, "", json.dumps({"created": 1, "model": model, "choices": []})
         if model == "rambling":
@@ -159,10 +164,10 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", required=True)
     parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--outage", type=int, nargs=2, default=[0, 0], help="answer 503 after A requests, until B have come")
     options = parser.parse_args()
-    handler = Server(options.log, options.latency).connection
-    server = await asyncio.start_server(handler, "127.0.0.1", options.port, limit=1 << 24)
+    handler = Server(options.log, options.latency, options.outage).connection
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, limit=1 << 24)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with the test that started it

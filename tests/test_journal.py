@@ -89,6 +89,16 @@ def test_a_reader_sees_whole_lines_while_one_is_being_written(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+def test_a_build_reads_a_line_that_lost_its_newline(teacher: Teacher, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 30).returncode == 0
+    before = derived(run)
+    journal = run / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-1])
+    assert cli("build", run).returncode == 0
+    assert derived(run) == before
+
+
 def test_one_process_writes(tmp_path: Path) -> None:
     path = filled(tmp_path / "journal.jsonl", "0")
     with Journal.writing(path), pytest.raises(RunLocked, match=r"process \d+ is writing"):

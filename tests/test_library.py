@@ -109,6 +109,34 @@ def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher
     assert len(rows(tmp_path / "run" / "journal.jsonl")) == sum(teacher.asked().values())
 
 
+def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: Teacher, tmp_path: Path) -> None:
+    again = run(tmp_path / "run", teacher, num=20)
+    again.stop()
+    first = again.generate()
+    again.stop()
+    asked = sum(teacher.asked().values())
+    assert [row.candidate for row in again.generate().rows] == [row.candidate for row in first.rows]
+    assert sum(teacher.asked().values()) == asked
+
+
+def test_a_complete_run_needs_no_teacher(teacher: Teacher, tmp_path: Path) -> None:
+    run(tmp_path / "run", teacher, num=20).generate()
+    teacher.process.communicate("")  # the server has gone
+    assert len(si.Run(tmp_path / "run").generate().rows) == 20
+
+
+def test_seeds_are_drawn_alike_for_ever() -> None:
+    """The journal answers requests that show these seeds: another draw would make every old run useless."""
+    from selfinstruct.contracts import Setting
+
+    setting = Setting((), None, None, "chat", {}, 7, {})  # type: ignore[arg-type]
+    assert setting.rng(0).sample(range(224), 3) == DRAWN[0]
+    assert setting.rng(41).sample(range(224), 8) == DRAWN[1]
+
+
+DRAWN = ([180, 90, 157], [100, 194, 32, 99, 76, 19, 141, 98])
+
+
 def test_provenance_says_where_each_row_came_from(teacher: Teacher, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=40, temperature=0.6).generate()
     journal = {entry["key"]: entry for entry in rows(tmp_path / "run" / "journal.jsonl")}

@@ -100,6 +100,24 @@ def test_a_json_object_cut_anywhere_keeps_every_whole_task(examples: list[Exampl
     assert len(kept) < len(items) or length >= len(whole.rstrip("]} \n"))
 
 
+def test_an_output_heading_quoted_in_an_output_does_not_cut_it() -> None:
+    text = "###\n1. Instruction: Show a log.\n1. Output:\nIt says:\n7. Output: done\n7. Input: more\n" + PLAIN_LIST
+    assert read(text) == [("Show a log.", "", "It says:\n7. Output: done\n7. Input: more"), *BOTH]
+
+
+def test_a_separator_between_the_fields_of_an_item_does_not_break_it() -> None:
+    text = "1. Instruction: Add 2 and 3.\n###\n1. Input:\n<noinput>\n###\n1. Output:\n5\n###\n"
+    assert read(text) == [("Add 2 and 3.", "", "5")]
+
+
+def test_a_json_list_under_another_name_is_found_and_a_broken_last_task_is_counted() -> None:
+    whole = '{"items": [{"instruction": "a", "input": "", "output": "b"}]}'
+    assert [(item.instruction, item.output, item.flaw) for item in json().parse(whole)] == [("a", "b", None)]
+    broken = '{"tasks": [{"instruction": "a", "input": "", "output": "b"}, {"instruction": "c", "output": oops}]}'
+    first, second = json().parse(broken)
+    assert (first.flaw, second.flaw and second.flaw.rule) == (None, "malformed")
+
+
 def test_numbers_begin_where_they_are_told_to() -> None:
     assert PLAIN_LIST.startswith("###\n4. Instruction: Name a river.\n4. Input:\n<noinput>\n4. Output:\nThe Niger.\n###\n5. ")
     assert read(PLAIN_LIST) == BOTH

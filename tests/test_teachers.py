@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,37 @@ def test_a_mistaken_model_can_be_mended_before_the_first_reply_but_not_after(tea
     code, said = generate(tmp_path / "run", teacher, "other")
     assert code == 2
     assert "model: 'm' -> 'other'" in said
+
+
+def test_a_mended_mistake_keeps_all_other_settings(teacher: Teacher, tmp_path: Path) -> None:
+    assert generate(tmp_path / "run", teacher, "unknown", "--temperature", 0.3, "--num", 25)[0] == 1
+    assert cli("generate", tmp_path / "run", "--model", "m").returncode == 0
+    run = si.Run(tmp_path / "run")
+    assert (run.recipe.generate.temperature, run.recipe.generate.model, run.recipe.curate.num) == (0.3, "m", 25)
+    assert run.recipe.generate.base_url == teacher.url
+
+
+def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
+    start_teacher: Callable[..., Teacher], tmp_path: Path
+) -> None:
+    calm, dying = start_teacher(), start_teacher(latency=0.05, outage=(10, 60))
+    flags = ("--num", 300, "--concurrency", 8, "--patience", 1)
+    assert generate(tmp_path / "calm", calm, "m", *flags)[0] == 0
+    code, said = generate(tmp_path / "run", dying, "m", *flags)
+    assert code == 4
+    assert "the patience of 1 s is over: 127.0.0.1 answered HTTP 503 (gone)" in said
+    assert {entry["kind"] for entry in rows(tmp_path / "run" / "journal.jsonl")} == {"reply"}
+    for _ in range(60):  # each try uses up some of the outage
+        code, _ = generate(tmp_path / "run", dying, "m", *flags)
+        if code == 0:
+            break
+        assert code == 4
+    assert derived(tmp_path / "run") == derived(tmp_path / "calm")
+
+
+def test_a_time_in_milliseconds_does_not_stop_the_writing(teacher: Teacher, tmp_path: Path) -> None:
+    assert generate(tmp_path / "run", teacher, "milliseconds", "--num", 5)[0] == 0
+    assert all(str(row["time"]).startswith("20") for row in rows(tmp_path / "run" / "provenance.jsonl"))
 
 
 def test_the_key_is_sent_and_is_in_no_file_and_no_message(teacher: Teacher, tmp_path: Path) -> None:
