@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from contextlib import suppress
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import (
     JournalError,
+    PluginError,
     RequestRefused,
     SelfInstructError,
     TeacherStop,
@@ -23,6 +25,7 @@ from selfinstruct.patience import persist
 from selfinstruct.records import Failure, Reply, Request, Usage
 
 _NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
+_KEY = re.compile(r"\d+([./].+)?")  # "41", "41.3/solve"
 _FAILURES_IN_A_ROW = 20
 
 
@@ -65,6 +68,10 @@ class Ask:
 
     async def __call__(self, key: str, request: Request) -> Reply:
         """The reply to a request; raises RequestRefused, or Unasked when there is none and none may be asked for."""
+        if not _KEY.fullmatch(key):
+            raise PluginError(
+                f"the method asks under the key {key!r}; a key is the index of its root request, then / or . and more"
+            )
         entry = self.journal.get(key)
         if entry is None:
             entry = await self._new(key, request)
@@ -139,7 +146,7 @@ class Ask:
         except RequestRefused as error:
             return self._failed(Failure(error.cause, str(error), error.status)), 0.0
         except TransientError as error:
-            if self._others_are_answered(faults):
+            if error.cause != "rate_limit" and self._others_are_answered(faults):
                 return self._failed(Failure(error.cause, str(error))), 0.0
             self.close(TeacherUnavailable(f"the teacher kept failing, and the patience of {self.patience:g} s is over: {error}"))
             raise Unasked(key) from None
@@ -165,7 +172,10 @@ class Ask:
         """One attempt, unless the run is stopping: then there is no further one."""
         if self._open_teacher is None or self._stopping.is_set():
             raise Unasked(key)
-        return await self._open_teacher().reply(key, request)
+        reply = await self._open_teacher().reply(key, request)
+        if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+            raise TeacherStop(f"the teacher answered request {key!r} with {type(reply).__name__} and no text; mend the teacher")
+        return reply
 
     async def _sleep(self, seconds: float) -> None:
         """Wait before another attempt, but no longer than until the run stops."""

@@ -216,6 +216,9 @@ def main() -> None:
         raise SystemExit(error.exit_status) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except RecursionError:
+        print("selfinstruct: a file that was given is nested too deeply to be read; mend it", file=sys.stderr)
+        raise SystemExit(2) from None
     except OSError as error:
         print(
             f"selfinstruct: {error.filename or 'the system'}: {error.strerror or error}; check the path and its rights",

@@ -10,12 +10,14 @@ Every setting has one name in the recipe (TOML), on the command line (`--name`) 
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from selfinstruct.errors import RecipeError
 
@@ -49,6 +51,18 @@ class Generate(_Part):
     give_up_after: Annotated[int, Field(ge=1)] = 100
     options: dict[str, float | int | str] = {}
     extra: dict[str, Any] = {}
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            good = not value or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("is not an http(s) address; write it like http://localhost:8000/v1")
+        return value
 
 
 class Curate(_Part):
@@ -128,11 +142,19 @@ def load(path: str | Path) -> dict[str, Any]:
 def parse(values: Mapping[str, Any], source: str) -> Recipe:
     """A recipe from plain values; raises RecipeError that names the setting, the value and the reason."""
     try:
-        return Recipe.model_validate(values)
+        recipe = Recipe.model_validate(values)
+        json.dumps(recipe.model_dump(), allow_nan=False)
+        return recipe
+    except TypeError as error:
+        raise RecipeError(
+            f"{source}: has a value that JSON cannot hold ({error}); use texts, numbers, lists and tables"
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise RecipeError(f"{source}: there is no setting {place!r}; check its name and its part") from None
-        given = repr(first["input"])[:60]
-        raise RecipeError(f"{source}: {place}: {first['msg'].lower()} (it is {given})") from None
+        given, reason = repr(first["input"])[:60], first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"{source}: {place}: {reason[:1].lower()}{reason[1:]} (it is {given})") from None
+    except ValueError as error:
+        raise RecipeError(f"{source}: has a number that JSON cannot hold ({error}); use finite numbers") from None

@@ -10,7 +10,7 @@ from typing import Any
 from selfinstruct import plugins
 from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
-from selfinstruct.errors import RecipeError
+from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.records import Candidate, Decision, Drop, Neighbour, Seed
 from selfinstruct.rouge import RougeIndex
 
@@ -54,7 +54,10 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
             continue  # switched off, and perhaps no longer to be found
         function = (own or {}).get(name) or plugins.find("filter", name)
         options = setting if isinstance(setting, dict) else {}
-        parameters = list(inspect.signature(function).parameters.values())[2:]
+        try:
+            parameters = list(inspect.signature(function).parameters.values())[2:]
+        except (TypeError, ValueError):
+            raise PluginError(f"filter {name!r} is no function of an example and its surroundings; name another") from None
         known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         for option, value in options.items():
             default = next((p.default for p in parameters if p.name == option), None)
@@ -112,5 +115,7 @@ class Curator:
             rows = self._rows if rule.last else {}
             around = Surroundings(self._seed_instructions, rows, candidate.item.cut)
             if drop := rule.function(candidate.example, around, **rule.options):
+                if not isinstance(drop, Drop):
+                    raise PluginError(f"filter {rule.name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
                 return Decision(candidate, rule.name, drop.value, drop.limit)
         return Decision(candidate)

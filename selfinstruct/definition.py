@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from selfinstruct import choices, plugins, prompts, seeds
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting
-from selfinstruct.errors import RecipeChanged, RecipeError, Unasked, UserMistake
+from selfinstruct.errors import PluginError, RecipeChanged, RecipeError, Unasked, UserMistake
 from selfinstruct.prompts import PromptFile
 from selfinstruct.records import Reply, Request, Seed, digest
 
@@ -83,7 +83,12 @@ class Definition:
             send_seed=generate.send_seed,
             options=generate.options,
         )
-        method: Method = (own or plugins.find("method", generate.method))(setting)
+        try:
+            method: Method = (own or plugins.find("method", generate.method))(setting)
+        except (TypeError, AttributeError) as error:
+            raise PluginError(f"method {generate.method!r} cannot be made from a Setting ({error}); see contracts.py") from None
+        if not (hasattr(method, "propose") and hasattr(method, "rows_at_most")):
+            raise PluginError(f"method {generate.method!r} gives {type(method).__name__}, which is no Method (see contracts.py)")
         if own is None and generate.method in plugins.names("method"):
             _check_options(setting)
         if method.rows_at_most < 1:

@@ -105,4 +105,4 @@ def _run_json(definition: Definition) -> bytes:
         "given": dict(definition.given),
         **definition.recipe.model_dump(),
     }
-    return (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(contents, indent=2, ensure_ascii=False, default=str) + "\n").encode()

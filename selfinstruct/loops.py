@@ -26,25 +26,28 @@ def _in_thread(make: Callable[[], Coroutine[Any, Any, T]], on_interrupt: Callabl
     results: list[T] = []
     errors: list[BaseException] = []
 
+    ended = threading.Event()  # an interrupted `join` would take a living thread for a dead one
+
     def work() -> None:
         try:
             results.append(asyncio.run(make()))
         except BaseException as error:  # carried over to the caller's thread
             errors.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=work, name="selfinstruct")
-    thread.start()
+    threading.Thread(target=work, name="selfinstruct").start()
     interrupted = False
-    while thread.is_alive():
+    while not ended.is_set():
         try:
-            thread.join()
+            ended.wait()
         except KeyboardInterrupt:
             if interrupted:
                 raise
             interrupted = True
             on_interrupt()
-    if interrupted:
-        raise KeyboardInterrupt
     if errors:
         raise errors[0]
+    if interrupted:
+        raise KeyboardInterrupt
     return results[0]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from selfinstruct.errors import TransientError
 from selfinstruct.records import Reply
@@ -34,7 +34,7 @@ async def persist(
     on_fault: Callable[[str], None],
     sleep: Callable[[float], Awaitable[None]],
 ) -> Answered:
-    """Attempt until there is a reply, or until another attempt would be after `seconds`: then raise the TransientError.
+    """Attempt until there is a reply, or until one has failed after `seconds`: then raise its TransientError.
 
     `on_fault` hears the cause of each failed attempt; `sleep` waits between two. Any other error is raised as it comes.
     """
@@ -43,11 +43,12 @@ async def persist(
         fault = state.outcome.exception() if state.outcome else None
         assert isinstance(fault, TransientError)
         on_fault(fault.cause)
-        return _backoff(state) if fault.wait is None else fault.wait + _backoff(state) / 10
+        wait = _backoff(state) if fault.wait is None else fault.wait + _backoff(state) / 10
+        return min(wait, max(0.0, seconds - (state.seconds_since_start or 0.0)))  # the last attempt is when patience ends
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
-        stop=stop_before_delay(seconds),
+        stop=stop_after_delay(seconds),
         wait=waiting,
         sleep=sleep,
         reraise=True,

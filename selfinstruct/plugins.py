@@ -7,11 +7,11 @@ passes the object itself, which is then known by where it was defined.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import PluginError
+from selfinstruct.errors import PluginError, UserMistake
 
 FOLDERS = {
     "method": "methods",
@@ -46,6 +46,21 @@ def name_of(thing: Callable[..., Any]) -> str:
     return f"{module}:{label}"
 
 
+def functions_by_name(filters: Mapping[str, Any] | Sequence[Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """The functions in `filters` by the names under which they are recorded; raises UserMistake for what has none."""
+    if isinstance(filters, Mapping):
+        return {}
+    found: dict[str, Callable[..., Any]] = {}
+    for function in [filters] if callable(filters) else filters:
+        if not callable(function):
+            raise UserMistake(f"filters: {function!r} is no function; give functions, or a mapping such as {{'refusal': False}}")
+        name = name_of(function)
+        if name in found:
+            raise UserMistake(f"filters: two functions are called {name!r}; give each a name of its own")
+        found[name] = function
+    return found
+
+
 def about(kind: str, name: str) -> str:
     """The first sentence of a thing's documentation."""
     document = find(kind, name).__doc__ or ""
@@ -66,6 +81,8 @@ def _foreign(kind: str, name: str) -> Callable[..., Any]:
         raise PluginError(
             f"{kind} {name!r}: {module_name!r} has no {attribute!r}; mend the name, or pass the object itself to `Run`"
         ) from None
+    except Exception as error:  # anybody's own code
+        raise PluginError(f"{kind} {name!r}: importing it fails ({type(error).__name__}: {error}); mend it") from None
     if not callable(found):
         raise PluginError(f"{kind} {name!r} is {type(found).__name__}, not a function; name a function")
     function: Callable[..., Any] = found

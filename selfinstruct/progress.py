@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import time
@@ -18,13 +19,13 @@ _LOG_EVERY = 15.0  # seconds between two lines in a log file
 class Progress:
     """Shows rows of target, acceptance, requests, tokens and time left; call it with each new state of a run."""
 
-    def __init__(self, target: int, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, target: int, stream: TextIO | None = None) -> None:
         self.target = target
-        self.stream = stream
+        self.stream = stream or sys.stderr or io.StringIO()  # a process may have been given no error stream
         self.bar: tqdm[Any] | None = None
-        if stream.isatty():
+        if self.stream.isatty():
             shape = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
-            self.bar = tqdm(total=target, file=stream, bar_format=shape, ncols=_columns(), nrows=20)
+            self.bar = tqdm(total=target, file=self.stream, bar_format=shape, ncols=_columns(), nrows=20)
         self._logged = time.monotonic()
         self._since: tuple[float, int] | None = None  # when this process first asked, and the rows it had then
 

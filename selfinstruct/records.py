@@ -20,9 +20,9 @@ def clean(text: str) -> str:
 def json_line(value: Any) -> bytes:
     """One line of JSON with its newline, readable in any script; a lone surrogate is escaped."""
     try:
-        return (json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n").encode()
+        return (json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str) + "\n").encode()
     except UnicodeEncodeError:
-        return (json.dumps(value, ensure_ascii=True, separators=(", ", ": ")) + "\n").encode()
+        return (json.dumps(value, ensure_ascii=True, separators=(", ", ": "), default=str) + "\n").encode()
 
 
 def digest(value: Any) -> str:

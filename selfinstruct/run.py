@@ -51,7 +51,7 @@ class Run:
         self.path = Path(path)
         self._teacher = None if teacher is None or isinstance(teacher, str) else teacher
         self._method = method if callable(method) else None
-        self._filters = {} if isinstance(filters, Mapping) else {plugins.name_of(f): f for f in filters}
+        self._filters = plugins.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
         given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in plain.items() if v is not None}}
         named = self._named(teacher, method, filters)
@@ -61,13 +61,14 @@ class Run:
         # What would fail after the first reply was paid for had better fail now.
         if self.is_new or filters:
             curation.rules(self.recipe.curate.filters, self._filters)
-        plugins.find("format", self.recipe.curate.format)
+        writing.row_writer(self.recipe.curate.format)
         self.definition.method(self._method)
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened: Teacher | None = None
         self._on_stop: Callable[[int], None] | None = None
         self._interrupted = False
+        self._busy = False
 
     @property
     def recipe(self) -> Recipe:
@@ -81,18 +82,31 @@ class Run:
         with the number of requests in flight when an interruption arrives. Raises TeacherStop, TeacherUnavailable or
         KeyboardInterrupt after writing what there is; fewer rows than asked for are no error here: see `shortfall`.
         """
-        self._prepare()
+        self._claim()
         self._on_stop = on_stop
-        return loops.run(lambda: self._guarded(watch), self.stop)
+        try:
+            self._prepare()
+            dataset = loops.run(lambda: self._guarded(watch), self.stop)
+            if self._interrupted:
+                raise KeyboardInterrupt
+            return dataset
+        finally:
+            self._release()
 
     async def agenerate(self, watch: Watch | None = None) -> Dataset:
-        """The same as a coroutine, in the caller's event loop."""
-        self._prepare()
+        """The same as a coroutine, in the caller's event loop; after `stop` it returns what there is."""
+        self._claim()
+        try:
+            self._prepare()
+            return await self._generate(watch)
+        finally:
+            self._release()
+
+    async def _generate(self, watch: Watch | None) -> Dataset:
         runtime = self.recipe.runtime
         try:
             with self._open_journal() as journal:
                 self._record()
-                self._loop = asyncio.get_running_loop()
                 self._ask = ask = Ask(
                     journal,
                     self._open_teacher,
@@ -100,6 +114,9 @@ class Run:
                     max_requests=runtime.max_requests,
                     patience=runtime.patience,
                 )
+                self._loop = asyncio.get_running_loop()
+                if self._interrupted:
+                    ask.close()
                 dataset = await self._harvest(ask, runtime.concurrency * _AHEAD, watch)
                 try:
                     self._write(dataset, journal, self.path)
@@ -111,25 +128,32 @@ class Run:
             if self._opened is not None and self._opened is not self._teacher:
                 await self._opened.close()
             self._opened = None
-        interrupted, self._interrupted = self._interrupted, False
         if ask.stopped_by:
             raise ask.stopped_by
-        if interrupted:
-            raise KeyboardInterrupt
         return dataset
 
     def stop(self) -> None:
         """Ask nothing more; `generate` then waits for the replies in flight, writes, and raises KeyboardInterrupt."""
+        self._interrupted = self._busy
         if self._ask and self._loop:
-            self._interrupted = True
             self._loop.call_soon_threadsafe(self._ask.close)
             if self._on_stop:
                 self._on_stop(self._ask.in_flight)
+
+    def _claim(self) -> None:
+        if self._busy:
+            raise UserMistake(f"this Run of {self.path} is generating already; wait for it, or stop it")
+        self._busy, self._interrupted = True, False
+
+    def _release(self) -> None:
+        self._busy = False
 
     def build(self, **changes: Any) -> Dataset:
         """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
         if not directory.exists(self.path):
             raise UserMistake(f"{self.path}: there is no run here; check the path, or begin one with `generate`")
+        if not (self.path / JOURNAL).exists():
+            raise RunDirectoryError(f"{self.path / JOURNAL}: is not there, and nothing can be built without it; put it back")
         fixed = [name for name in changes if config.part_of(name) != "curate"]
         if fixed:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
@@ -260,4 +284,4 @@ class Run:
         """Generate, stopped in order by signals where this thread is the one that gets them."""
         in_main = threading.current_thread() is threading.main_thread()
         with stopped_by_signals(self.stop) if in_main else nullcontext():
-            return await self.agenerate(watch)
+            return await self._generate(watch)

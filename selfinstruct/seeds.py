@@ -169,7 +169,7 @@ def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:
         else:
             rows = datasets.load_dataset(str(path), split="train")
     except Exception as error:  # datasets raises dozens of types; the first line says it
-        reason = str(error).strip().split("\n")[0]
+        reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise SeedError(f"{path}: `datasets` cannot load it ({reason}); give a JSON, JSONL, CSV or Parquet file") from None
     yield from ((f"{path}: row {number}", dict(row)) for number, row in enumerate(rows, 1))
 

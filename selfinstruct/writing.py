@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.errors import RunDirectoryError
+from selfinstruct.errors import PluginError, RunDirectoryError
 from selfinstruct.journal import Entry, Journal
 from selfinstruct.pipeline import Dataset
-from selfinstruct.records import Decision, Reply, json_line
+from selfinstruct.records import Decision, Example, Reply, json_line
 
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
@@ -20,7 +20,7 @@ DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "reje
 
 def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format: str, card: str) -> dict[str, bytes]:
     """The contents of the four derived files, by name; `origin` is what all rows have in common."""
-    write_row = plugins.find("format", format)
+    write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
     return {
         DATASET: b"".join(rows),
@@ -28,6 +28,18 @@ def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format:
         REJECTED: b"".join(json_line(rejection(decision)) for decision in dataset.rejected),
         CARD: card.encode(),
     }
+
+
+def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
+    """The function of a format; raises PluginError now if it cannot write a row."""
+    write_row: Callable[[Example], Mapping[str, Any]] = plugins.find("format", format)
+    try:
+        works = isinstance(write_row(Example("a", "b", "c")), Mapping)
+    except Exception as error:  # anybody's own code
+        raise PluginError(f"format {format!r} cannot write a row ({type(error).__name__}: {error}); mend it") from None
+    if not works:
+        raise PluginError(f"format {format!r} does not give an object with keys; mend it")
+    return write_row
 
 
 def provenance(row: Decision, entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,8 +120,12 @@ class Server:
         usage = {"prompt_tokens": words, "completion_tokens": len(text.split())}
         usage["total_tokens"] = sum(usage.values())
         created = 1_700_000_000 + int(mark[:5], 16)
-        if body["model"] == "milliseconds":
-            created *= 1000
+        if body["model"] == "odd-fields":  # a time in milliseconds, a count that is none, deep nesting
+            odd: Any = []
+            for _ in range(200):
+                odd = [odd]
+            usage, created = [{}, {"prompt_tokens": "n/a"}, {"prompt_tokens": 10**30}][created % 3], created * 1000
+            return {"created": created, "model": body["model"], "choices": [choice], "usage": usage, "odd": odd}
         return {"id": f"x-{mark[:8]}", "created": created, "model": body["model"], "choices": [choice], "usage": usage}
 
     def _fault(self, model: str, mark: str, attempt: int) -> tuple[int, str, str | None] | None:
@@ -142,6 +146,8 @@ class Server:
             return error(400, "This request is against the policy", "content_policy_violation")
         if self.outage[0] < sum(self.attempts.values()) <= self.outage[1]:
             return error(503, "gone")
+        if model == "limited" and attempt == 1:
+            return error(429, "slow down", "rate_limit_exceeded", "retry-after: 1200\r\n")
         if model == "empty":
             return 200, "", json.dumps({"created": 1, "model": model, "choices": []})
         if model == "rambling":

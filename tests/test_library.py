@@ -6,16 +6,20 @@ import ast
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
 from conftest import DERIVED, Teacher, derived, rows
 
 import selfinstruct as si
-from selfinstruct.errors import PluginError, RecipeError, UserMistake
+from selfinstruct.errors import PluginError, RecipeError, RunDirectoryError, UserMistake
 
 PACKAGE = Path(si.__file__).parent
 
@@ -117,6 +121,83 @@ def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: Tea
     asked = sum(teacher.asked().values())
     assert [row.candidate for row in again.generate().rows] == [row.candidate for row in first.rows]
     assert sum(teacher.asked().values()) == asked
+
+
+def test_an_interrupt_in_a_notebook_waits_for_the_replies_in_flight(
+    start_teacher: Callable[..., Teacher], tmp_path: Path
+) -> None:
+    """A cell under a running loop, in a process of its own, gets one SIGINT."""
+    slow = start_teacher(latency=0.5)
+    code = (
+        "import asyncio, sys, selfinstruct as si\n"
+        "async def cell():\n"
+        "    try:\n"
+        f"        si.Run({str(tmp_path / 'run')!r}, base_url={slow.url!r}, model='m', num=400, concurrency=4).generate()\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted')\n"
+        "loop = asyncio.new_event_loop()\n"
+        "loop.run_until_complete(cell())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    while sum(slow.asked().values()) < 8:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "interrupted\n"
+    assert len(rows(tmp_path / "run" / "journal.jsonl")) == sum(slow.asked().values())
+    assert rows(tmp_path / "run" / "dataset.jsonl")
+
+
+def test_stop_lets_agenerate_return_what_there_is(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+    slow = start_teacher(latency=0.3)
+
+    async def cell() -> si.Dataset:
+        stopped = run(tmp_path / "run", slow, num=400, concurrency=4)
+        task = asyncio.create_task(stopped.agenerate())
+        while sum(slow.asked().values()) < 6:
+            await asyncio.sleep(0.01)
+        with pytest.raises(UserMistake, match="generating already"):
+            await stopped.agenerate()
+        stopped.stop()
+        return await task
+
+    dataset = asyncio.run(cell())
+    assert 0 < len(dataset.rows) < 400
+    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == len(dataset.rows)
+
+
+def make_filter(letter: str) -> Callable[..., si.Drop | None]:
+    def no_letter(example: si.Example, around: object) -> si.Drop | None:
+        return si.Drop(letter) if letter in example.instruction else None
+
+    return no_letter
+
+
+def test_what_is_no_filter_method_or_format_is_said_before_anything_is_asked(teacher: Teacher, tmp_path: Path) -> None:
+    wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions are called"),
+        ({"filters": ["refusal"]}, UserMistake, "is no function"),
+        ({"filters": {"builtins:dict": True}}, PluginError, "is no function of an example"),
+        ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
+        ({"format": "json:dumps"}, PluginError, "cannot write a row"),
+        ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),
+        ({"options": {"seeds_per_request": -1}}, RecipeError, "whole number from 1 up"),
+        ({"options": {"seeds_per_requst": 2}}, RecipeError, "has no 'seeds_per_requst'"),
+        ({"options": {"tasks_per_request": 3}}, UserMistake, "can give no rows"),
+    ]
+    for settings, error, says in wrong:
+        with pytest.raises(error, match=says):
+            run(tmp_path / "run", teacher, **settings)
+    with pytest.raises(PluginError, match="a filter gives a Drop"):
+        run(tmp_path / "run", teacher, filters=[lambda example, around: True]).generate()
+
+
+def test_a_build_without_its_journal_does_not_empty_the_dataset(teacher: Teacher, tmp_path: Path) -> None:
+    run(tmp_path / "run", teacher, num=20).generate()
+    (tmp_path / "run" / "journal.jsonl").unlink()
+    with pytest.raises(RunDirectoryError, match="nothing can be built without it"):
+        si.Run(tmp_path / "run").write()
+    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 20
 
 
 def test_a_complete_run_needs_no_teacher(teacher: Teacher, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from conftest import Teacher, cli, derived, rows
 
 import selfinstruct as si
+from selfinstruct import config
 from selfinstruct.config import Generate
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.teachers import local, openai
@@ -108,8 +109,17 @@ def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
     assert derived(tmp_path / "run") == derived(tmp_path / "calm")
 
 
-def test_a_time_in_milliseconds_does_not_stop_the_writing(teacher: Teacher, tmp_path: Path) -> None:
-    assert generate(tmp_path / "run", teacher, "milliseconds", "--num", 5)[0] == 0
+def test_a_limit_for_longer_than_the_patience_stops_the_run_and_stores_no_failure(teacher: Teacher, tmp_path: Path) -> None:
+    code, said = generate(tmp_path / "run", teacher, "limited", "--patience", 1)
+    assert code in (0, 4), said  # the last attempt is made when the patience ends, whatever the server asks
+    assert not [entry for entry in rows(tmp_path / "run" / "journal.jsonl") if entry["kind"] == "failure"]
+    assert generate(tmp_path / "run", teacher, "limited", "--patience", 1)[0] == 0
+
+
+def test_an_odd_side_field_does_not_cost_the_reply(teacher: Teacher, tmp_path: Path) -> None:
+    assert generate(tmp_path / "run", teacher, "odd-fields", "--num", 60)[0] == 0
+    assert max(teacher.asked().values()) == 1
+    assert {entry["usage"] for entry in rows(tmp_path / "run" / "journal.jsonl")} == {None}
     assert all(str(row["time"]).startswith("20") for row in rows(tmp_path / "run" / "provenance.jsonl"))
 
 
@@ -139,8 +149,9 @@ def test_nobody_there_is_said_in_a_sentence(tmp_path: Path) -> None:
 def test_a_public_endpoint_without_a_key_is_not_asked() -> None:
     with pytest.raises(TeacherStop, match=r"no API key for api\.openai\.com"):
         openai.openai(Generate(model="m"))
-    with pytest.raises(RecipeError, match="not an http"):
-        openai.openai(Generate(model="m", base_url="localhost:8000"))
+    for address in ("localhost:8000", "http://localhost:99999/v1", "http://[::1/v1", "ftp://host/v1"):
+        with pytest.raises(RecipeError, match=r"base_url: is not an http\(s\) address"):
+            config.parse({"generate": {"base_url": address}}, "settings")
     with pytest.raises(RecipeError, match="no model named"):
         openai.openai(Generate(base_url="http://localhost:8000/v1"))
 

@@ -34,7 +34,7 @@ class _Alpaca:
             examples=notation.render([seed.example for seed in seeds]),
             lead=lead,
         )
-        reply = await ask(key, self._request(prompt))
+        reply = await ask(key, self._request(index, prompt))
         items = notation.parse(reply.text, reply.finish_reason)
         shown = tuple(seed.id for seed in seeds)
         return [Candidate(key, position, item, shown) for position, item in enumerate(items)]
@@ -43,8 +43,8 @@ class _Alpaca:
         """Nothing to do: the list came with its outputs."""
         return candidate
 
-    def _request(self, prompt: str) -> Request:
-        sampling = {**self.setting.sampling, **self.setting.notation.sampling()}
+    def _request(self, index: int, prompt: str) -> Request:
+        sampling = self.setting.sampling_of("propose", index, **self.setting.notation.sampling())
         if self.setting.api == "completions":
             return Request(sampling, prompt=prompt)
         system = self.setting.prompt.fill("system", count=self.total) if self.setting.prompt.has("system") else ""

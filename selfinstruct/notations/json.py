@@ -12,6 +12,7 @@ from typing import Any
 from selfinstruct.contracts import Notation
 from selfinstruct.records import Example, Flaw, Item, clean
 
+_MOST_FAILURES = 1_000  # braces that begin nothing, after which a reply is given up: each costs a look at all of it
 _TASK = {
     "type": "object",
     "properties": {key: {"type": "string"} for key in ("instruction", "input", "output")},
@@ -63,12 +64,15 @@ def _tasks(text: str) -> tuple[list[Any], bool, str]:
     """
     decoder = _json.JSONDecoder(strict=False)
     found: list[Any] = []
-    whole, at, end = False, 0, 0
+    whole, at, end, failed = False, 0, 0, 0
     while (at := text.find("{", at)) >= 0:
         try:
             value, after = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1  # an outer object that was cut off: look for the tasks inside it
+            failed += 1
+            if failed > _MOST_FAILURES:
+                break
             continue
         tasks = [value] if "instruction" in value else _list_in(value)
         if tasks is not None:

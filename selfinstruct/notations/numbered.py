@@ -149,6 +149,8 @@ class _Reader:
             return
         if name != "instruction":
             self.current = self.drafts[-1].fields.setdefault(name, [])
+        if not self._written():
+            self.current.clear()  # a heading said again before its text
         again = _HEADING.match(rest)
         self.current.append(rest[again.end() :] if again and again[2].lower() == name else rest)
 

@@ -31,21 +31,24 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 def key_from_environment() -> str | None:
     """The API key, which is only ever read from the environment."""
-    return next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+    return next((key for name in KEY_VARIABLES if (key := os.environ.get(name, "").strip())), None)
 
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     """Any OpenAI-compatible endpoint: OpenAI, Azure, Together, Mistral, vLLM, llama.cpp, Ollama, ..."""
     url = generate.base_url or DEFAULT_URL
-    host = urlsplit(url).hostname
-    if urlsplit(url).scheme not in ("http", "https") or not host:
-        raise RecipeError(f"base_url {url!r} is not an http(s) address; write it like http://localhost:8000/v1")
+    host = urlsplit(url).hostname or url
     if not generate.model:
         raise RecipeError(f"no model named for the teacher at {host}; name one, for example --model gpt-4o-mini")
     key = key_from_environment()
     if key is None and host not in _LOOPBACK:
         raise TeacherStop(f"no API key for {host}: put it into the environment, for example export {KEY_VARIABLES[1]}=...")
-    return OpenAI(url, generate.model, key or "none", timeout)
+    if key and not key.isascii():
+        raise TeacherStop(f"the API key in {' or '.join(KEY_VARIABLES)} has characters that no key has; copy it again")
+    try:
+        return OpenAI(url, generate.model, key or "none", timeout)
+    except Exception as error:  # proxies and certificates that the environment names, and that are not there
+        raise TeacherStop(f"no connection to {host} can be set up ({error}); check proxy and certificate variables") from None
 
 
 class OpenAI:
@@ -79,7 +82,7 @@ class OpenAI:
             else:
                 body = {**self._body(request), "messages": list(request.messages)}
                 raw = await self._client.chat.completions.with_raw_response.create(**body)
-            return self._read(raw.text)
+            return self._read(raw.content.decode(errors="replace"))
         except APITimeoutError:
             raise TransientError(f"{self.host} did not answer in time", cause="timeout") from None
         except APIConnectionError as error:
@@ -109,20 +112,16 @@ class OpenAI:
             choice = raw["choices"][0]
             message = choice.get("message")
             content = choice.get("text") if message is None else message.get("content") or message.get("refusal")
-            counted = raw.get("usage") or {}
-            usage = None
-            if counted.get("prompt_tokens") is not None:
-                usage = Usage(int(counted["prompt_tokens"]), int(counted.get("completion_tokens") or 0))
             return Reply(
                 text=content if isinstance(content, str) else "",
                 finish_reason=str(choice.get("finish_reason") or "unknown"),
                 model=str(raw.get("model") or self.model),
-                usage=usage,
+                usage=_usage(raw.get("usage")),
                 host=self.host,
-                created=int(raw["created"]) if raw.get("created") else None,
+                created=_count(raw.get("created")),
                 raw=raw,
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             start = self._safe(" ".join(text[:80].split()))
             raise TransientError(f"{self.host} sent a body that is no completion: {start!r}", cause="unreadable") from None
 
@@ -148,6 +147,18 @@ class OpenAI:
     def _safe(self, text: str) -> str:
         """A provider's words with the key taken out, should it repeat it."""
         return text.replace(self._key, "[key]") if self._key != "none" else text
+
+
+def _count(value: Any) -> int | None:
+    """A whole number of reasonable size, or None: a side field must never cost the reply that it came with."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
+
+
+def _usage(value: Any) -> Usage | None:
+    """The tokens as the server counted them, where it did."""
+    counted = value if isinstance(value, dict) else {}
+    prompt = _count(counted.get("prompt_tokens"))
+    return None if prompt is None else Usage(prompt, _count(counted.get("completion_tokens")) or 0)
 
 
 def _wait(error: APIStatusError) -> float | None:
