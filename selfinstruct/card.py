@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import re
 
+from selfinstruct.config import Curate, Generate
 from selfinstruct.definition import Definition
 from selfinstruct.pipeline import Dataset
 
 _LIMITS = """\
-The instructions and outputs were written by a model, not by people, and nobody has checked each row. Expect factual
+The instructions and outputs were written by a model, not by people, and nobody has checked the rows. Expect factual
 errors, invented names and figures, and the teacher's own biases, manners and blind spots; subjects that the teacher
 seldom speaks of are rare here too. The filters look at form, not at truth: a wrong answer in good form passes them.
 Read a sample before you train on it, and evaluate on data that people wrote."""
+
+
+_TRACING = """\
+Line n of `provenance.jsonl` says where line n of `dataset.jsonl` came from: its request in the run's `journal.jsonl`, the
+seed tasks shown, the model, the sampling, the nearest neighbours. `rejected.jsonl` has every candidate that was dropped,
+with the rule, the measured value and the limit."""
 
 
 def card(dataset: Dataset, definition: Definition) -> str:
@@ -23,14 +30,12 @@ def card(dataset: Dataset, definition: Definition) -> str:
         [
             _front_matter(definition, title, len(dataset.rows)),
             f"# {title}",
-            f"{about} `dataset.jsonl`.",
+            f"{about} `dataset.jsonl`: `datasets.load_dataset` reads this directory as it is.",
             "## How it was made\n\n" + _table(_making(dataset, definition)),
             "## What was dropped\n\n" + _funnel(dataset),
             "## Whose work it is\n\n" + _table(_rights(definition)),
             f"## Known limits\n\n{_LIMITS}",
-            "## Tracing a row\n\nLine n of `provenance.jsonl` says where line n of `dataset.jsonl` came from: its request in\n"
-            "`journal.jsonl`, the seed tasks shown, the model, the sampling, the nearest neighbours. `rejected.jsonl` has "
-            "every\ncandidate that was dropped, with the rule, the measured value and the limit.\n",
+            f"## Tracing a row\n\n{_TRACING}\n",
         ]
     )
 
@@ -67,26 +72,45 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
         ("Seed tasks", f"{len(definition.seeds):,} ({definition.seeds_name})"),
         ("Method", generate.method),
         ("Prompt", f"{prompt.name} (SHA-256 {prompt.digest[:12]})"),
-        ("Teacher", f"{generate.teacher}, model {generate.model or 'by default'}"),
+        ("Teacher", f"{generate.teacher}, model {generate.model}"),
         ("Endpoint", definition.endpoint),
-        ("Sampling", f"temperature {generate.temperature:g}, top-p {generate.top_p:g}, seed {generate.seed}"),
-        ("Requests answered", f"{dataset.requests:,}"),
-        ("Tokens", f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} in replies"),
+        ("Sampling", _settings(generate)),
+        ("Seed for drawing seed tasks", generate.seed),
+        ("Requests used", f"{dataset.requests:,}"),
+        ("Tokens of these", f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} in replies"),
         ("Tokens per row", per_row),
         (
             "Near-duplicates",
             f"dropped above ROUGE-L {definition.recipe.curate.rouge:g} to a seed or an earlier instruction",
         ),
+        ("Filters", _filters(definition.recipe.curate)),
         ("Made with", f"selfinstruct {definition.package}"),
     ]
 
 
+def _settings(generate: Generate) -> str:
+    values = {"temperature": generate.temperature, "top_p": generate.top_p, "max_tokens": generate.max_tokens}
+    return ", ".join(f"{name} {value}" for name, value in {**values, **generate.options, **generate.extra}.items())
+
+
+def _filters(curate: Curate) -> str:
+    """The filters in force with their own options, and those switched off."""
+    on = [f"{name} {setting}" if isinstance(setting, dict) else name for name, setting in curate.filters.items() if setting]
+    off = [name for name, setting in curate.filters.items() if setting is False]
+    return ", ".join(on) + (f"; switched off: {', '.join(off)}" if off else "")
+
+
 def _funnel(dataset: Dataset) -> str:
-    total = len(dataset.rows) + len(dataset.rejected)
-    share = 100 / total if total else 0
-    rows: list[tuple[str, object]] = [("candidates", f"{total:,}")]
-    rows += [(f"dropped by `{rule}`", f"{n:,} ({n * share:.1f} %)") for rule, n in dataset.funnel.items()]
-    return _table([*rows, ("rows", f"{len(dataset.rows):,} ({len(dataset.rows) * share:.1f} %)")])
+    funnel = dict(dataset.funnel)
+    spare = funnel.pop("over_target", 0)
+    judged = len(dataset.rows) + sum(funnel.values())
+    share = 100 / judged if judged else 0
+    rows: list[tuple[str, object]] = [("candidates", f"{judged:,}")]
+    rows += [(f"dropped by `{rule}`", f"{n:,} ({n * share:.1f} %)") for rule, n in funnel.items()]
+    rows.append(("rows", f"{len(dataset.rows):,} ({len(dataset.rows) * share:.1f} %)"))
+    if spare:
+        rows.append(("not needed, for they came after the last row", f"{spare:,}"))
+    return _table(rows)
 
 
 def _rights(definition: Definition) -> list[tuple[str, object]]:

@@ -10,6 +10,7 @@ journal.jsonl   every reply and failure
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from selfinstruct import config, prompts, seeds, writing
@@ -31,6 +32,8 @@ def exists(path: Path) -> bool:
     if path.is_dir():
         ours = {SEEDS, PROMPT, JOURNAL, LOCK, f".{RUN}.new", f".{SEEDS}.new", f".{PROMPT}.new"}
         foreign = sorted(item.name for item in path.iterdir() if item.name not in ours)
+        if writing.DATASET in foreign:
+            raise UserMistake(f"{path}: holds a dataset and no run (no {RUN}, no {JOURNAL}); name the run's own directory")
         if foreign:
             raise UserMistake(f"{path}: holds other things ({foreign[0]!r}) and no run; name a new or empty directory")
         if (path / JOURNAL).exists() and (path / JOURNAL).stat().st_size:
@@ -61,7 +64,8 @@ def read(path: Path) -> Definition:
         if stored["version"] != _VERSION:
             raise RunDirectoryError(f"{path / RUN}: was written by another version of this package; use that one")
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
-        tasks, prompt = seeds.load(path / SEEDS), prompts.load(path / PROMPT)
+        tasks = seeds.load(path / SEEDS)
+        prompt = replace(prompts.load(path / PROMPT), name=stored["prompt"]["name"])
         found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"], stored["given"])
         unchanged = digest(found.frozen) == stored["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:

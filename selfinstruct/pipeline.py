@@ -24,7 +24,7 @@ from selfinstruct.errors import RequestRefused, Unasked
 from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
 
 
-@dataclass
+@dataclass(repr=False)
 class Dataset:
     """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
 
@@ -42,6 +42,9 @@ class Dataset:
     requests: int = 0
     usage: Usage = Usage()
     curate: Curate | None = None
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
 
     @property
     def complete(self) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfinstruct.errors import PromptError
@@ -93,7 +93,9 @@ def load(name_or_path: str | Path) -> PromptFile:
         raise PromptError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    return _parse(path, text.replace("\r\n", "\n"))
+    prompt = _parse(path, text.replace("\r\n", "\n"))
+    # A copy that was changed must not go by the name of the prompt that it was copied from.
+    return prompt if path.parent == folder() else replace(prompt, name=path.name)
 
 
 def _parse(path: Path, text: str) -> PromptFile:

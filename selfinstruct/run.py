@@ -196,7 +196,8 @@ class Run:
         if self._ask and self._ask.limit_reached:
             return f"{have}: the limit of {self.recipe.runtime.max_requests:,} requests is reached; raise --max-requests"
         if dataset.ended:
-            return f"{have}: {dataset.ended}; look at `show --rejected`, then loosen a filter or try another prompt"
+            look = f"look at `selfinstruct show {self.path} --rejected any`"
+            return f"{have}: {dataset.ended}; {look}, then loosen a filter or try another prompt"
         if dataset.unanswered:
             return f"{have}: {dataset.unanswered:,} admitted tasks have no answer yet; run `generate` again"
         return f"{have}: the journal has no more replies; run `generate` to ask for them"

@@ -35,6 +35,9 @@ def opening(run: Run) -> None:
     generate = run.recipe.generate
     if run.is_new and generate.teacher == "local" and not {"teacher", "model"} & run.definition.given.keys():
         note("no API key and no teacher named: using the embedded teacher (a small model in this process)")
+    had = _count_lines(run.path / DATASET)
+    if run.recipe.curate.num < had:
+        note(f"the dataset there has {had:,} rows; its replies stay, and a larger --num brings the others back")
     verb = "beginning" if run.is_new else "continuing"
     model = safe(generate.model or "its default model")
     note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher}, {model}")
@@ -205,6 +208,10 @@ def _print_texts(row: Mapping[str, Any]) -> None:
     for name in ("instruction", "input", "output"):
         if row[name]:
             print(safe(textwrap.indent(str(row[name]), "  ").replace("  ", f"{name}: ", 1)))
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

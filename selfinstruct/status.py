@@ -21,10 +21,13 @@ def status(path: str | Path) -> dict[str, Any]:
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
     candidates = len(dataset.rows) + len(dataset.rejected)
-    generate = run.recipe.generate
+    generate, limit, writing = run.recipe.generate, run.recipe.runtime.max_requests, writer(run.path)
+    to_do = "" if writing else run.shortfall(dataset)
+    if to_do and limit is not None and counts.requests >= limit:
+        to_do = f"the limit of {limit:,} requests is reached; raise it with --max-requests"
     return {
         "directory": str(path),
-        "running": writer(run.path),
+        "running": writing,
         "complete": dataset.complete,
         "rows": len(dataset.rows),
         "target": dataset.target,
@@ -49,7 +52,7 @@ def status(path: str | Path) -> dict[str, Any]:
         "model": generate.model,
         "method": generate.method,
         "rouge": run.recipe.curate.rouge,
-        "next": run.shortfall(dataset),
+        "next": to_do,
     }
 
 

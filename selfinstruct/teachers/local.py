@@ -42,6 +42,7 @@ def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = settings.get("model") not in (None, "", DEFAULT_MODEL)
     return {
+        "model": DEFAULT_MODEL,
         "method": "few_shot" if own else "alternating",
         "temperature": 0.8,
         "top_p": 0.95,
