@@ -94,8 +94,10 @@ def load(name_or_path: str | Path) -> PromptFile:
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     prompt = _parse(path, text.replace("\r\n", "\n"))
-    # A copy that was changed must not go by the name of the prompt that it was copied from.
-    return prompt if path.parent == folder() else replace(prompt, name=path.name)
+    bundled = folder() / f"{prompt.name}.txt"
+    if path.parent != folder() and bundled.exists() and bundled.read_text(encoding="utf-8") != prompt.text:
+        return replace(prompt, name=path.name)  # a changed copy must not go by the name of what it was copied from
+    return prompt
 
 
 def _parse(path: Path, text: str) -> PromptFile:

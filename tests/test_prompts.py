@@ -153,6 +153,14 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     assert load(tmp_path, "\ufeff" + HEADER + "=== user\nx\n").name == "mine"
 
 
+def test_a_changed_copy_of_a_bundled_prompt_goes_by_the_name_of_its_file(tmp_path: Path) -> None:
+    text = prompts.load("alpaca").text
+    (tmp_path / "mine.txt").write_text(text)
+    assert prompts.load(tmp_path / "mine.txt").name == "alpaca"
+    (tmp_path / "mine.txt").write_text(text.replace("varied", "dull"))
+    assert prompts.load(tmp_path / "mine.txt").name == "mine.txt"
+
+
 def test_a_section_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match=r"'mine' has no section 'solve' \(it has: user\)"):
         load(tmp_path, HEADER + "=== user\nx\n").fill("solve")
