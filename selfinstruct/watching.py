@@ -12,6 +12,7 @@ from selfinstruct.asking import Ask
 from selfinstruct.pipeline import Dataset
 
 Watch = Callable[[Dataset, Ask], None]
+_ONE_SIGNAL = 1.0  # seconds within which two signals are one
 _TICK = 0.5  # seconds between two looks while nothing else happens
 
 
@@ -46,17 +47,19 @@ async def ticking(ask: Ask, watch: Watch | None) -> AsyncIterator[Callable[[Data
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM call `stop`, and the second one end the process at once.
 
-    The second is as hard as SIGKILL, which the journal is made to survive.
+    The second is as hard as SIGKILL, which the journal is made to survive. Two within a second count as one: `timeout`
+    and other supervisors signal a process and then its whole group.
     """
     loop = asyncio.get_running_loop()
-    received = False
+    first: float | None = None
 
     def on_signal() -> None:
-        nonlocal received
-        if received:
+        nonlocal first
+        if first is None:
+            first = loop.time()
+            stop()
+        elif loop.time() - first > _ONE_SIGNAL:
             os._exit(130)
-        received = True
-        stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)

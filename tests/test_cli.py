@@ -112,6 +112,7 @@ def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Cal
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # as `timeout` and other supervisors do; a person is not so quick
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"To go on: selfinstruct generate {tmp_path / 'run'}" in said
