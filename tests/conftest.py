@@ -6,48 +6,27 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from servers import Teacher, running_teacher
 
 HERE = Path(__file__).parent
 DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
 
 
-@dataclass
-class Teacher:
-    """A running server: where it is, and which requests it got."""
-
-    url: str
-    log: Path
-    process: subprocess.Popen[str] = field(repr=False)
-
-    def asked(self) -> Counter[str]:
-        """How often each different request arrived."""
-        return Counter(json.loads(line)["mark"] for line in self.log.read_text().splitlines())
-
-
 @pytest.fixture
 def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Teacher]]:
-    """A function that starts a server; all of them end with the test."""
-    started: list[Teacher] = []
+    """A function that starts a server, given options of teacher_server.py; all of them end with the test."""
+    with ExitStack() as started:
 
-    def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0)) -> Teacher:
-        log = tmp_path_factory.mktemp("teacher") / "log.jsonl"
-        log.touch()
-        command = [sys.executable, str(HERE / "teacher_server.py"), "--log", str(log), "--latency", str(latency)]
-        command += ["--outage", *map(str, outage)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        started.append(Teacher(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log, process))
-        return started[-1]
+        def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: object) -> Teacher:
+            log = tmp_path_factory.mktemp("teacher") / "log.jsonl"
+            return started.enter_context(running_teacher(log, latency=latency, outage=outage, **options))
 
-    yield start
-    for teacher in started:
-        teacher.process.communicate("")
+        yield start
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """A teacher for the tests: a real HTTP server that speaks OpenAI's API, in a process of its own.
 
-    python tests/teacher_server.py --log FILE [--latency SECONDS] [--outage A B]
+    python tests/teacher_server.py --log FILE [options, see `options`]
 
 The answer to a body is a function of the body alone, its `created` too, so runs against it can be compared byte by byte.
-The model's name chooses how it behaves (see `_fault`); every request that arrives is a line of the log.
+The model's name and `--faults` choose how it behaves (teacher_faults.py), `--limit-...` how fast it may be asked
+(teacher_limits.py); files and batches are in teacher_batches.py. The log has one line for each completion that is asked
+for, written when it arrives: mark, attempt, key, status, fault, usage, time, path, model. `usage` is what the provider
+charges: null unless the tokens were generated, whatever became of them on their way. Other lines have no mark.
 """
 
 from __future__ import annotations
@@ -11,172 +14,192 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import hashlib
 import json
 import random
 import sys
-from typing import Any
+import time
+from typing import Any, NamedTuple
 
-_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
-_WORDS = [x + y for x in _SYLLABLES for y in _SYLLABLES[:40]]
-_VERBS = ["Explain", "List", "Compare", "Summarise", "Translate", "Rank", "Describe", "Correct", "Plan", "Name"]
-_UNUSABLE = [
-    ("Draw a {0} {1} {2} near the {3}", "", "Done."),
-    ("{0} {1}", "", "Too short an instruction."),
-    ("Tell me how {0} and {1} meet {2}", "", ""),
-    ("Explain {0} to {1} and {2} and {3}", "", "As an AI language model, I cannot do that."),
-    ("Sort the {0} {1} words in the {2} list", "[insert text]", "Sorted."),
-    ("Show where {0} {1} keeps {2} and {3}", "", "See https://{0}.invalid/{1} for that."),
-]
+from teacher_answers import Completion, completion, fingerprint
+from teacher_batches import Batches, Request, parse
+from teacher_faults import CUT_SHORT, STANDING, Fate, Faults, error
+from teacher_limits import STYLES, Limits
+
+_REMEMBERED = 5_000
+_HOLD = 5.0  # seconds
 
 
-def sentence(rng: random.Random, words: int) -> str:
-    return " ".join(rng.choices(_WORDS, k=words))
+class Arrival(NamedTuple):
+    """A body that arrives, live or as a line of a batch, for the attempt-th time."""
 
-
-def task(rng: random.Random) -> tuple[str, str, str]:
-    if rng.random() < 0.15:
-        instruction, input, output = rng.choice(_UNUSABLE)
-        words = rng.choices(_WORDS, k=4)
-        return instruction.format(*words), input, output.format(*words)
-    instruction = f"{rng.choice(_VERBS)} {sentence(rng, rng.randint(5, 18))}{rng.choice('.?')}"
-    input = sentence(rng, rng.randint(5, 30)) if rng.random() < 0.4 else ""
-    output = sentence(rng, rng.randint(5, 40)).capitalize() + "."
-    if rng.random() < 0.2:
-        output += f"\n\n### {sentence(rng, 2)}\n- {sentence(rng, 4)} in 2020.\n- {sentence(rng, 4)}"
-    return instruction, input, output
-
-
-def numbered(rng: random.Random, first: int) -> str:
-    items = []
-    for number in range(first, 21):
-        instruction, input, output = task(rng)
-        items.append(
-            f"{number}. Instruction: {instruction}\n{number}. Input:\n{input or '<noinput>'}\n{number}. Output:\n{output}"
-        )
-    return "\n###\n".join(items)
-
-
-def answer(body: dict[str, Any]) -> str:
-    rng = random.Random(fingerprint(body))
-    last = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
-    if "response_format" in body:
-        keys = ("instruction", "input", "output")
-        return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
-    if "List of" in last:
-        return numbered(rng, 4)
-    if last == "Write a new instruction." or last.endswith("<|im_start|>user\n"):
-        return task(rng)[0]
-    return task(rng)[2]
-
-
-def fingerprint(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    body: dict[str, Any]
+    model: str
+    mark: str
+    attempt: int
+    key: str
 
 
 class Server:
-    def __init__(self, log: str, latency: float, outage: list[int]) -> None:
-        self.log = open(log, "a", buffering=1)  # noqa: SIM115, PTH123 (open for the life of the process)
-        self.latency = latency
-        self.outage = outage
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.log = open(options.log, "a", buffering=1)  # noqa: SIM115, PTH123 (open for the life of the process)
+        self.faults = Faults(options.faults)
+        self.limits = Limits(
+            options.limit_style, options.limit_requests, options.limit_tokens, options.limit_burst, options.limit_window
+        )
+        self.batches = Batches(self.batched, options.batch_seconds)
         self.attempts: dict[str, int] = {}
+        self.arrived = 0
+        self.api_calls = 0
+        self.completions: dict[tuple[str, bool], Completion] = {}  # the latest ones, by mark and whether cut
+        self.start = time.monotonic()
+
+    def note(self, line: dict[str, Any]) -> None:
+        self.log.write(json.dumps(line) + "\n")
+
+    def dead(self) -> bool:
+        since, until = self.options.die
+        return since <= time.monotonic() - self.start < until
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self.exchange(reader, writer):
-                pass
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while not self.dead() and await self.exchange(reader, writer):
+                    pass
+                if self.dead():
+                    self.note({"reset": True, "time": time.time()})
+                    writer.transport.abort()
+        finally:
+            writer.close()
 
     async def exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-        body = json.loads(await reader.readexactly(int(headers["content-length"])))
-        mark = fingerprint(body)
-        self.attempts[mark] = attempt = self.attempts.get(mark, 0) + 1
-        self.log.write(json.dumps({"mark": mark, "attempt": attempt, "key": headers.get("authorization", "")[-4:]}) + "\n")
-        if self.latency:
-            await asyncio.sleep(self.latency * (0.5 + random.Random(mark).random()))
-        status, extra, payload = self._fault(body["model"], mark, attempt) or (200, "", None)
-        if status == -1:  # break the connection
+        """Answer one request; False: the connection ends."""
+        first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest)}
+        request = parse(first, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+        if self.dead():
+            return False
+        if request.path.startswith(("/v1/files", "/v1/batches")):
+            return await self.api_call(request, reader, writer)
+        if request.method != "POST":
+            return await self.send(writer, error(404, f"Unknown request: {first}"))
+        return await self.complete(request, reader, writer)
+
+    async def complete(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        asked = self.arrival(json.loads(request.content), request.headers)
+        self.arrived += 1
+        fate = self.faults.live(asked.model, asked.mark, asked.attempt)
+        if self.options.outage[0] < self.arrived <= self.options.outage[1] and asked.model not in STANDING:
+            fate = error(503, "gone")
+        made = self.completion(asked, fate)
+        admitted, shown = self.limits.admit(sum(made.usage) if made else 0, time.monotonic())
+        if not admitted:
+            fate, made = error(429, "Rate limit reached", "rate_limit_exceeded"), None
+        self.note_arrival(asked, fate, made, path=request.path)
+        if self.options.latency:
+            await asyncio.sleep(self.options.latency * (0.5 + random.Random(asked.mark).random()))
+        if fate.status == "hang":
+            await gone(reader, None)
+            return False
+        return await self.send(writer, fate, made, shown)
+
+    async def send(self, writer: asyncio.StreamWriter, fate: Fate, made: Completion | None = None, headers: str = "") -> bool:
+        if fate.status == 0:
             writer.transport.abort()
             return False
-        text = json.dumps(self._completion(body, mark)) if payload is None else payload
-        data = text.encode()
-        length = len(data) * 2 if status == -2 else len(data)  # -2: promise more than is sent
-        shown = 200 if status == -2 else status
-        writer.write(
-            f"HTTP/1.1 {shown} X\r\ncontent-type: application/json\r\n{extra}content-length: {length}\r\n\r\n".encode() + data
-        )
+        data = (fate.payload if fate.payload is not None or made is None else json.dumps(made.data)) or ""
+        promised = len(data.encode()) * (2 if fate.status == -2 else 1)
+        status = 200 if fate.status == -2 else fate.status
+        headers = f"content-type: {fate.kind}\r\n{fate.header}{headers}content-length: {promised}\r\n"
+        writer.write(f"HTTP/1.1 {status} X\r\n{headers}\r\n{data}".encode())
         await writer.drain()
-        return status != -2
+        return fate.status != -2
 
-    def _completion(self, body: dict[str, Any], mark: str) -> dict[str, Any]:
-        text, finish = answer(body), "stop"
-        if body["model"] == "short" and int(mark[:2], 16) < 128:
-            text, finish = text[: len(text) * 2 // 3], "length"
-        choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
-        choice |= {"text": text} if "prompt" in body else {"message": {"role": "assistant", "content": text}}
-        words = len(json.dumps(body.get("messages", body.get("prompt"))).split())
-        usage = {"prompt_tokens": words, "completion_tokens": len(text.split())}
-        usage["total_tokens"] = sum(usage.values())
-        created = 1_700_000_000 + int(mark[:5], 16)
-        if body["model"] == "odd-fields":  # a time in milliseconds, a count that is none, deep nesting
-            odd: Any = []
-            for _ in range(200):
-                odd = [odd]
-            usage, created = [{}, {"prompt_tokens": "n/a"}, {"prompt_tokens": 10**30}][created % 3], created * 1000
-            return {"created": created, "model": body["model"], "choices": [choice], "usage": usage, "odd": odd}
-        return {"id": f"x-{mark[:8]}", "created": created, "model": body["model"], "choices": [choice], "usage": usage}
+    def arrival(self, body: dict[str, Any], headers: dict[str, str]) -> Arrival:
+        mark = fingerprint(body)
+        self.attempts[mark] = attempt = self.attempts.get(mark, 0) + 1
+        return Arrival(body, body["model"], mark, attempt, headers.get("authorization", "")[-4:])
 
-    def _fault(self, model: str, mark: str, attempt: int) -> tuple[int, str, str | None] | None:
-        """Status, extra header, body: what goes wrong with this request, by the model that was asked for."""
+    def completion(self, asked: Arrival, fate: Fate) -> Completion | None:
+        """The completion of a request, if it is generated at all."""
+        if not fate.charged:
+            return None
+        which = asked.mark, fate is CUT_SHORT
+        if which not in self.completions:
+            while len(self.completions) >= _REMEMBERED:
+                del self.completions[next(iter(self.completions))]
+            self.completions[which] = completion(asked.body, *which)
+        return self.completions[which]
 
-        def error(status: int, message: str, code: str = "", header: str = "") -> tuple[int, str, str]:
-            return status, header, json.dumps({"error": {"message": message, "code": code, "type": code}})
+    def note_arrival(self, asked: Arrival, fate: Fate, made: Completion | None, **more: str) -> None:
+        line = {"mark": asked.mark, "attempt": asked.attempt, "key": asked.key, "status": fate.status, "fault": fate.fault}
+        self.note({**line, "usage": made and made.usage, "time": time.time(), "model": asked.model, **more})
 
-        if model == "bad-key":
-            return error(401, "Incorrect API key provided")
-        if model == "no-credit":
-            return error(429, "You exceeded your current quota", "insufficient_quota")
-        if model == "unknown":
-            return error(404, "The model does not exist", "model_not_found")
-        if model == "down":
-            return error(503, "overloaded")
-        if model == "refuses-all" or (model == "refuses-some" and int(mark[:2], 16) < 64):
-            return error(400, "This request is against the policy", "content_policy_violation")
-        if self.outage[0] < sum(self.attempts.values()) <= self.outage[1]:
-            return error(503, "gone")
-        if model == "limited" and attempt == 1:
-            return error(429, "slow down", "rate_limit_exceeded", "retry-after: 1200\r\n")
-        if model == "empty":
-            return 200, "", json.dumps({"created": 1, "model": model, "choices": []})
-        if model == "rambling":
-            return 200, "", json.dumps({"created": 1, "model": model, "choices": [{"message": {"content": "Sure!"}}]})
-        if model == "faulty" and attempt == 1:
-            return [
-                error(429, "slow down", "rate_limit_exceeded", "retry-after: 0.05\r\n"),
-                error(500, "oops"),
-                (-1, "", None),
-                (-2, "", '{"choices": [{"mess'),
-                (200, "", "<html>gateway</html>"),
-                (200, "", json.dumps({"choices": []})),
-                None,
-                None,
-            ][int(mark[0], 16) % 8]
-        return None
+    def batched(self, body: dict[str, Any], headers: dict[str, str], custom_id: str) -> tuple[Fate, dict[str, Any]]:
+        """Work on one line of a batch: its fate, and the body of its answer."""
+        asked = self.arrival(body, headers)
+        fate = self.faults.batched(asked.model, asked.mark, asked.attempt)
+        made = self.completion(asked, fate)
+        self.note_arrival(asked, fate, made, path="/v1/batches", custom_id=custom_id)
+        return fate, made.data if made and fate.payload is None else json.loads(fate.payload or "{}")
+
+    async def api_call(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """A call to files or batches. Who disconnects while it is held before its effect was never there."""
+        self.api_calls += 1
+        api = f"{request.method} {request.path}"
+        at, when = self.options.hold
+        when = when if self.api_calls == int(at) else ""
+        holding = {"held": self.api_calls, "api": api, "when": when}
+        if when == "before" and await self.hold(holding, reader):
+            return False
+        self.note({"api": api, "time": time.time()})
+        answer = self.batches.call(request)
+        if when == "after" and await self.hold(holding, reader):
+            return False
+        return await self.send(writer, answer)
+
+    async def hold(self, line: dict[str, Any], reader: asyncio.StreamReader) -> bool:
+        """Give a test the time to kill the client; True: it is gone."""
+        self.note({**line, "time": time.time()})
+        return await gone(reader, _HOLD)
+
+
+async def gone(reader: asyncio.StreamReader, seconds: float | None) -> bool:
+    """Whether the client closes its connection within that time."""
+    try:
+        return await asyncio.wait_for(reader.read(1), seconds) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds, give or take half of them")
+    parser.add_argument("--outage", type=int, nargs=2, default=[0, 0], help="answer 503 after A requests, until B have come")
+    parser.add_argument(
+        "--die", type=float, nargs=2, default=[0, 0], help="reset all connections from A to B seconds after start"
+    )
+    parser.add_argument("--faults", default="", help="shares of requests: 429=0.05,500=0.03,length=0.03")
+    parser.add_argument("--limit-requests", type=float, help="a minute")
+    parser.add_argument("--limit-tokens", type=float, help="a minute")
+    parser.add_argument("--limit-style", choices=STYLES, default="bucket")
+    parser.add_argument("--limit-burst", type=float, default=1.0, help="how many seconds of its rate a bucket holds")
+    parser.add_argument("--limit-window", type=float, default=60.0, help="seconds of a fixed window")
+    parser.add_argument("--batch-seconds", type=float, default=0.5, help="until a batch is completed")
+    parser.add_argument(
+        "--hold", nargs=2, default=["0", ""], metavar=("K", "WHEN"), help="hold the K-th call to files or batches, before|after"
+    )
+    return parser.parse_args()
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--outage", type=int, nargs=2, default=[0, 0], help="answer 503 after A requests, until B have come")
-    options = parser.parse_args()
-    handler = Server(options.log, options.latency, options.outage).connection
-    server = await asyncio.start_server(handler, "127.0.0.1", 0, limit=1 << 24)
+    handler = Server(options()).connection
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, limit=1 << 24, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
-    async with server:
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with the test that started it
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with the test that started it
 
 
 if __name__ == "__main__":

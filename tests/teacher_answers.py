@@ -1,0 +1,93 @@
+"""What the tests' teacher writes: completions that are a function of the request's body alone, their `created` too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from typing import Any, NamedTuple
+
+_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
+_WORDS = [x + y for x in _SYLLABLES for y in _SYLLABLES[:40]]
+_VERBS = ["Explain", "List", "Compare", "Summarise", "Translate", "Rank", "Describe", "Correct", "Plan", "Name"]
+_UNUSABLE = [
+    ("Draw a {0} {1} {2} near the {3}", "", "Done."),
+    ("{0} {1}", "", "Too short an instruction."),
+    ("Tell me how {0} and {1} meet {2}", "", ""),
+    ("Explain {0} to {1} and {2} and {3}", "", "As an AI language model, I cannot do that."),
+    ("Sort the {0} {1} words in the {2} list", "[insert text]", "Sorted."),
+    ("Show where {0} {1} keeps {2} and {3}", "", "See https://{0}.invalid/{1} for that."),
+]
+
+
+def sentence(rng: random.Random, words: int) -> str:
+    return " ".join(rng.choices(_WORDS, k=words))
+
+
+def task(rng: random.Random) -> tuple[str, str, str]:
+    if rng.random() < 0.15:
+        instruction, input, output = rng.choice(_UNUSABLE)
+        words = rng.choices(_WORDS, k=4)
+        return instruction.format(*words), input, output.format(*words)
+    instruction = f"{rng.choice(_VERBS)} {sentence(rng, rng.randint(5, 18))}{rng.choice('.?')}"
+    input = sentence(rng, rng.randint(5, 30)) if rng.random() < 0.4 else ""
+    output = sentence(rng, rng.randint(5, 40)).capitalize() + "."
+    if rng.random() < 0.2:
+        output += f"\n\n### {sentence(rng, 2)}\n- {sentence(rng, 4)} in 2020.\n- {sentence(rng, 4)}"
+    return instruction, input, output
+
+
+def numbered(rng: random.Random, first: int) -> str:
+    items = []
+    for number in range(first, 21):
+        instruction, input, output = task(rng)
+        items.append(
+            f"{number}. Instruction: {instruction}\n{number}. Input:\n{input or '<noinput>'}\n{number}. Output:\n{output}"
+        )
+    return "\n###\n".join(items)
+
+
+def answer(body: dict[str, Any], mark: str) -> str:
+    rng = random.Random(mark)
+    last = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
+    if "response_format" in body:
+        keys = ("instruction", "input", "output")
+        return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
+    if "List of" in last:
+        return numbered(rng, 4)
+    if last == "Write a new instruction." or last.endswith("<|im_start|>user\n"):
+        return task(rng)[0]
+    return task(rng)[2]
+
+
+def fingerprint(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+class Completion(NamedTuple):
+    """The JSON of a completion, and what it costs: its prompt's and its own tokens."""
+
+    data: dict[str, Any]
+    usage: tuple[int, int]
+
+
+def completion(body: dict[str, Any], mark: str, cut: bool = False) -> Completion:
+    """The completion of a body; `cut`: two thirds of it, for want of tokens."""
+    text, finish = answer(body, mark), "stop"
+    if cut:
+        text, finish = text[: len(text) * 2 // 3], "length"
+    choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
+    choice |= {"text": text} if "prompt" in body else {"message": {"role": "assistant", "content": text}}
+    tokens = len(json.dumps(body.get("messages", body.get("prompt"))).split()), len(text.split())
+    usage: dict[str, Any] = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
+    data = {"id": f"x-{mark[:8]}", "created": 1_700_000_000 + int(mark[:5], 16), "model": body["model"], "choices": [choice]}
+    return Completion(_odd(data) if body["model"] == "odd-fields" else {**data, "usage": usage}, tokens)
+
+
+def _odd(data: dict[str, Any]) -> dict[str, Any]:
+    """The same with a time in milliseconds, a count that is none, and deep nesting."""
+    nested: Any = []
+    for _ in range(200):
+        nested = [nested]
+    usage = [{}, {"prompt_tokens": "n/a"}, {"prompt_tokens": 10**30}][data["created"] % 3]
+    return {"created": data["created"] * 1000, "model": data["model"], "choices": data["choices"], "usage": usage, "odd": nested}
