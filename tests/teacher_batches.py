@@ -169,7 +169,7 @@ class Batches:
         async def until(share: float) -> bool:
             return await happens(batch.cancelled, start + whole * share - time.monotonic())
 
-        if not await until(0.2):
+        if not await happens(batch.cancelled, self.seconds * 0.2):
             if problems := problems_of(batch):
                 batch.shown["errors"] = {"object": "list", "data": problems}
                 return batch.turn("failed")
@@ -256,14 +256,14 @@ def read_lines(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any
             line = json.loads(text)
             code = "duplicate_custom_id" if line["custom_id"] in seen else ""
             seen.add(line["custom_id"])
-            lines.append({"custom_id": line["custom_id"], "body": {"model": line["body"]["model"], **line["body"]}})
+            lines.append({"custom_id": line["custom_id"], "body": line["body"], "model": line["body"]["model"]})
         except (ValueError, KeyError, TypeError):
             pass
         if code:
             problems.append({"code": code, "message": f"Line {number} is wrong", "line": number, "param": None})
     if not lines and not problems:
         problems.append({"code": "empty_file", "message": "The input file is empty.", "line": None, "param": None})
-    return lines, problems, lines[0]["body"]["model"] if lines else ""
+    return lines, problems, lines[0]["model"] if lines else ""
 
 
 def found(shown: dict[str, Any]) -> Fate:
