@@ -89,7 +89,7 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
 
 
 def _settings(generate: Generate) -> str:
-    values = {"temperature": generate.temperature, "top_p": generate.top_p, "max_tokens": generate.max_tokens}
+    values = {"temperature": generate.temperature, "top_p": generate.top_p, "max_tokens": generate.reply_tokens}
     return ", ".join(f"{name} {value}" for name, value in {**values, **generate.options, **generate.extra}.items())
 
 

@@ -39,7 +39,7 @@ def complete(settings: Mapping[str, Any]) -> Recipe:
             chosen[name] = {**value, **chosen.get(name, {})}
         chosen.setdefault(name, value)
     if chosen["teacher"] == "openai" and not chosen.get("base_url"):
-        chosen["base_url"] = os.environ.get(URL_VARIABLE, "")  # part of what is asked, so it must not change unseen
+        chosen["base_url"] = os.environ.get(URL_VARIABLE, "")  # recorded, so that a run goes on where it began
     chosen["method"] = chosen.get("method") or _METHOD
     chosen["prompt"] = chosen.get("prompt") or _attribute("method", chosen["method"], "PROMPT", _METHOD)
     recipe = Recipe().with_settings(chosen)

@@ -91,7 +91,7 @@ def generate(
 
 
 _GENERATE = (
-    "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "seed", "rouge", "temperature", "max_tokens",
+    "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "seed", "rouge", "temperature", "reply_tokens",
     "language", "concurrency", "max_requests", "timeout", "patience",
 )  # fmt: skip
 

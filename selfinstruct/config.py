@@ -2,7 +2,7 @@
 
     [generate]  what is asked: fixed when the run begins, for the journal's replies answer exactly this
     [curate]    what is kept: may be changed at any time, for nothing is asked again
-    [runtime]   how fast: never changes which rows come out
+    [runtime]   how fast, and for how much: never changes which rows come out
     [card]      what the dataset card says that no run can know
 
 Every setting has one name in the recipe (TOML), on the command line (`--name`) and as a keyword of `Run`.
@@ -31,13 +31,14 @@ class _Part(BaseModel):
 class Generate(_Part):
     """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method.
 
-    `max_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the sampler a seed of its own in each
+    `base_url` may be several addresses that serve the same model; addresses may change while a run goes on, all else here
+    is fixed with its first reply. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the sampler a seed of its own in each
     request, for servers that know one. After `give_up_after` root requests without a new row the run ends. `options` go to
     the method, `extra` into the body of each request.
     """
 
     teacher: str = "openai"
-    base_url: str = ""
+    base_url: str | tuple[str, ...] = ""
     model: str = ""
     api: Literal["chat", "completions"] = "chat"
     method: str = ""
@@ -46,7 +47,7 @@ class Generate(_Part):
     seed: Annotated[int, Field(ge=0)] = 0
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_tokens: Annotated[int, Field(ge=0)] = 4096
+    reply_tokens: Annotated[int, Field(ge=0)] = 4096
     send_seed: bool = False
     give_up_after: Annotated[int, Field(ge=1)] = 100
     options: dict[str, float | int | str] = {}
@@ -54,21 +55,31 @@ class Generate(_Part):
 
     @field_validator("base_url")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            good = not value or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("is not an http(s) address; write it like http://localhost:8000/v1")
-        return value
+    def _is_an_address(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in [value] if isinstance(value, str) else value:
+            try:
+                parts = urlsplit(address)
+                good = not address or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
+            except ValueError:
+                good = False
+            if not good:
+                raise ValueError("is not an http(s) address; write it like http://localhost:8000/v1")
+        return value if isinstance(value, str) or len(value) != 1 else value[0]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The endpoints' addresses; one empty text where none is named."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ("",)
 
 
 class Curate(_Part):
-    """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction."""
+    """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction.
+
+    A run ends as saturated when the acceptance (0 to 1) of its last 100 root requests is below `least_acceptance`.
+    """
 
     num: Annotated[int, Field(ge=1)] = 100
+    least_acceptance: Annotated[float, Field(ge=0, le=1)] = 0.02
     rouge: Annotated[float, Field(gt=0, le=1)] = 0.7
     language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
     format: str = "alpaca"
@@ -76,12 +87,33 @@ class Curate(_Part):
 
 
 class Runtime(_Part):
-    """How fast: requests in flight, requests at most in the whole run, seconds for one attempt and for all attempts."""
+    """How fast, and for how much at most.
+
+    `concurrency` calls at a time; `rpm` calls and `tpm` tokens a minute (None: what the endpoint grants). `timeout` is
+    seconds for one call, `patience` seconds without any answer before the run stops, `grace` seconds that calls in flight
+    get after an interruption. `max_requests`, `max_tokens` and `max_usd` bound the whole run, over all continuations.
+    `price` states US dollars per million tokens: `input`, `output`, perhaps `cached_input`, and `batch` (a factor).
+    `batch` asks through the provider's Batch API.
+    """
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
+    rpm: Annotated[float, Field(gt=0)] | None = None
+    tpm: Annotated[float, Field(gt=0)] | None = None
     max_requests: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_usd: Annotated[float, Field(gt=0)] | None = None
     timeout: Annotated[float, Field(gt=0)] = 300.0
     patience: Annotated[float, Field(ge=0)] = 600.0
+    grace: Annotated[float, Field(ge=0)] = 30.0
+    batch: bool = False
+    price: dict[Literal["input", "output", "cached_input", "batch"], Annotated[float, Field(ge=0)]] = {}
+
+    @field_validator("price")
+    @classmethod
+    def _is_a_price(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and not {"input", "output"} <= value.keys():
+            raise ValueError("needs both input and output, in US dollars per million tokens")
+        return value
 
 
 class Card(_Part):
@@ -152,6 +184,11 @@ def parse(values: Mapping[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
+        if place == "generate.max_tokens":
+            raise RecipeError(
+                f"{source}: the most tokens of one reply are called reply_tokens in [generate]; max_tokens in [runtime] "
+                "bounds the whole run"
+            ) from None
         if first["type"] == "extra_forbidden":
             raise RecipeError(f"{source}: there is no setting {place!r}; check its name and its part") from None
         given, reason = repr(first["input"])[:60], first["msg"].removeprefix("Value error, ")

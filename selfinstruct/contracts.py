@@ -7,16 +7,19 @@ file's name. From outside, `"my_package.rules:no_urls"` works wherever a name do
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from selfinstruct.errors import RecipeError
-from selfinstruct.records import Candidate, Drop, Example, Item, Reply, Request, Seed
+from selfinstruct.errors import RecipeError, TeacherError
+from selfinstruct.records import BatchState, Candidate, Drop, Example, Item, Reply, Request, Seed
 
 
 class Teacher(Protocol):
-    """Answers requests. One call is one attempt: retries, saving and counting happen around it."""
+    """Answers requests. One call is one attempt: retries, saving and counting happen around it.
+
+    A teacher whose provider takes batches has them as an attribute `batches` (see BatchEndpoint).
+    """
 
     name: str
     model: str
@@ -27,6 +30,38 @@ class Teacher(Protocol):
 
     async def close(self) -> None:
         """Give back connections, threads, models."""
+
+
+class BatchEndpoint(Protocol):
+    """What a teacher may have as `batches`: files of requests, answered together, later and at a lower price.
+
+    All of these raise TransientError when it is unknown whether they took effect, RequestRefused or TeacherStop when they
+    did not.
+    """
+
+    def path(self, request: Request) -> str:
+        """Requests of the same path can go together."""
+
+    def line(self, key: str, request: Request) -> bytes:
+        """A request as a line of a batch's file."""
+
+    async def submit(self, name: str, path: str, lines: bytes) -> str:
+        """Hand in a batch under our own unique `name`; the provider's id for it."""
+
+    async def find(self, name: str) -> str | None:
+        """The id of the batch that was handed in under this name, if one was."""
+
+    async def discard(self, name: str) -> None:
+        """Delete what was uploaded for a batch that was never handed in."""
+
+    async def look(self, id: str) -> BatchState:
+        """How a batch stands."""
+
+    def results(self, id: str) -> AsyncIterator[tuple[str, Reply | TeacherError]]:
+        """The outcomes of an ended batch by request key, in any order; some may be missing, some may be there twice."""
+
+    async def cancel(self, id: str) -> None:
+        """Ask the provider to end a batch early; what is done by then is kept and charged."""
 
 
 class Ask(Protocol):

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from selfinstruct import choices, plugins, prompts, seeds
-from selfinstruct.config import Recipe
+from selfinstruct import choices, plugins, prices, prompts, seeds
+from selfinstruct.config import Generate, Recipe
 from selfinstruct.contracts import Method, Setting
 from selfinstruct.errors import PluginError, RecipeChanged, RecipeError, Unasked, UserMistake
+from selfinstruct.prices import Price
 from selfinstruct.prompts import PromptFile
 from selfinstruct.records import Reply, Request, Seed, digest
+from selfinstruct.teachers.openai import DEFAULT_URL
 
 _BY_CONTENT = {"seeds", "prompt"}  # compared by what these files hold, not by what they are called
+_IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
 
 
@@ -25,7 +28,8 @@ _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
 class Definition:
     """A run's recipe, seeds and prompt.
 
-    `seeds_name` and `package` say where seeds and run came from; `given` are the settings that the run was begun with.
+    `seeds_name` and `package` say where seeds and run came from; `given` are the settings that the run was begun with,
+    `listed_price` is what the teacher cost then by the price list.
     """
 
     recipe: Recipe
@@ -34,6 +38,7 @@ class Definition:
     seeds_name: str
     package: str
     given: Mapping[str, Any]
+    listed_price: Price | None = None
 
     @property
     def seeds_digest(self) -> str:
@@ -50,15 +55,23 @@ class Definition:
     def frozen(self) -> dict[str, Any]:
         """All that decides what is asked, as plain values."""
         generate = self.recipe.generate.model_dump(exclude=_BY_CONTENT)
-        return {**generate, "seeds": self.seeds_digest, "prompt": self.prompt.digest}
+        generate["max_tokens"] = generate.pop("reply_tokens")  # its first name, by which digests of older runs were made
+        # Where the teacher answers may change: a server moves, another one joins. What it is asked may not.
+        return {**generate, "base_url": "", "seeds": self.seeds_digest, "prompt": self.prompt.digest}
+
+    @property
+    def price(self) -> Price | None:
+        """What the teacher's tokens cost: as the recipe says, else as was listed when the run began; None if unknown."""
+        return prices.stated(self.recipe.runtime.price) or self.listed_price
 
     @property
     def endpoint(self) -> str:
         """Where requests go to, in words for a card."""
         generate = self.recipe.generate
         if generate.teacher == "openai":
-            return urlsplit(generate.base_url).hostname or "api.openai.com"
-        return "in the same process" if generate.teacher in ("local", "scripted") else "the user's own teacher"
+            hosts = [urlsplit(address).hostname or "api.openai.com" for address in generate.addresses]
+            return ", ".join(dict.fromkeys(hosts))
+        return "in the same process" if generate.teacher in _IN_PROCESS else "the user's own teacher"
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -71,8 +84,8 @@ class Definition:
         """The method, ready for use; `own` stands in for the one that the recipe names."""
         generate = self.recipe.generate
         sampling: dict[str, Any] = {"temperature": generate.temperature, "top_p": generate.top_p}
-        if generate.max_tokens:
-            sampling["max_tokens"] = generate.max_tokens
+        if generate.reply_tokens:
+            sampling["max_tokens"] = generate.reply_tokens
         setting = Setting(
             seeds=self.seeds,
             prompt=self.prompt,
@@ -102,7 +115,7 @@ def begin(settings: Mapping[str, Any]) -> Definition:
     source = recipe.generate.seeds
     name = Path(source).name if source else seeds.BUNDLED_NAME
     tasks, prompt = seeds.load(source or None), prompts.load(recipe.generate.prompt)
-    return Definition(recipe, tasks, prompt, name, version("selfinstruct"), settings)
+    return Definition(recipe, tasks, prompt, name, version("selfinstruct"), settings, _listed_price(recipe.generate))
 
 
 def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
@@ -114,8 +127,17 @@ def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
     if "prompt" in settings:
         new = replace(new, prompt=prompts.load(recipe.generate.prompt))
     check_same(old, new)
+    if recipe.generate.addresses != old.recipe.generate.addresses:
+        old = replace(old, listed_price=_listed_price(recipe.generate))
     names = old.recipe.generate.model_dump(include=_BY_CONTENT)
     return replace(old, recipe=recipe.model_copy(update={"generate": recipe.generate.model_copy(update=names)}))
+
+
+def _listed_price(generate: Generate) -> Price | None:
+    if generate.teacher in _IN_PROCESS:
+        return Price(0.0, 0.0, "it runs in this process")
+    address = generate.addresses[0] or DEFAULT_URL
+    return prices.listed(generate.model, address) if generate.teacher == "openai" and generate.model else None
 
 
 def check_same(old: Definition, new: Definition) -> None:

@@ -10,6 +10,7 @@ journal.jsonl   every reply and failure
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from selfinstruct import config, prompts, seeds, writing
 from selfinstruct.config import Recipe
 from selfinstruct.definition import Definition
 from selfinstruct.errors import PromptError, RunDirectoryError, SeedError, UserMistake
+from selfinstruct.prices import Price
 from selfinstruct.records import digest, json_line
 
 RUN, SEEDS, PROMPT, JOURNAL, LOCK = "run.json", "seeds.jsonl", "prompt.txt", "journal.jsonl", ".lock"
 _VERSION = 1
+_DEPENDENT = re.compile(rb'"kind": "(reply|failure|batch)"')
 
 
 def exists(path: Path) -> bool:
@@ -36,15 +39,18 @@ def exists(path: Path) -> bool:
             raise UserMistake(f"{path}: holds a dataset and no run (no {RUN}, no {JOURNAL}); name the run's own directory")
         if foreign:
             raise UserMistake(f"{path}: holds other things ({foreign[0]!r}) and no run; name a new or empty directory")
-        if (path / JOURNAL).exists() and (path / JOURNAL).stat().st_size:
+        if not has_no_replies(path):
             raise RunDirectoryError(f"{path}: has replies but no {RUN}; put it back, for without it they cannot be used")
     return False
 
 
 def has_no_replies(path: Path) -> bool:
-    """Whether the journal is empty, so that nothing depends on the definition of the run."""
+    """Whether the journal has no outcome and no batch, so that nothing depends on the definition of the run."""
     journal = path / JOURNAL
-    return not journal.exists() or not journal.stat().st_size
+    if not journal.exists():
+        return True
+    with journal.open("rb") as lines:
+        return not any(_DEPENDENT.search(line[:60]) or not line.startswith(b'{"v"') for line in lines if line.strip())
 
 
 def make(path: Path) -> None:
@@ -63,11 +69,15 @@ def read(path: Path) -> Definition:
         stored = json.loads((path / RUN).read_text(encoding="utf-8"))
         if stored["version"] != _VERSION:
             raise RunDirectoryError(f"{path / RUN}: was written by another version of this package; use that one")
+        if "max_tokens" in stored["generate"]:  # as it was called at first
+            stored["generate"]["reply_tokens"] = stored["generate"].pop("max_tokens")
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
         tasks = seeds.load(path / SEEDS)
         prompt = replace(prompts.load(path / PROMPT), name=stored["prompt"]["name"])
-        found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"], stored["given"])
-        unchanged = digest(found.frozen) == stored["digest"]
+        price = Price(**stored["price"]) if stored.get("price") else None
+        found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"], stored["given"], price)
+        with_address = {**found.frozen, "base_url": recipe.generate.base_url}  # at first it was fixed too
+        unchanged = stored["digest"] in (digest(found.frozen), digest(with_address))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}); put the original back") from None
     except (SeedError, PromptError) as error:
@@ -107,6 +117,7 @@ def _run_json(definition: Definition) -> bytes:
         },
         "prompt": {"name": definition.prompt.name, "digest": definition.prompt.digest},
         "given": dict(definition.given),
+        "price": definition.listed_price and definition.listed_price.as_values(),
         **definition.recipe.model_dump(),
     }
     return (json.dumps(contents, indent=2, ensure_ascii=False, default=str) + "\n").encode()

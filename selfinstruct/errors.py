@@ -75,16 +75,21 @@ class TeacherError(SelfInstructError):
     """Anything a teacher can do other than answer."""
 
 
+RATE_LIMIT = "rate_limit"  # the cause of a TransientError that is no fault of the request
+
+
 class TransientError(TeacherError):
     """A fault that may pass: another attempt is worth it.
 
-    `wait` is the number of seconds the server asked to wait (from Retry-After), if it did.
+    `wait` is the number of seconds the server asked to wait (from Retry-After), if it did; `charged` says that the
+    provider may have done the work, and bill it, although no usable reply arrived.
     """
 
-    def __init__(self, message: str, *, cause: str, wait: float | None = None) -> None:
+    def __init__(self, message: str, *, cause: str, wait: float | None = None, charged: bool = False) -> None:
         super().__init__(message)
         self.cause = cause
         self.wait = wait
+        self.charged = charged
 
 
 class RequestRefused(TeacherError):

@@ -1,4 +1,4 @@
-"""The journal: every reply that was paid for, and every request that will never be answered.
+"""The journal: every call that was made, every reply that was paid for, every request that will never be answered.
 
 It is the only thing a run cannot compute again, so its rules are strict. A line is handed to the operating system in the
 same step that received the reply, and counts as saved once it is fsynced (many replies share one fsync). Nothing is ever
@@ -14,82 +14,12 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from selfinstruct.entries import VERSION, Counts, Entry, Line, decoded
 from selfinstruct.errors import JournalError, RunLocked
-from selfinstruct.records import Failure, Reply, Usage, json_line
-
-VERSION = 1
-Outcome = Reply | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the journal: the request's key and fingerprint, what came back, and how it was obtained.
-
-    `sampling` holds the body fields that were sent to steer the answer, `seconds` how long the last attempt took,
-    `attempts` how many it took, `time` when it was saved (Unix seconds).
-    """
-
-    key: str
-    request: str
-    outcome: Outcome
-    sampling: Mapping[str, Any]
-    seconds: float = 0.0
-    attempts: int = 1
-    time: float = 0.0
-
-    def as_line(self) -> bytes:
-        """The entry as one line of JSON."""
-        head: dict[str, Any] = {
-            "v": VERSION,
-            "kind": "reply" if isinstance(self.outcome, Reply) else "failure",
-            "key": self.key,
-        }
-        head |= {"request": self.request, "time": round(self.time, 3), "seconds": round(self.seconds, 3)}
-        head |= {"attempts": self.attempts, "sampling": dict(self.sampling)}
-        if isinstance(self.outcome, Failure):
-            failure = self.outcome
-            return json_line(head | {"cause": failure.cause, "message": failure.message, "status": failure.status})
-        reply = self.outcome
-        usage = reply.usage and [reply.usage.prompt_tokens, reply.usage.completion_tokens]
-        body = {"text": reply.text, "finish_reason": reply.finish_reason, "model": reply.model, "usage": usage}
-        return json_line(head | body | {"host": reply.host, "created": reply.created, "raw": dict(reply.raw)})
-
-    @classmethod
-    def from_fields(cls, line: Mapping[str, Any]) -> Entry:
-        """The entry of a decoded line; raises KeyError or TypeError when it is not one."""
-        outcome: Outcome
-        if line["kind"] == "failure":
-            outcome = Failure(line["cause"], line["message"], line["status"])
-        else:
-            usage = Usage(*line["usage"]) if line["usage"] else None
-            outcome = Reply(line["text"], line["finish_reason"], line["model"], usage, line["host"], line["created"], line["raw"])
-        return cls(line["key"], line["request"], outcome, line["sampling"], line["seconds"], line["attempts"], line["time"])
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a journal holds: replies, failures by cause, tokens, and lines that a crash tore or that were unknown."""
-
-    replies: int = 0
-    failures: dict[str, int] | None = None
-    usage: Usage = Usage()
-    without_usage: int = 0
-    retries: int = 0
-    torn: int = 0
-    unknown: int = 0
-    duplicates: int = 0
-    first_time: float | None = None
-    last_time: float | None = None
-
-    @property
-    def requests(self) -> int:
-        """Requests that got an outcome, good or bad."""
-        return self.replies + sum((self.failures or {}).values())
 
 
 class Journal:
@@ -97,7 +27,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.counts = Counts(failures={})
+        self.counts = Counts()
+        self.torn_lines: list[int] = []
+        self.repeated_keys: list[str] = []
         self._places: dict[str, tuple[int, int]] = {}
         self._lock: int | None = None
         self._file: int | None = None
@@ -124,6 +56,7 @@ class Journal:
             journal._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             journal._seal()
             journal._index()
+            journal.counts.close_all()  # no call of a former process can still come to anything
             journal._sync_folder()
         except OSError as error:
             journal.close()
@@ -158,10 +91,12 @@ class Journal:
         if place is None:
             return None
         assert self._file is not None
-        return Entry.from_fields(json.loads(os.pread(self._file, place[1], place[0])))
+        entry = decoded(json.loads(os.pread(self._file, place[1], place[0])))
+        assert isinstance(entry, Entry)
+        return entry
 
-    def append(self, entry: Entry) -> None:
-        """Hand one entry to the operating system, whole; it is durable once `saved` returns.
+    def append(self, entry: Line) -> None:
+        """Hand one line to the operating system, whole; it is durable once `saved` returns.
 
         There is no `await` in here: a task that holds a reply cannot be interrupted before the reply is in the file.
         """
@@ -234,22 +169,28 @@ class Journal:
         for number, start, line in self._lines():
             try:
                 fields = json.loads(line)
-                version, kind = fields["v"], fields["kind"]
+                version = fields["v"]
             except (ValueError, KeyError, TypeError):
-                self.counts.torn += 1
+                self._skip(number)
                 continue
             if version != VERSION:
                 raise JournalError(
                     f"{self.path}:{number}: was written by another version of this package (journal version {version}, "
                     f"this one reads {VERSION}); use the version that wrote it"
                 )
-            if kind not in ("reply", "failure"):
-                self.counts.unknown += 1
-                continue
             try:
-                self._note(Entry.from_fields(fields), start, len(line))
-            except (KeyError, TypeError, ValueError):
-                self.counts.torn += 1
+                entry = decoded(fields)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+                self._skip(number)
+                continue
+            if entry is None:
+                self.counts.unknown += 1
+            else:
+                self._note(entry, start, len(line))
+
+    def _skip(self, number: int) -> None:
+        self.counts.torn += 1
+        self.torn_lines.append(number)
 
     def _lines(self) -> Iterator[tuple[int, int, bytes]]:
         assert self._file is not None
@@ -262,24 +203,15 @@ class Journal:
                 self._end += len(line)
         self._synced = 0  # what a former process wrote is synced with the first new reply
 
-    def _note(self, entry: Entry, start: int, length: int) -> None:
-        counts = self.counts
-        if entry.key in self._places:
-            counts.duplicates += 1
-            return
-        self._places[entry.key] = (start, length)
-        counts.retries += entry.attempts - 1
-        counts.first_time = min(counts.first_time or entry.time, entry.time)
-        counts.last_time = max(counts.last_time or entry.time, entry.time)
-        if isinstance(entry.outcome, Failure):
-            assert counts.failures is not None
-            counts.failures[entry.outcome.cause] = counts.failures.get(entry.outcome.cause, 0) + 1
-            return
-        counts.replies += 1
-        if entry.outcome.usage is None:
-            counts.without_usage += 1
-        else:
-            counts.usage += entry.outcome.usage
+    def _note(self, entry: Line, start: int, length: int) -> None:
+        if isinstance(entry, Entry):
+            if entry.key in self._places:  # the first reply counts; this one was paid for all the same
+                self.counts.duplicates += 1
+                self.repeated_keys.append(entry.key)
+                self.counts.close(entry.key, lost=True)
+                return
+            self._places[entry.key] = (start, length)
+        self.counts.add(entry)
 
 
 def _is_json(line: bytes) -> bool:

@@ -10,7 +10,7 @@ again is not a special case: `ask` answers from the journal what was answered be
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from math import ceil
@@ -24,13 +24,18 @@ from selfinstruct.errors import RequestRefused, Unasked
 from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
 
 
+_RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
+_FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
+
+
 @dataclass(repr=False)
 class Dataset:
     """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
 
     `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
     `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
-    `ended` says why no further request can help, where that is so. `curate` are the settings that made it.
+    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `batched` are
+    the tokens of `usage` that came by batch. `recent` has rows and candidates judged of the last 100 root requests.
     """
 
     rows: list[Decision] = field(default_factory=list)
@@ -41,7 +46,9 @@ class Dataset:
     ended: str = ""
     requests: int = 0
     usage: Usage = Usage()
+    batched: Usage = Usage()
     curate: Curate | None = None
+    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_ROOTS))
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
@@ -61,6 +68,12 @@ class Dataset:
         return len(self.rows) / judged if judged else None
 
     @property
+    def recent_acceptance(self) -> float | None:
+        """The same share, of the last 100 root requests; None while they are too few to tell."""
+        rows, judged = (sum(column) for column in zip(*self.recent, strict=True)) if self.recent else (0, 0)
+        return rows / judged if len(self.recent) >= _FEWEST_ROOTS and judged >= _FEWEST_JUDGED else None
+
+    @property
     def funnel(self) -> dict[str, int]:
         """How many candidates each rule dropped, most first."""
         return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
@@ -70,14 +83,22 @@ Watch = Callable[[Dataset], None]
 
 
 async def harvest(
-    method: Method, ask: Ask, curator: Curator, *, num: int, give_up_after: int, window: int, watch: Watch | None = None
+    method: Method,
+    ask: Ask,
+    curator: Curator,
+    *,
+    num: int,
+    give_up_after: int,
+    least_acceptance: float,
+    window: int,
+    watch: Watch | None = None,
 ) -> Dataset:
     """Ask, decide and collect until there are `num` rows, or nothing more to be had.
 
     At most `window` root requests are under way at a time, and near the end only as many as the missing rows need.
     Whatever ends it, replies that are in flight have been paid for and are waited for.
     """
-    crop = Harvest(method, ask, curator, num, give_up_after, watch or (lambda dataset: None))
+    crop = Harvest(method, ask, curator, num, give_up_after, least_acceptance, watch or (lambda dataset: None))
     under_way: set[asyncio.Task[None]] = set()
     index = 0
     try:
@@ -97,12 +118,22 @@ async def harvest(
 class Harvest:
     """A harvest under way: what happens to one root request, and what all of them have given so far."""
 
-    def __init__(self, method: Method, ask: Ask, curator: Curator, num: int, give_up_after: int, watch: Watch) -> None:
+    def __init__(
+        self,
+        method: Method,
+        ask: Ask,
+        curator: Curator,
+        num: int,
+        give_up_after: int,
+        least_acceptance: float,
+        watch: Watch,
+    ) -> None:
         self.method = method
         self.ask = ask
         self.curator = curator
         self.num = num
         self.give_up_after = give_up_after
+        self.least_acceptance = least_acceptance
         self.watch = watch
         self.dataset = Dataset(target=num)
         self.over = False
@@ -157,13 +188,26 @@ class Harvest:
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
-        self._barren = 0 if unanswered or len(self.dataset.rows) > before else self._barren + 1
+        gained = len(self.dataset.rows) - before
+        self._barren = 0 if unanswered or gained else self._barren + 1
+        self.dataset.recent.append((gained, sum(one.rule not in ("over_target", "unanswered") for one in decisions)))
         if len(self.dataset.rows) == self.num:
             self.finish()
         elif self._barren >= self.give_up_after:
             self.dataset.ended = f"the last {self._barren} root requests gave no new row"
             self.finish()
+        elif reason := self.saturation():
+            self.dataset.ended = reason
+            self.finish()
         self.watch(self.dataset)
+
+    def saturation(self) -> str:
+        """Why it is no use to go on, in words, when the last 100 root requests gave next to nothing; else empty."""
+        share, recent = self.dataset.recent_acceptance, self.dataset.recent
+        if len(recent) < _RECENT_ROOTS or share is None or share >= self.least_acceptance:
+            return ""
+        rows, judged = (sum(column) for column in zip(*recent, strict=True))
+        return f"saturated: only {rows:,} of the last {judged:,} candidates were accepted"
 
     def worth_asking(self, window: int) -> int:
         """How many root requests to have under way: no more than the missing rows are likely to need.

@@ -11,64 +11,82 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from selfinstruct.asking import Ask
+from selfinstruct.budget import spent_usd
+from selfinstruct.estimate import dollars, to_go
 from selfinstruct.pipeline import Dataset
+from selfinstruct.prices import Price
 
 _LOG_EVERY = 15.0  # seconds between two lines in a log file
+_LOW = 0.25  # acceptance that a person should hear of
 
 
 class Progress:
-    """Shows rows of target, acceptance, requests, tokens and time left; call it with each new state of a run."""
+    """Shows rows of target, acceptance, speed, calls in flight, tokens, dollars and time left.
 
-    def __init__(self, target: int, stream: TextIO | None = None) -> None:
+    Call it with each new state of a run. `price` is what the teacher's tokens cost, None where that is unknown.
+    """
+
+    def __init__(self, target: int, price: Price | None = None, stream: TextIO | None = None) -> None:
         self.target = target
+        self.price = price
         self.stream = stream or sys.stderr or io.StringIO()  # a process may have been given no error stream
         self.bar: tqdm[Any] | None = None
         if self.stream.isatty():
             shape = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
             self.bar = tqdm(total=target, file=self.stream, bar_format=shape, ncols=_columns(), nrows=20)
         self._logged = time.monotonic()
-        self._since: tuple[float, int] | None = None  # when this process first asked, and the rows it had then
+        self._warned = False
 
     def __call__(self, dataset: Dataset, ask: Ask) -> None:
         """Show this state."""
-        rows = len(dataset.rows)
-        if ask.asked and self._since is None:
-            self._since = (time.monotonic(), rows)
+        self._warn(dataset, ask)
         if self.bar is not None:
-            self.bar.n = rows
+            self.bar.n = len(dataset.rows)
             self.bar.ncols = _columns()
-            self.bar.set_postfix_str(self._details(dataset, ask, rows), refresh=False)
+            self.bar.set_postfix_str(self._details(dataset, ask), refresh=False)
             self.bar.refresh()
         elif time.monotonic() - self._logged >= _LOG_EVERY:
             self._logged = time.monotonic()
-            print(f"{rows}/{self.target} rows, {self._details(dataset, ask, rows)}", file=self.stream, flush=True)
+            self._say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
 
     def close(self) -> None:
         """Leave the line as it is and go to the next."""
         if self.bar is not None:
             self.bar.close()
 
-    def _details(self, dataset: Dataset, ask: Ask, rows: int) -> str:
+    def _details(self, dataset: Dataset, ask: Ask) -> str:
         counts = ask.journal.counts
-        tokens = counts.usage.prompt_tokens + counts.usage.completion_tokens
-        parts = [
-            "no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted",
-            f"{len(ask.journal):,} requests",
-            f"{short(tokens)} tokens",
-        ]
-        if faults := sum(ask.faults.values()):
-            parts.append(f"{faults} faults")
-        if left := self._left(rows):
-            parts.append(f"{left} left")
+        speed = counts.per_minute(time.time()) if ask.obtained else None
+        parts = ["no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted"]
+        parts.append(f"{speed:,.0f} requests/min" if speed else f"{counts.requests:,} requests")
+        parts += [f"batch {batch.detail or batch.state}" for batch in counts.open_batches.values()][:3]
+        parts.append(f"{ask.in_flight} in flight")
+        parts.append(f"{short(counts.usage.tokens)} tokens")
+        if self.price is not None and self.price.output:
+            parts.append(dollars(spent_usd(counts, self.price, reserved=False)))
+        if faults := counts.faults.total():
+            parts.append(f"{faults:,} faults")
+        left = to_go(dataset, counts, self.price, speed)
+        if left and left.seconds and left.requests:
+            parts.append(f"{clock(left.seconds)} left")
         return ", ".join(parts)
 
-    def _left(self, rows: int) -> str:
-        """Time left at the pace of this process; rows that came from the journal at once do not count."""
-        if self._since is None or rows <= self._since[1] or rows >= self.target:
-            return ""
-        started, had = self._since
-        seconds = (time.monotonic() - started) / (rows - had) * (self.target - rows)
-        return clock(seconds)
+    def _warn(self, dataset: Dataset, ask: Ask) -> None:
+        """Say once, early, that little of what is paid for becomes rows."""
+        share = dataset.recent_acceptance
+        if self._warned or not ask.obtained or share is None or share >= _LOW:
+            return
+        self._warned = True
+        worst = next(iter(dataset.funnel), "nothing")
+        self._say(
+            f"only {100 * share:.0f} % of the last candidates were accepted; most were dropped by `{worst}` (see `selfinstruct "
+            "status`, and `show --rejected` after stopping with Ctrl-C)"
+        )
+
+    def _say(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.clear()
+        print(line, file=self.stream, flush=True)
 
 
 def _columns() -> int:

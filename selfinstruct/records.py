@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+_TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
+
+
 def clean(text: str) -> str:
     """Text as every record holds it: line ends as `\\n`, no white space around it."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
@@ -83,23 +86,66 @@ class Request:
         """A fingerprint by which a journaled reply is known to answer exactly this request."""
         return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling)])
 
+    @property
+    def bound(self) -> Usage | None:
+        """The most tokens that an answer can be billed for, or None where nothing bounds the answer's length.
+
+        No tokenizer makes more tokens than there are bytes of UTF-8; chat templates add a few to each message.
+        """
+        texts = [self.prompt or "", *(text for message in self.messages for text in message.values())]
+        longest = self.sampling.get("max_completion_tokens") or self.sampling.get("max_tokens")
+        if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+            return None
+        several = self.sampling.get("n")
+        count = several if isinstance(several, int) and several > 1 else 1
+        size = sum(len(text.encode(errors="replace")) for text in texts)
+        # Tools and response formats, which some providers count with the prompt, are part of the sampling.
+        size += len(json.dumps(dict(self.sampling), default=str))
+        return Usage(size + _TEMPLATE_TOKENS * (2 + len(self.messages)), longest * count)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more replies, as the teacher counted them."""
+    """Tokens of one or more replies, as the teacher counted them; `cached_tokens` are a part of the prompt's."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cached_tokens - other.cached_tokens,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a server said with a reply about its limit of requests or tokens: left until `reset` seconds from then."""
+
+    remaining: float
+    reset: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a teacher answered: the normalised fields, and the provider's own JSON beside them.
 
-    `created` is the provider's own time of the reply (Unix seconds), where it gives one.
+    `created` is the provider's own time of the reply (Unix seconds), where it gives one. `allowances` is what it said of
+    its limits ("requests", "tokens"); it is of the moment, and not journaled.
     """
 
     text: str
@@ -109,6 +155,27 @@ class Reply:
     host: str
     created: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
+    allowances: Mapping[str, Allowance] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How a batch stands at the provider: its word for it, requests in all, done and failed, and what went wrong."""
+
+    word: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    detail: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.word in ("completed", "failed", "expired", "cancelled")
+
+    def __str__(self) -> str:
+        counts = f" {self.done:,}/{self.total:,}" if self.total else ""
+        return f"{self.word}{counts}" + (f", {self.failed:,} failed" if self.failed else "")
 
 
 @dataclass(frozen=True, slots=True)

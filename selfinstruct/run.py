@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
-from selfinstruct.asking import Ask
+from selfinstruct.asking import Ask, online
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.definition import Definition, begin, check_same, continued, first_request
 from selfinstruct.directory import JOURNAL
-from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
+from selfinstruct.errors import RecipeChanged, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset, harvest
 from selfinstruct.records import Request
@@ -25,6 +25,7 @@ from selfinstruct.watching import Watch, stopped_by_signals, ticking
 if TYPE_CHECKING:
     import datasets
 
+_BATCHED_AHEAD = 20_000  # root requests under way where they go by batch
 _AHEAD = 4  # root requests under way for each request in flight, so that one slow reply does not hold up the others
 
 
@@ -65,7 +66,7 @@ class Run:
         self.definition.method(self._method)
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._opened: Teacher | None = None
+        self._opened: list[Teacher] = []
         self._on_stop: Callable[[int], None] | None = None
         self._interrupted = False
         self._busy = False
@@ -107,17 +108,17 @@ class Run:
         try:
             with self._open_journal() as journal:
                 self._record()
-                self._ask = ask = Ask(
-                    journal,
-                    self._open_teacher,
-                    concurrency=runtime.concurrency,
-                    max_requests=runtime.max_requests,
-                    patience=runtime.patience,
-                )
+                self._ask, batching = online(journal, runtime, self.definition.price, self._open_teachers)
+                ask = self._ask
                 self._loop = asyncio.get_running_loop()
                 if self._interrupted:
                     ask.close()
-                dataset = await self._harvest(ask, runtime.concurrency * _AHEAD, watch)
+                try:
+                    batching.start()
+                    window = _BATCHED_AHEAD if runtime.batch else runtime.concurrency * _AHEAD
+                    dataset = await self._harvest(ask, window, watch)
+                finally:
+                    await batching.close()
                 try:
                     self._write(dataset, journal, self.path)
                 except RunDirectoryError:
@@ -125,18 +126,41 @@ class Run:
                         raise
         finally:
             self._loop = None
-            if self._opened is not None and self._opened is not self._teacher:
-                await self._opened.close()
-            self._opened = None
+            await self._close_teachers()
         if ask.stopped_by:
             raise ask.stopped_by
         return dataset
 
+    def cancel(self) -> dict[str, str]:
+        """Cancel the batches under way at the provider and keep what they have done; how each ended, by its name.
+
+        Raises TeacherError when the provider cannot be reached or refuses.
+        """
+        return loops.run(self._cancel)
+
+    async def _cancel(self) -> dict[str, str]:
+        try:
+            with self._open_journal() as journal:
+                runtime = self.recipe.runtime.model_copy(update={"max_usd": None})
+                ask, batching = online(journal, runtime, self.definition.price, self._open_teachers)
+                names = list(journal.counts.open_batches)
+                await batching.cancel()
+                if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):
+                    raise ask.stopped_by
+                batches = journal.counts.batches
+                return {name: f"{batches[name].state} ({batches[name].detail})" for name in names}
+        finally:
+            await self._close_teachers()
+
     def stop(self) -> None:
-        """Ask nothing more; `generate` then waits for the replies in flight, writes, and raises KeyboardInterrupt."""
+        """Ask nothing more; `generate` then waits for what is in flight, writes, and raises KeyboardInterrupt.
+
+        It waits for `grace` seconds at most.
+        """
         self._interrupted = self._busy
         if self._ask and self._loop:
             self._loop.call_soon_threadsafe(self._ask.close)
+            self._loop.call_soon_threadsafe(self._ask.halt.hurry, self.recipe.runtime.grace)
             if self._on_stop:
                 self._on_stop(self._ask.in_flight)
 
@@ -193,8 +217,8 @@ class Run:
         if dataset.complete:
             return ""
         have = f"{len(dataset.rows):,} of {dataset.target:,} rows"
-        if self._ask and self._ask.limit_reached:
-            return f"{have}: the limit of {self.recipe.runtime.max_requests:,} requests is reached; raise --max-requests"
+        if self._ask and self._ask.limit:
+            return f"{have}: {self._ask.limit}"
         if dataset.ended:
             look = f"look at `selfinstruct show {self.path} --rejected any`"
             return f"{have}: {dataset.ended}; {look}, then loosen a filter or try another prompt"
@@ -233,13 +257,25 @@ class Run:
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
         if self.is_new:
-            self._open_teacher()
+            self._open_teachers()
 
-    def _open_teacher(self) -> Teacher:
-        if self._opened is None:
+    def _open_teachers(self) -> Sequence[Teacher]:
+        """The teacher at each of its endpoints."""
+        if not self._opened:
             generate, timeout = self.recipe.generate, self.recipe.runtime.timeout
-            self._opened = self._teacher or plugins.find("teacher", generate.teacher)(generate, timeout)
+            if self._teacher is not None:
+                self._opened = [self._teacher]
+            else:
+                make = plugins.find("teacher", generate.teacher)
+                each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
+                self._opened = [make(one, timeout) for one in each]
         return self._opened
+
+    async def _close_teachers(self) -> None:
+        for teacher in self._opened:
+            if teacher is not self._teacher:
+                await teacher.close()
+        self._opened = []
 
     def _open_journal(self) -> Journal:
         directory.make(self.path)
@@ -265,11 +301,12 @@ class Run:
                 curator,
                 num=recipe.curate.num,
                 give_up_after=recipe.generate.give_up_after,
+                least_acceptance=recipe.curate.least_acceptance,
                 window=window,
                 watch=seen,
             )
         dataset.curate = recipe.curate
-        dataset.requests, dataset.usage = ask.usage_below(dataset.roots)
+        dataset.requests, dataset.usage, dataset.batched = ask.usage_below(dataset.roots)
         return dataset
 
     def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:

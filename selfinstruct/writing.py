@@ -10,7 +10,8 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.errors import PluginError, RunDirectoryError
-from selfinstruct.journal import Entry, Journal
+from selfinstruct.entries import Entry
+from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset
 from selfinstruct.records import Decision, Example, Reply, json_line
 

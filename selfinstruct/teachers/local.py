@@ -46,7 +46,7 @@ def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
         "method": "few_shot" if own else "alternating",
         "temperature": 0.8,
         "top_p": 0.95,
-        "max_tokens": 384,
+        "reply_tokens": 384,
         "send_seed": True,
         "concurrency": SLOTS,
         "options": {"solve_temperature": 0.5, "solve_repeat_penalty": 1.1},

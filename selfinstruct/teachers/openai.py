@@ -9,13 +9,16 @@ from __future__ import annotations
 import email.utils
 import json
 import os
+import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from selfinstruct.contracts import Teacher
-from selfinstruct.errors import RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError
-from selfinstruct.records import Reply, Request, Usage
+from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError
+from selfinstruct.records import Allowance, Reply, Request, Usage
+from selfinstruct.teachers._batches import OpenAIBatches
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -26,6 +29,8 @@ KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
 URL_VARIABLE = "OPENAI_BASE_URL"
 DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
+_DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a duration
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -36,7 +41,7 @@ def key_from_environment() -> str | None:
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     """Any OpenAI-compatible endpoint: OpenAI, Azure, Together, Mistral, vLLM, llama.cpp, Ollama, ..."""
-    url = generate.base_url or DEFAULT_URL
+    url = generate.addresses[0] or DEFAULT_URL
     host = urlsplit(url).hostname or url
     if not generate.model:
         raise RecipeError(f"no model named for the teacher at {host}; name one, for example --model gpt-4o-mini")
@@ -57,56 +62,49 @@ class OpenAI:
     name = "openai"
 
     def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        import httpx2
+        from openai import AsyncOpenAI, DefaultAioHttpClient
 
         self.model = model
         self.host = urlsplit(url).hostname or url
         self._key = key
-        # The window of the run bounds what is in flight; the pool must never be a second, hidden bound.
-        self._client = AsyncOpenAI(
-            base_url=url,
-            api_key=key,
-            max_retries=0,
-            timeout=timeout,
-            http_client=DefaultAsyncHttpxClient(timeout=timeout),
-        )
+        self._response = httpx2.Response
+        # The pace of the run bounds what is in flight; the pool of connections must never be a second, hidden bound
+        # (0 is none). Certificates are checked, as is the default everywhere here.
+        transport = DefaultAioHttpClient(timeout=timeout, limits=httpx2.Limits(max_connections=0))
+        self._client = AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=timeout, http_client=transport)
+        self.batches = OpenAIBatches(self, self._client)
 
     async def reply(self, key: str, request: Request) -> Reply:
         """One attempt at one request; raises TransientError, RequestRefused or TeacherStop."""
-        from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
+        from openai import OpenAIError
 
         try:
-            if request.prompt is not None:
-                body = {**self._body(request), "prompt": request.prompt}
-                raw = await self._client.completions.with_raw_response.create(**body)
-            else:
-                body = {**self._body(request), "messages": list(request.messages)}
-                raw = await self._client.chat.completions.with_raw_response.create(**body)
-            return self._read(raw.content.decode(errors="replace"))
-        except APITimeoutError:
-            raise TransientError(f"{self.host} did not answer in time", cause="timeout") from None
-        except APIConnectionError as error:
-            reason = self._safe(str(error.__cause__ or error))
-            raise TransientError(f"no connection to {self.host} ({reason})", cause="connection") from None
-        except APIStatusError as error:
-            raise self._sorted(error) from None
+            # The SDK's own typed calls spend more time on the reply's objects than all else here takes together.
+            response = await self._client.post(self.path(request), body=self.body(request), cast_to=self._response)
         except OpenAIError as error:
-            raise TransientError(f"unreadable answer from {self.host}: {self._safe(str(error))}", cause="unreadable") from None
+            raise self.sorted(error) from None
+        return self.read(response.content.decode(errors="replace"), _allowances(response.headers))
+
+    def path(self, request: Request) -> str:
+        """Where at the endpoint a request goes."""
+        return "/chat/completions" if request.prompt is None else "/completions"
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The request's body as it is sent."""
+        sampling = dict(request.sampling)
+        if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
+            # OpenAI's newer models refuse the older name, which is the only one that most other servers know.
+            sampling["max_completion_tokens"] = sampling.pop("max_tokens")
+        asked = {"messages": list(request.messages)} if request.prompt is None else {"prompt": request.prompt}
+        return {"model": self.model, **asked, **sampling}
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        sampling = dict(request.sampling)
-        if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
-            # OpenAI's newer models refuse the older name, which is the only one that most other servers know.
-            sampling["max_completion_tokens"] = sampling.pop("max_tokens")
-        known = {"temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "response_format"}
-        extra = {name: sampling.pop(name) for name in list(sampling) if name not in known}
-        return {"model": self.model, **sampling} | ({"extra_body": extra} if extra else {})
-
-    def _read(self, text: str) -> Reply:
+    def read(self, text: str, allowances: Mapping[str, Allowance] = {}) -> Reply:
+        """The reply in a body; raises TransientError where there is none."""
         try:
             raw = json.loads(text)
             choice = raw["choices"][0]
@@ -120,16 +118,48 @@ class OpenAI:
                 host=self.host,
                 created=_count(raw.get("created")),
                 raw=raw,
+                allowances=allowances,
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             start = self._safe(" ".join(text[:80].split()))
-            raise TransientError(f"{self.host} sent a body that is no completion: {start!r}", cause="unreadable") from None
+            message = f"{self.host} sent a body that is no completion: {start!r}"
+            raise TransientError(message, cause="unreadable", charged=True) from None
 
-    def _sorted(self, error: APIStatusError) -> TeacherError:
-        status, code = error.status_code, f"{error.code or ''} {error.type or ''}"
-        body = error.body if isinstance(error.body, dict) else {}
-        said = self._safe(str(body.get("message") or error.message))[:300]
-        if status in (401, 403) or "invalid_api_key" in code or "api key not valid" in said.lower():
+    def _unreached(self, error: Exception, cause: str) -> TransientError:
+        """No answer; unless the connection was never made, the provider may have done the work."""
+        import aiohttp
+
+        root: BaseException = error
+        connected = True
+        while root.__cause__ is not None:
+            root = root.__cause__
+            connected = connected and not isinstance(root, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        if cause == "timeout" and isinstance(root, TimeoutError):
+            return TransientError(f"{self.host} did not answer in time", cause=cause, charged=connected)
+        reason = self._safe(str(root) or type(root).__name__)
+        return TransientError(f"no connection to {self.host} ({reason})", cause="connection", charged=connected)
+
+    def sorted(self, error: Exception) -> TeacherError:
+        """What an error of the client means: try again, this request never, or no request until the user acts."""
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        if isinstance(error, APITimeoutError):
+            return self._unreached(error, "timeout")
+        if isinstance(error, APIConnectionError):
+            return self._unreached(error, "connection")
+        if isinstance(error, APIStatusError):
+            return self.sorted_status(error.status_code, error.body, _wait(error), str(error.message))
+        message = f"unreadable answer from {self.host}: {self._safe(str(error))}"
+        return TransientError(message, cause="unreadable", charged=True)
+
+    def sorted_status(self, status: int, body: Any, wait: float | None = None, message: str = "") -> TeacherError:
+        """The same for an HTTP status with the body that came along (of a live call, or in a batch's file)."""
+        body = body if isinstance(body, dict) else {}
+        body = body["error"] if isinstance(body.get("error"), dict) else body
+        code = f"{body.get('code') or ''} {body.get('type') or ''}"
+        said = self._safe(str(body.get("message") or message))[:300]
+        foreign = status == 403 and not body  # a proxy or a firewall in between, not the provider
+        if status == 401 or (status == 403 and body) or "invalid_api_key" in code or "api key not valid" in said.lower():
             return TeacherStop(f"{self.host} refuses the API key (HTTP {status}: {said}); check {' or '.join(KEY_VARIABLES)}")
         if status == 402 or "insufficient_quota" in code or "billing" in code:
             return TeacherStop(f"the credit at {self.host} is used up ({said}); top it up, then run the same command again")
@@ -137,9 +167,9 @@ class OpenAI:
             return TeacherStop(
                 f"{self.host} does not know the model {self.model!r} or the address ({said}); check --model and --base-url"
             )
-        if status in _TRANSIENT or status >= 500:
-            cause = "rate_limit" if status == 429 else f"http_{status}"
-            return TransientError(f"{self.host} answered HTTP {status} ({said})", cause=cause, wait=_wait(error))
+        if status in _TRANSIENT or status >= 500 or foreign:
+            cause = RATE_LIMIT if status == 429 else f"http_{status}"
+            return TransientError(f"{self.host} answered HTTP {status} ({said})", cause=cause, wait=wait)
         filtered = "content_filter" in code or "content_policy" in code
         cause = "content_policy" if filtered else "refused"
         return RequestRefused(f"HTTP {status}: {said}", cause=cause, status=status)
@@ -158,7 +188,29 @@ def _usage(value: Any) -> Usage | None:
     """The tokens as the server counted them, where it did."""
     counted = value if isinstance(value, dict) else {}
     prompt = _count(counted.get("prompt_tokens"))
-    return None if prompt is None else Usage(prompt, _count(counted.get("completion_tokens")) or 0)
+    details = counted.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return None if prompt is None else Usage(prompt, _count(counted.get("completion_tokens")) or 0, min(cached or 0, prompt))
+
+
+def _allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
+    """What the server says of its limits, in OpenAI's headers; what cannot be understood is passed over."""
+    found = {}
+    for name in ("requests", "tokens"):
+        remaining, reset = headers.get(f"x-ratelimit-remaining-{name}"), headers.get(f"x-ratelimit-reset-{name}")
+        if remaining and reset and remaining.isdecimal() and (seconds := _duration(reset)) is not None:
+            found[name] = Allowance(int(remaining), seconds)
+    return found
+
+
+def _duration(text: str) -> float | None:
+    """Seconds of a duration such as "120ms", "1.5s", "6m0s" or "2.5"; None for anything else, such as a date."""
+    if text.replace(".", "", 1).isdecimal():
+        return float(text) if float(text) <= _LONGEST_RESET else None
+    if not (match := _DURATION.fullmatch(text)):
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
 def _wait(error: APIStatusError) -> float | None:

@@ -1,0 +1,54 @@
+"""What a run is going to take: before the first reply by assumption, after it by the run's own yield."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfinstruct.contracts import Method
+from selfinstruct.entries import Counts
+from selfinstruct.pipeline import Dataset
+from selfinstruct.prices import Price
+from selfinstruct.records import Request, Usage
+
+ASSUMED_ACCEPTANCE = 0.6  # share of candidates that become rows, before anything is known
+_BYTES_A_TOKEN = 4  # of English in the tokenizers of today's large models
+_ASSUMED_TASK = 90  # tokens of one finished task in a reply
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Requests, tokens, US dollars (None: the price is unknown) and seconds (None: the speed is) still to come."""
+
+    requests: float
+    tokens: Usage
+    usd: float | None
+    seconds: float | None = None
+
+
+def beforehand(method: Method, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
+    """An estimate for a run without replies: assumed are the acceptance, the length of a task and of a token."""
+    roots = rows / max(1.0, method.rows_at_most * ASSUMED_ACCEPTANCE)
+    staged = method.rows_at_most == 1  # one request for the task, one more for its answer if it is admitted
+    requests = roots * (1 + ASSUMED_ACCEPTANCE) if staged else roots
+    asked = request.prompt or "".join(message["content"] for message in request.messages)
+    longest = request.bound.completion_tokens if request.bound else 1 << 30
+    each = min(longest, _ASSUMED_TASK * method.rows_at_most)
+    tokens = Usage(round(requests * len(asked.encode(errors="replace")) / _BYTES_A_TOKEN), round(requests * each))
+    return Estimate(requests, tokens, price and price.usd(tokens, tokens if batch else Usage()))
+
+
+def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None) -> Estimate | None:
+    """An estimate of what is left, at what this run's rows have taken so far; None while there are none."""
+    rows, missing = len(dataset.rows), dataset.target - len(dataset.rows)
+    if not rows or not counts.replies:
+        return None
+    requests = missing * counts.requests / rows
+    share = requests / counts.requests
+    tokens = Usage(round(counts.usage.prompt_tokens * share), round(counts.usage.completion_tokens * share))
+    usd = price and price.usd(counts.usage, counts.batched) * share
+    return Estimate(requests, tokens, usd, 60 * requests / per_minute if per_minute else None)
+
+
+def dollars(amount: float) -> str:
+    """US dollars as text, with more digits where there are fewer dollars."""
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"

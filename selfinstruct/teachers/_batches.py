@@ -1,0 +1,174 @@
+"""OpenAI's Batch API: files of requests at `/files` and `/batches`, answered within a day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from selfinstruct.errors import TeacherError, TransientError
+from selfinstruct.records import BatchState, Reply, Request
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+T = TypeVar("T")
+_LABEL = "selfinstruct"  # the key in a batch's metadata under which our name for it stands
+_PAGE = 100
+
+
+class Endpoint(Protocol):
+    """What is needed of the endpoint that answers single requests."""
+
+    host: str
+
+    def path(self, request: Request) -> str: ...
+    def body(self, request: Request) -> dict[str, Any]: ...
+    def read(self, text: str) -> Reply: ...
+    def sorted(self, error: Exception) -> TeacherError: ...
+    def sorted_status(self, status: int, body: Any) -> TeacherError: ...
+
+
+class OpenAIBatches:
+    """The batches of one endpoint, found again by the name that each carries in its metadata."""
+
+    def __init__(self, endpoint: Endpoint, client: AsyncOpenAI) -> None:
+        self._endpoint = endpoint
+        self._client = client
+
+    def path(self, request: Request) -> str:
+        """The address that all requests of one batch share."""
+        return f"/v1{self._endpoint.path(request)}"
+
+    def line(self, key: str, request: Request) -> bytes:
+        """A request as a line of a batch's file."""
+        line = {"custom_id": key, "method": "POST", "url": self.path(request), "body": self._endpoint.body(request)}
+        return json.dumps(line, ensure_ascii=True).encode() + b"\n"
+
+    async def submit(self, name: str, path: str, lines: bytes) -> str:
+        """Upload the lines, unless they are there already, and make a batch of them."""
+        client = self._client
+        uploaded = await self._uploaded(name)
+        if uploaded is None:
+            file = (_file_name(name), lines, "application/jsonl")
+            uploaded = (await self._tried(lambda: client.files.create(file=file, purpose="batch"))).id
+        body = {"input_file_id": uploaded, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
+        made = await self._tried(lambda: client.post("/batches", body=body, cast_to=dict[str, object]))
+        if not isinstance(made.get("id"), str):
+            raise TransientError(f"{self._endpoint.host} made a batch without an id", cause="unreadable")
+        return str(made["id"])
+
+    async def find(self, name: str) -> str | None:
+        """Look through the account's batches for the one with this name."""
+        after: str | None = None
+        while True:
+            page = await self._page({"limit": _PAGE} | ({"after": after} if after else {}))
+            batches = page.get("data") or []
+            for batch in batches:
+                if (batch.get("metadata") or {}).get(_LABEL) == name:
+                    return str(batch["id"])
+            if not page.get("has_more") or not batches:
+                return None
+            after = str(batches[-1]["id"])
+
+    async def discard(self, name: str) -> None:
+        """Delete the uploaded lines of a batch that was never made."""
+        uploaded = await self._uploaded(name)
+        if uploaded is not None:
+            await self._tried(lambda: self._client.files.delete(uploaded))
+
+    async def look(self, id: str) -> BatchState:
+        """The batch's state in the provider's own word."""
+        return _state(await self._batch(id))
+
+    async def results(self, id: str) -> AsyncIterator[tuple[str, Reply | TeacherError]]:
+        """The outcomes by key: from the file of replies, then from the file of errors."""
+        batch = await self._batch(id)
+        for file_id in (batch.get("output_file_id"), batch.get("error_file_id")):
+            if not file_id:
+                continue
+            async for line in self._lines(str(file_id)):
+                if outcome := self._outcome(line):
+                    yield outcome
+
+    async def cancel(self, id: str) -> None:
+        """Ask for an early end; a batch that has ended already stays as it is."""
+        try:
+            await self._tried(lambda: self._client.post(f"/batches/{id}/cancel", cast_to=dict[str, object]))
+        except TransientError as error:
+            if error.cause != "http_409":  # it has ended meanwhile
+                raise
+
+    def _outcome(self, line: bytes) -> tuple[str, Reply | TeacherError] | None:
+        """One line of a result file; None for a line that names no request, which nobody can do anything with."""
+        try:
+            fields = json.loads(line)
+            key, response, error = str(fields["custom_id"]), fields.get("response"), fields.get("error")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if not isinstance(response, dict):
+            code = error.get("code") if isinstance(error, dict) else None
+            return key, TransientError(f"{self._endpoint.host} did not answer ({code})", cause=str(code or "batch_error"))
+        body = response.get("body")
+        if response.get("status_code") == 200:
+            try:
+                return key, self._endpoint.read(json.dumps(body))
+            except TransientError as unreadable:
+                return key, unreadable
+        status = response.get("status_code")
+        return key, self._endpoint.sorted_status(status if isinstance(status, int) else 500, body)
+
+    async def _lines(self, file_id: str) -> AsyncIterator[bytes]:
+        """The lines of a file, which may be larger than the memory."""
+        from openai import OpenAIError
+
+        rest = b""
+        try:
+            async with self._client.files.with_streaming_response.content(file_id) as response:
+                async for chunk in response.iter_bytes():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+        except OpenAIError as error:
+            raise self._endpoint.sorted(error) from None
+        except OSError as error:  # the connection broke in the middle of the file
+            raise TransientError(f"no connection to {self._endpoint.host} ({error})", cause="connection") from None
+        if rest:
+            yield rest
+
+    async def _page(self, query: dict[str, object]) -> dict[str, Any]:
+        return await self._tried(lambda: self._client.get("/batches", cast_to=dict[str, object], options={"params": query}))
+
+    async def _batch(self, id: str) -> dict[str, Any]:
+        return await self._tried(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]))
+
+    async def _uploaded(self, name: str) -> str | None:
+        """The id of the file that was uploaded for a batch, if it is there."""
+        files = await self._tried(lambda: self._client.files.list(purpose="batch", limit=10_000, order="desc"))
+        async for file in files:
+            if file.filename == _file_name(name):
+                return file.id
+        return None
+
+    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
+        from openai import OpenAIError
+
+        try:
+            return await call()
+        except OpenAIError as error:
+            raise self._endpoint.sorted(error) from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            message = f"{self._endpoint.host} sent something that is no batch or file ({error})"
+            raise TransientError(message, cause="unreadable") from None
+
+
+def _file_name(name: str) -> str:
+    return f"{_LABEL}-{name}.jsonl"
+
+
+def _state(batch: dict[str, Any]) -> BatchState:
+    counts = batch.get("request_counts") or {}
+    errors = (batch.get("errors") or {}).get("data") or []
+    detail = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in errors[:3])
+    total, done, failed = (int(counts.get(name) or 0) for name in ("total", "completed", "failed"))
+    return BatchState(str(batch.get("status") or "unknown"), total, done, failed, detail)
