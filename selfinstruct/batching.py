@@ -11,24 +11,22 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from selfinstruct.collecting import LONGEST_LOOK, Collector
 from selfinstruct.contracts import BatchEndpoint
-from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
+from selfinstruct.entries import BatchLine, Entry
 from selfinstruct.errors import RequestRefused, TeacherError, TeacherStop, TeacherUnavailable, TransientError, Unasked
 from selfinstruct.live import Live, sampling_of
-from selfinstruct.records import BatchState, Failure, Reply, Request, Usage
+from selfinstruct.records import Request, Usage
 
 T = TypeVar("T")
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000  # of one batch, as OpenAI allows
 _QUIET = 0.5  # seconds without a new request after which those gathered are handed in
-_FIRST_LOOK, _LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
 _BATCHES_AT_MOST = 3  # in which one request is tried, before it is asked live
-_SETTLING = 2.0  # seconds that a provider may take to list a batch that was handed in just before a crash
-_SAVED_TOGETHER = 500  # replies
 
 
 @dataclass(eq=False)
@@ -49,12 +47,16 @@ class Batching:
         self.journal = live.journal
         self.new = new
         self._open = open_batches
+        self.collector = Collector(live, open_batches, self._has_ended)
         self._gathered: list[_Gathered] = []
         self._latest = 0.0  # when the latest of these came
         self._changed = asyncio.Event()
         self._ended: dict[str, asyncio.Event] = {}  # by batch name, or by request key while that is only gathered
         self._tries = Counter(
-            key for batch in self.journal.counts.batches.values() if batch.ended not in ("", "unsent") for key in batch.plan.requests
+            key
+            for batch in self.journal.counts.batches.values()
+            if batch.ended not in ("", "unsent")
+            for key in batch.plan.requests
         )
         self._workers: set[asyncio.Task[None]] = set()
         self.halt.on_close.append(self._wake)
@@ -62,17 +64,9 @@ class Batching:
     def start(self) -> None:
         """Look after the batches that a former process left behind, and hand in what is gathered."""
         for name in self.journal.counts.open_batches:
-            self._work(self._tend(name))
+            self._work(self.collector.tend(name))
         if self.new:
             self._work(self._hand_in())
-
-    async def cancel(self) -> None:
-        """Cancel every batch under way at the provider, and collect what is done; raises TeacherError if that fails."""
-        for name in list(self.journal.counts.open_batches):
-            if (id := await self._settled_id(name)) is not None:
-                await self._persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
-        for name, batch in list(self.journal.counts.open_batches.items()):
-            await self._watch(name, batch.id)
 
     async def close(self) -> None:
         """End the work; batches at the provider go on."""
@@ -107,6 +101,13 @@ class Batching:
         waiting = self._ended[key] = asyncio.Event()
         await waiting.wait()
         del self._ended[key]
+
+    def _has_ended(self, name: str) -> None:
+        """A batch has come to its end: whatever it did not bring has had one more try."""
+        batch = self.journal.counts.batches[name]
+        if batch.ended != "unsent":
+            self._tries.update(batch.plan.requests.keys())
+        self._release(name)
 
     def _release(self, name: str) -> None:
         """Whoever waits for a batch, or for a request's place in one, may look again."""
@@ -176,9 +177,9 @@ class Batching:
             self._release(one.key)
         path = self._open().path(shard[0].request)
         id = await self._certainly(name, path, b"".join(one.line for one in shard))
-        self._note(name, "submitted", id=id)
+        self.collector.note(name, "submitted", id=id)
         await self.live.saved()
-        self._work(self._watch(name, id))
+        self._work(self.collector.watch(name, id))
 
     async def _certainly(self, name: str, path: str, lines: bytes) -> str:
         """Hand in a batch once: after a fault, first look whether it arrived. What is refused outright ends the run."""
@@ -196,86 +197,10 @@ class Batching:
                     self.halt.close(TeacherUnavailable(f"a batch could not be handed in: {fault}"))
                     raise Unasked(name) from None
                 await self.halt.sleep(fault.wait or wait)
-                wait = min(2 * wait, _LONGEST_LOOK)
+                wait = min(2 * wait, LONGEST_LOOK)
             except (RequestRefused, TeacherStop) as error:
-                self._note(name, "unsent", str(error))
+                self.collector.note(name, "unsent", str(error))
                 raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
-
-    async def _tend(self, name: str) -> None:
-        """Look after a batch of a former process."""
-        if (id := await self._settled_id(name)) is not None:
-            await self._watch(name, id)
-
-    async def _settled_id(self, name: str) -> str | None:
-        """The provider's id of a batch; if it is unknown whether it was handed in, find that out. None if it was not."""
-        batch = self.journal.counts.batches[name]
-        if batch.id:
-            return batch.id
-        await self.halt.sleep(batch.plan.time + _SETTLING - time.time())
-        found = await self._persist(lambda: self._open().find(name))
-        if found is None:
-            await self._persist(lambda: self._open().discard(name))
-            self._note(name, "unsent", "it never reached the provider")
-            self._release(name)
-            return None
-        self._note(name, "submitted", id=found)
-        await self.live.saved()
-        return found
-
-    async def _watch(self, name: str, id: str) -> None:
-        """Look at a batch until it has ended, then collect it."""
-        wait, shown = _FIRST_LOOK, ""
-        while not self.halt.closed:
-            state = await self._persist(lambda: self._open().look(id))
-            if state.ended:
-                return await self._collect(name, id, state)
-            if str(state) != shown:
-                shown = str(state)
-                self._note(name, "polled", shown)
-            await self.halt.sleep(wait)
-            wait = min(1.5 * wait, _LONGEST_LOOK)
-        return None
-
-    async def _collect(self, name: str, id: str, state: BatchState) -> None:
-        """Put what a batch brought into the journal, and let those who wait for it go on."""
-        await self._persist(lambda: self._brought(name, id))
-        batch = self.journal.counts.batches[name]
-        missing = sum(key not in self.journal for key in batch.plan.requests)
-        words = [f"{len(batch.plan.requests) - missing:,} of {len(batch.plan.requests):,} answered", state.detail]
-        self._note(name, state.word, "; ".join(filter(None, words)))
-        await self.live.saved()
-        self._tries.update(batch.plan.requests.keys())
-        self._release(name)
-        if state.word == "failed":
-            self.halt.close(TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})"))
-
-    async def _brought(self, name: str, id: str) -> None:
-        """Every outcome of a batch that the journal lacks yet."""
-        batch = self.journal.counts.batches[name]
-        count = 0
-        async for key, outcome in self._open().results(id):
-            if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
-                continue  # not ours, there already, or to be asked for again
-            self.live.note(_entry(batch, key, outcome))
-            count += 1
-            if count % _SAVED_TOGETHER == 0:
-                await self.live.saved()
-        await self.live.saved()
-
-    async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """The result of a step that may be repeated safely; it is, until patience is over."""
-        since, wait = time.monotonic(), 1.0
-        while True:
-            try:
-                return await step()
-            except TransientError as fault:
-                if time.monotonic() - since > self.live.patience:
-                    raise TeacherUnavailable(f"the provider's batches cannot be reached: {fault}") from None
-                await asyncio.sleep(fault.wait or wait)
-                wait = min(2 * wait, _LONGEST_LOOK)
-
-    def _note(self, name: str, state: str, detail: str = "", id: str = "") -> None:
-        self.live.note(BatchLine(name, state, time.time(), id, detail))
 
 
 def _plan(name: str, shard: Sequence[_Gathered]) -> BatchLine:
@@ -291,14 +216,3 @@ def _plan(name: str, shard: Sequence[_Gathered]) -> BatchLine:
         bound = one.request.bound or Usage()
         requests[one.key] = (one.request.digest, number, bound.prompt_tokens, bound.completion_tokens)
     return BatchLine(name, "planned", time.time(), samplings=tuple(samplings.values()), requests=requests)
-
-
-def _entry(batch: Batch, key: str, outcome: Reply | RequestRefused) -> Entry:
-    """The journal's line for what a batch brought for a request that may not have been made again in this process."""
-    fingerprint, sampling, _, _ = batch.plan.requests[key]
-    if isinstance(outcome, RequestRefused):
-        result: Outcome = Failure(outcome.cause, str(outcome), outcome.status)
-    else:
-        result = outcome
-    now = time.time()
-    return Entry(key, fingerprint, result, batch.plan.samplings[sampling], now - batch.plan.time, 1, now, batch.plan.name)

@@ -40,7 +40,10 @@ def generate(
     directory: Directory,
     num: Num = None,
     teacher: Annotated[str | None, typer.Option(help="openai (any compatible endpoint), local or scripted.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="The endpoint, such as http://localhost:8000/v1.")] = None,
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(help="The endpoint, such as http://localhost:8000/v1; repeat it where several serve the same model."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The model's name; for the local teacher a GGUF file.")] = None,
     api: Annotated[str | None, typer.Option(help="chat or completions. [default: chat]")] = None,
     method: Annotated[str | None, typer.Option(help="How tasks come to be; see `list`.")] = None,
@@ -49,16 +52,28 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="For the sampling of seed tasks. [default: 0]")] = None,
     rouge: Rouge = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature. [default: 1.0]")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of one reply at most; 0 sends none.")] = None,
+    reply_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of one reply at most; 0 sends no bound. [default: 4096]")
+    ] = None,
     language: Language = None,
     without: Without = None,
     with_: With = None,
     concurrency: Annotated[int | None, typer.Option(help="Requests in flight at most. [default: 8]")] = None,
-    max_requests: Annotated[int | None, typer.Option(help="Requests of the whole run at most.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for one attempt. [default: 300]")] = None,
-    patience: Annotated[float | None, typer.Option(help="Seconds for all attempts of a request. [default: 600]")] = None,
+    rpm: Annotated[float | None, typer.Option(help="Requests a minute at most; learned from the endpoint if left out.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens a minute at most; likewise.")] = None,
+    max_requests: Annotated[int | None, typer.Option(help="Requests of the whole run at most, each try counted.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of the whole run at most.")] = None,
+    max_usd: Annotated[float | None, typer.Option(help="US dollars of the whole run at most.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one call. [default: 300]")] = None,
+    patience: Annotated[
+        float | None, typer.Option(help="Seconds without any answer before the run stops with status 4. [default: 600]")
+    ] = None,
+    grace: Annotated[float | None, typer.Option(help="Seconds for calls in flight after Ctrl-C. [default: 30]")] = None,
+    batch: Annotated[
+        bool | None, typer.Option("--batch/--no-batch", help="Ask through the provider's Batch API. [default: no-batch]")
+    ] = None,
     recipe: RecipeFile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the first request and the plan; ask nobody.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the first request and an estimate; ask nobody.")] = False,
 ) -> None:
     """Make a dataset in DIR, or go on with the one that was begun there.
 
@@ -66,17 +81,17 @@ def generate(
     small model runs inside this process. Exit status: 0 done, 1 failed, 2 a mistake in what was given, 3 fewer rows than
     asked for, 4 the teacher is unavailable, 130 interrupted.
     """
-    from selfinstruct import screen
+    from selfinstruct import forecast, screen
     from selfinstruct.progress import Progress
     from selfinstruct.run import Run
 
     given = {name: value for name, value in locals().items() if name in _GENERATE and value is not None}
     run = Run(directory, recipe, filters=_filters(without, with_), **given)
     if dry_run:
-        screen.plan(run)
+        forecast.plan(run)
         return
     screen.opening(run)
-    progress = Progress(run.recipe.curate.num)
+    progress = Progress(run.recipe.curate.num, run.definition.price)
     try:
         dataset = run.generate(progress, on_stop=screen.stopping)
     except KeyboardInterrupt:
@@ -92,7 +107,7 @@ def generate(
 
 _GENERATE = (
     "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "seed", "rouge", "temperature", "reply_tokens",
-    "language", "concurrency", "max_requests", "timeout", "patience",
+    "language", "concurrency", "rpm", "tpm", "max_requests", "max_tokens", "max_usd", "timeout", "patience", "grace", "batch",
 )  # fmt: skip
 
 
@@ -134,6 +149,33 @@ def status(directory: Directory, as_json: AsJson = False) -> None:
         print(json.dumps(found, indent=2))
     else:
         screen.status(found)
+
+
+@app.command()
+def fsck(directory: Directory, as_json: AsJson = False) -> None:
+    """Check a run directory: torn lines, repeated keys, files that are not what the journal gives. Changes nothing.
+
+    Exit status 1 if anything is found.
+    """
+    from selfinstruct import screen
+    from selfinstruct.fsck import fsck as findings_of
+
+    findings = findings_of(directory)
+    if as_json:
+        print(json.dumps({"findings": findings}, indent=2))
+    else:
+        screen.findings(findings)
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(directory: Directory) -> None:
+    """Cancel the run's batches at the provider, and keep what they have done."""
+    from selfinstruct import screen
+    from selfinstruct.run import Run
+
+    screen.cancelled(directory, Run(directory).cancel())
 
 
 @app.command()
@@ -210,7 +252,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except SelfInstructError as error:
-        from selfinstruct.screen import safe
+        from selfinstruct.progress import safe
 
         print(f"selfinstruct: {safe(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None

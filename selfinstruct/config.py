@@ -32,9 +32,9 @@ class Generate(_Part):
     """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method.
 
     `base_url` may be several addresses that serve the same model; addresses may change while a run goes on, all else here
-    is fixed with its first reply. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the sampler a seed of its own in each
-    request, for servers that know one. After `give_up_after` root requests without a new row the run ends. `options` go to
-    the method, `extra` into the body of each request.
+    is fixed with its first reply. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the
+    sampler a seed of its own in each request, for servers that know one. After `give_up_after` root requests without a new
+    row the run ends. `options` go to the method, `extra` into the body of each request.
     """
 
     teacher: str = "openai"

@@ -6,10 +6,38 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from selfinstruct import plugins
+from selfinstruct.config import Recipe
 from selfinstruct.contracts import Teacher
 from selfinstruct.pacing import Pace, Ticket
 
 _LONGEST_LOOK = 0.5  # seconds after which a waiting call looks again, whatever it was told
+
+
+class Teachers:
+    """The teacher of a recipe at each of its endpoints: opened when first needed, closed together; `own` is left open."""
+
+    def __init__(self, recipe: Callable[[], Recipe], own: Teacher | None = None) -> None:
+        self._recipe = recipe
+        self._own = own
+        self._opened: list[Teacher] = []
+
+    def open(self) -> Sequence[Teacher]:
+        """One teacher for each endpoint, the same ones each time; raises UserMistake or TeacherStop."""
+        if self._own is not None:
+            return [self._own]
+        if not self._opened:
+            generate, timeout = self._recipe().generate, self._recipe().runtime.timeout
+            make = plugins.find("teacher", generate.teacher)
+            each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
+            self._opened = [make(one, timeout) for one in each]
+        return self._opened
+
+    async def close(self) -> None:
+        """Give back what was opened."""
+        opened, self._opened = self._opened, []
+        for teacher in opened:
+            await teacher.close()
 
 
 @dataclass(eq=False)

@@ -1,10 +1,10 @@
 """The lines of a journal, and their sum: what was asked, what came of it, what it cost.
 
-    sent     a call is about to be made; what it can cost at most      (so a call that a crash cut off is not forgotten)
-    fault    the call came to nothing, but the request will be tried again
-    reply    the request's reply
-    failure  the request will never be answered
-    batch    a batch was planned, submitted or ended at the provider
+sent     a call is about to be made; what it can cost at most      (so a call that a crash cut off is not forgotten)
+fault    the call came to nothing, but the request will be tried again
+reply    the request's reply
+failure  the request will never be answered
+batch    a batch was planned, submitted or ended at the provider
 """
 
 from __future__ import annotations
@@ -82,9 +82,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """A step in the life of a batch: `planned` (with its requests), `submitted` (with the provider's id), `polled`, its end.
+    """A step in the life of a batch.
 
-    The end is `unsent` (it never reached the provider), or the provider's word for it. `requests` holds for each key the request's fingerprint, the number of its sampling in `samplings`, and its bound.
+    `planned` (with its requests), `submitted` (with the provider's id), `polled`, and its end: `unsent` (it never reached
+    the provider), or the provider's word. `requests` holds for each key the request's fingerprint, the number of its
+    sampling in `samplings`, and its bound (tokens of prompt and reply).
     """
 
     name: str
@@ -126,9 +128,7 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
     else:
         usage = _usage(line["usage"])
         outcome = Reply(line["text"], line["finish_reason"], line["model"], usage, line["host"], line["created"], line["raw"])
-    return Entry(
-        key, line["request"], outcome, line["sampling"], line["seconds"], line["attempts"], time, line.get("batch")
-    )
+    return Entry(key, line["request"], outcome, line["sampling"], line["seconds"], line["attempts"], time, line.get("batch"))
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from selfinstruct.records import Request, Usage
 
 ASSUMED_ACCEPTANCE = 0.6  # share of candidates that become rows, before anything is known
 _BYTES_A_TOKEN = 4  # of English in the tokenizers of today's large models
-_ASSUMED_TASK = 90  # tokens of one finished task in a reply
+ASSUMED_TASK = 90  # tokens of one finished task in a reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,10 @@ def beforehand(method: Method, request: Request, rows: int, price: Price | None,
     requests = roots * (1 + ASSUMED_ACCEPTANCE) if staged else roots
     asked = request.prompt or "".join(message["content"] for message in request.messages)
     longest = request.bound.completion_tokens if request.bound else 1 << 30
-    each = min(longest, _ASSUMED_TASK * method.rows_at_most)
+    each = min(longest, ASSUMED_TASK * method.rows_at_most)
     tokens = Usage(round(requests * len(asked.encode(errors="replace")) / _BYTES_A_TOKEN), round(requests * each))
-    return Estimate(requests, tokens, price and price.usd(tokens, tokens if batch else Usage()))
+    usd = None if price is None else price.usd(tokens, tokens if batch else Usage())
+    return Estimate(requests, tokens, usd)
 
 
 def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None) -> Estimate | None:
@@ -45,7 +46,7 @@ def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: flo
     requests = missing * counts.requests / rows
     share = requests / counts.requests
     tokens = Usage(round(counts.usage.prompt_tokens * share), round(counts.usage.completion_tokens * share))
-    usd = price and price.usd(counts.usage, counts.batched) * share
+    usd = None if price is None else price.usd(counts.usage, counts.batched) * share
     return Estimate(requests, tokens, usd, 60 * requests / per_minute if per_minute else None)
 
 

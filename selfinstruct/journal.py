@@ -30,6 +30,7 @@ class Journal:
         self.counts = Counts()
         self.torn_lines: list[int] = []
         self.repeated_keys: list[str] = []
+        self.unfinished = 0  # bytes of a last line that is torn, or is being written by another process
         self._places: dict[str, tuple[int, int]] = {}
         self._lock: int | None = None
         self._file: int | None = None
@@ -198,6 +199,7 @@ class Journal:
             file.seek(0)
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n") and not _is_json(line):
+                    self.unfinished = len(line)
                     break  # torn, or still being written by another process: not ours to judge
                 yield number, self._end, line
                 self._end += len(line)

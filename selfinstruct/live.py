@@ -143,7 +143,9 @@ class Live:
             if self.halt.closed:  # the grace is over
                 self.note(Fault(key, "given_up", True, time.time()))
                 raise Unasked(key) from None
-            raise TransientError(f"{teacher.host} did not answer within {self.timeout:g} s", cause="timeout", charged=True) from None
+            raise TransientError(
+                f"{teacher.host} did not answer within {self.timeout:g} s", cause="timeout", charged=True
+            ) from None
         except RequestRefused as error:
             return self._failed(Failure(error.cause, str(error), error.status))
         except TeacherStop as error:

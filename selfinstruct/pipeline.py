@@ -23,7 +23,6 @@ from selfinstruct.curation import Curator
 from selfinstruct.errors import RequestRefused, Unasked
 from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
 
-
 _RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
 _FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
 
@@ -66,6 +65,23 @@ class Dataset:
         """
         judged = len(self.rows) + sum(decision.rule != "over_target" for decision in self.rejected)
         return len(self.rows) / judged if judged else None
+
+    def shortfall(self, path: str, limit: str = "") -> str:
+        """Why there are fewer rows than asked for, in one sentence; empty when there are as many.
+
+        `path` is the run's, for advice; `limit` the limit that stopped the asking, in words.
+        """
+        if self.complete:
+            return ""
+        have = f"{len(self.rows):,} of {self.target:,} rows"
+        if limit:
+            return f"{have}: {limit}"
+        if self.ended:
+            look = f"look at `selfinstruct show {path} --rejected any`"
+            return f"{have}: {self.ended}; {look}, then loosen a filter or try another prompt"
+        if self.unanswered:
+            return f"{have}: {self.unanswered:,} admitted tasks have no answer yet; run `generate` again"
+        return f"{have}: the journal has no more replies; run `generate` to ask for them"
 
     @property
     def recent_acceptance(self) -> float | None:

@@ -61,6 +61,20 @@ def functions_by_name(filters: Mapping[str, Any] | Sequence[Callable[..., Any]])
     return found
 
 
+def named(teacher: Any, method: Any, filters: Any, functions: Mapping[str, Any]) -> dict[str, Any]:
+    """What was passed to `Run`, names or objects, as the settings by which it is recorded."""
+    found: dict[str, Any] = {}
+    if teacher is not None:
+        found["teacher"] = teacher if isinstance(teacher, str) else name_of(type(teacher))
+        if not isinstance(teacher, str):
+            found["model"] = teacher.model
+    if method is not None:
+        found["method"] = name_of(method) if callable(method) else method
+    if filters:
+        found["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
+    return found
+
+
 def about(kind: str, name: str) -> str:
     """The first sentence of a thing's documentation."""
     document = find(kind, name).__doc__ or ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from selfinstruct.records import Usage
 
+NOTHING = Usage()
 _MILLION = 1_000_000
 _LONG_PROMPT = 32_000  # tokens; a price step that begins beyond this many is out of reach of this package's prompts
 
@@ -24,7 +25,7 @@ class Price:
     cached_input: float | None = None
     batch: float = 1.0
 
-    def usd(self, usage: Usage, batched: Usage = Usage()) -> float:
+    def usd(self, usage: Usage, batched: Usage = NOTHING) -> float:
         """US dollars for an amount of tokens, `batched` being the part of `usage` that came by batch."""
         return self._full(usage) - self._full(batched) * (1 - self.batch)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 import time
@@ -16,6 +17,7 @@ from selfinstruct.estimate import dollars, to_go
 from selfinstruct.pipeline import Dataset
 from selfinstruct.prices import Price
 
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LOG_EVERY = 15.0  # seconds between two lines in a log file
 _LOW = 0.25  # acceptance that a person should hear of
 
@@ -106,3 +108,8 @@ def short(number: int) -> str:
     if number < 1_000:
         return str(number)
     return f"{number / 1e3:.3g}k" if number < 999_500 else f"{number / 1e6:.3g}M"
+
+
+def safe(text: str) -> str:
+    """Text with control characters made visible, so that it cannot move a cursor or fake a prompt."""
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 _TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
 
 

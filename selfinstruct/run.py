@@ -16,6 +16,7 @@ from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.definition import Definition, begin, check_same, continued, first_request
 from selfinstruct.directory import JOURNAL
+from selfinstruct.endpoints import Teachers
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset, harvest
@@ -25,6 +26,7 @@ from selfinstruct.watching import Watch, stopped_by_signals, ticking
 if TYPE_CHECKING:
     import datasets
 
+OnStop = Callable[[int, float], None]
 _BATCHED_AHEAD = 20_000  # root requests under way where they go by batch
 _AHEAD = 4  # root requests under way for each request in flight, so that one slow reply does not hold up the others
 
@@ -55,7 +57,7 @@ class Run:
         self._filters = plugins.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
         given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in plain.items() if v is not None}}
-        named = self._named(teacher, method, filters)
+        named = plugins.named(self._teacher or teacher, method, filters, self._filters)
         given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
         self.is_new = not directory.exists(self.path)
         self.definition = self._defined(given)
@@ -66,8 +68,8 @@ class Run:
         self.definition.method(self._method)
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._opened: list[Teacher] = []
-        self._on_stop: Callable[[int], None] | None = None
+        self._teachers = Teachers(lambda: self.recipe, self._teacher)
+        self._on_stop: OnStop | None = None
         self._interrupted = False
         self._busy = False
 
@@ -76,12 +78,13 @@ class Run:
         """The recipe in force."""
         return self.definition.recipe
 
-    def generate(self, watch: Watch | None = None, on_stop: Callable[[int], None] | None = None) -> Dataset:
+    def generate(self, watch: Watch | None = None, on_stop: OnStop | None = None) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
         `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second, `on_stop`
-        with the number of requests in flight when an interruption arrives. Raises TeacherStop, TeacherUnavailable or
-        KeyboardInterrupt after writing what there is; fewer rows than asked for are no error here: see `shortfall`.
+        with the number of requests in flight and their seconds of grace when an interruption comes. Raises TeacherStop,
+        TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer rows than asked for are no error here: see
+        `shortfall`.
         """
         self._claim()
         self._on_stop = on_stop
@@ -108,7 +111,7 @@ class Run:
         try:
             with self._open_journal() as journal:
                 self._record()
-                self._ask, batching = online(journal, runtime, self.definition.price, self._open_teachers)
+                self._ask, batching = online(journal, runtime, self.definition.price, self._teachers.open)
                 ask = self._ask
                 self._loop = asyncio.get_running_loop()
                 if self._interrupted:
@@ -126,7 +129,7 @@ class Run:
                         raise
         finally:
             self._loop = None
-            await self._close_teachers()
+            await self._teachers.close()
         if ask.stopped_by:
             raise ask.stopped_by
         return dataset
@@ -142,15 +145,15 @@ class Run:
         try:
             with self._open_journal() as journal:
                 runtime = self.recipe.runtime.model_copy(update={"max_usd": None})
-                ask, batching = online(journal, runtime, self.definition.price, self._open_teachers)
+                ask, batching = online(journal, runtime, self.definition.price, self._teachers.open)
                 names = list(journal.counts.open_batches)
-                await batching.cancel()
+                await batching.collector.cancel()
                 if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):
                     raise ask.stopped_by
                 batches = journal.counts.batches
                 return {name: f"{batches[name].state} ({batches[name].detail})" for name in names}
         finally:
-            await self._close_teachers()
+            await self._teachers.close()
 
     def stop(self) -> None:
         """Ask nothing more; `generate` then waits for what is in flight, writes, and raises KeyboardInterrupt.
@@ -162,7 +165,7 @@ class Run:
             self._loop.call_soon_threadsafe(self._ask.close)
             self._loop.call_soon_threadsafe(self._ask.halt.hurry, self.recipe.runtime.grace)
             if self._on_stop:
-                self._on_stop(self._ask.in_flight)
+                self._on_stop(self._ask.in_flight, self.recipe.runtime.grace)
 
     def _claim(self) -> None:
         if self._busy:
@@ -203,6 +206,12 @@ class Run:
             self._write(dataset, journal, target)
         return target
 
+    def files(self) -> dict[str, bytes]:
+        """The derived files as the journal gives them, by name; nothing is written."""
+        dataset = self.build()
+        with Journal.reading(self.path / JOURNAL) as journal:
+            return self._files(dataset, journal, self.definition)
+
     def to_hf(self, dataset: Dataset | None = None) -> datasets.Dataset:
         """The rows as a `datasets.Dataset` of three string columns."""
         import datasets
@@ -214,34 +223,11 @@ class Run:
 
     def shortfall(self, dataset: Dataset) -> str:
         """Why there are fewer rows than asked for, in one sentence; empty when there are as many."""
-        if dataset.complete:
-            return ""
-        have = f"{len(dataset.rows):,} of {dataset.target:,} rows"
-        if self._ask and self._ask.limit:
-            return f"{have}: {self._ask.limit}"
-        if dataset.ended:
-            look = f"look at `selfinstruct show {self.path} --rejected any`"
-            return f"{have}: {dataset.ended}; {look}, then loosen a filter or try another prompt"
-        if dataset.unanswered:
-            return f"{have}: {dataset.unanswered:,} admitted tasks have no answer yet; run `generate` again"
-        return f"{have}: the journal has no more replies; run `generate` to ask for them"
+        return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
 
     def first_request(self) -> Request:
         """The first request that would be sent; asks nobody."""
         return loops.run(lambda: first_request(self.definition.method(self._method)))
-
-    def _named(self, teacher: object, method: object, filters: object) -> dict[str, Any]:
-        """The objects that were passed, as the settings by which they are recorded."""
-        named: dict[str, Any] = {}
-        if teacher is not None:
-            named["teacher"] = teacher if isinstance(teacher, str) else plugins.name_of(type(teacher))
-        if self._teacher is not None:
-            named["model"] = self._teacher.model
-        if method is not None:
-            named["method"] = plugins.name_of(self._method) if self._method else method
-        if filters:
-            named["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(self._filters, True)
-        return named
 
     def _defined(self, given: Mapping[str, Any]) -> Definition:
         if self.is_new:
@@ -257,25 +243,7 @@ class Run:
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
         if self.is_new:
-            self._open_teachers()
-
-    def _open_teachers(self) -> Sequence[Teacher]:
-        """The teacher at each of its endpoints."""
-        if not self._opened:
-            generate, timeout = self.recipe.generate, self.recipe.runtime.timeout
-            if self._teacher is not None:
-                self._opened = [self._teacher]
-            else:
-                make = plugins.find("teacher", generate.teacher)
-                each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
-                self._opened = [make(one, timeout) for one in each]
-        return self._opened
-
-    async def _close_teachers(self) -> None:
-        for teacher in self._opened:
-            if teacher is not self._teacher:
-                await teacher.close()
-        self._opened = []
+            self._teachers.open()
 
     def _open_journal(self) -> Journal:
         directory.make(self.path)
@@ -315,8 +283,11 @@ class Run:
         if target == self.path and definition.recipe != self.definition.recipe:
             self.definition = definition
             directory.update(self.path, definition)
-        text = card.card(dataset, definition)
-        writing.replace(target, writing.files(dataset, journal, definition.origin, recipe.curate.format, text))
+        writing.replace(target, self._files(dataset, journal, definition))
+
+    def _files(self, dataset: Dataset, journal: Journal, definition: Definition) -> dict[str, bytes]:
+        format = definition.recipe.curate.format
+        return writing.files(dataset, journal, definition.origin, format, card.card(dataset, definition))
 
     async def _guarded(self, watch: Watch | None) -> Dataset:
         """Generate, stopped in order by signals where this thread is the one that gets them."""

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import plugins, prompts
+from selfinstruct import forecast, plugins, prompts
 from selfinstruct import seeds as seed_tasks
-from selfinstruct.directory import exists
+from selfinstruct.directory import JOURNAL, exists
 from selfinstruct.errors import RunDirectoryError, UserMistake
+from selfinstruct.estimate import dollars
+from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset
-from selfinstruct.progress import clock, short
+from selfinstruct.progress import clock, safe, short
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.run import Run
 from selfinstruct.writing import DATASET, PROVENANCE, REJECTED
-
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def safe(text: str) -> str:
-    """Text with control characters made visible, so that it cannot move a cursor or fake a prompt."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def opening(run: Run) -> None:
@@ -43,23 +37,6 @@ def opening(run: Run) -> None:
     note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher}, {model}")
 
 
-def plan(run: Run) -> None:
-    """Print the first request and what the run would ask for."""
-    request = run.first_request()
-    print("The first request:\n")
-    if request.prompt is not None:
-        print(safe(request.prompt))
-    for message in request.messages:
-        print(f"[{message['role']}]\n{safe(message['content'])}\n")
-    method = run.definition.method()
-    num, generate = run.recipe.curate.num, run.recipe.generate
-    least = -(-num // method.rows_at_most)
-    print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
-    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.endpoint}")
-    print(f"Plan: {num:,} rows; at most {method.rows_at_most} a root request, so at least {least:,} root requests.")
-    print("Nothing was asked, nothing was written.")
-
-
 def closing(run: Run, dataset: Dataset) -> None:
     """Say what was made, what it took, where it is."""
     tokens = dataset.usage.prompt_tokens + dataset.usage.completion_tokens
@@ -67,19 +44,44 @@ def closing(run: Run, dataset: Dataset) -> None:
     note(f"{rows:,} rows, {dropped:,} candidates dropped, {dataset.requests:,} requests, {short(tokens)} tokens")
     if dropped:
         note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
+    price = run.definition.price
     if rows:
-        note(f"{tokens / rows:,.0f} tokens a row")
+        note(f"{tokens / rows:,.0f} tokens a row" + ("" if price is None else forecast.per_thousand(dataset, price)))
+    for line in forecast.spending(run):
+        note(line)
     note(f"the dataset is {run.path / DATASET}")
 
 
-def stopping(in_flight: int) -> None:
+def stopping(in_flight: int, grace: float) -> None:
     """Say what the first Ctrl-C waits for."""
-    note(f"\nstopping: waiting for {in_flight} replies in flight, which are paid for (Ctrl-C again stops at once)")
+    waiting = f"waiting up to {grace:g} s for {in_flight} replies in flight, which are paid for"
+    note(f"\nstopping: {waiting} (Ctrl-C again stops at once)")
 
 
 def interrupted(run: Run) -> None:
     """Say that nothing is lost, and how to go on."""
-    note(f"stopped; every reply that arrived is saved. To go on: selfinstruct generate {shlex.quote(str(run.path))}")
+    for line in forecast.spending(run):
+        note(line)
+    where = shlex.quote(str(run.path))
+    with Journal.reading(run.path / JOURNAL) as journal:
+        if journal.counts.open_batches:
+            note(f"batches go on at the provider; to end them: selfinstruct cancel {where}")
+    note(f"stopped; every reply that arrived is saved. To go on: selfinstruct generate {where}")
+
+
+def cancelled(path: Path, batches: Mapping[str, str]) -> None:
+    """Say what became of the batches."""
+    for name, state in batches.items():
+        print(safe(f"batch {name[:8]}: {state}"))
+    if not batches:
+        print(f"{path} has no batch at the provider")
+
+
+def findings(found: Sequence[str]) -> None:
+    """Print what is wrong with a run directory."""
+    for finding in found:
+        print(safe(finding))
+    print(f"{len(found)} finding(s)" if found else "nothing to mend")
 
 
 def built(run: Run, dataset: Dataset, where: Path) -> None:
@@ -98,16 +100,33 @@ def status(found: Mapping[str, Any]) -> None:
     state = f"running (process {found['running']})" if found["running"] else "complete" if found["complete"] else "not complete"
     acceptance = "" if found["acceptance"] is None else f", {100 * found['acceptance']:.0f} % accepted"
     failed = ", ".join(f"{count} {cause}" for cause, count in requests["failed"].items()) or "none"
+    faults = ", ".join(f"{count:,} {cause}" for cause, count in requests["faults"].items()) or "none"
+    money, left = found["money"], found["left"]
+    cost = "unknown price" if money["usd"] is None else dollars(money["usd"])
+    if money["usd_per_1000_rows"] is not None:
+        cost += f" ({dollars(money['usd_per_1000_rows'])} for 1,000 rows)"
     lines = [
         ("state", state),
         ("rows", f"{found['rows']:,} of {found['target']:,} ({found['candidates']:,} candidates{acceptance})"),
         ("dropped", ", ".join(f"{count:,} {rule}" for rule, count in found["dropped"].items()) or "none"),
-        ("requests", f"{requests['answered']:,} answered ({requests['used']:,} used), {requests['retries']:,} retries"),
-        ("failed", failed),
+        ("requests", f"{requests['answered']:,} answered ({requests['used']:,} used), {requests['in_flight']:,} in flight"),
+        ("calls", f"{requests['calls']:,} in all, {requests['retries']:,} retries"),
+        ("failed", f"{failed}; tried again: {faults}"),
+        ("replies", ", ".join(f"{count:,} {reason}" for reason, count in requests["finish_reasons"].items()) or "none"),
         ("tokens", f"{short(tokens['prompt'])} in prompts, {short(tokens['completion'])} in replies"),
+        ("money", cost),
         ("time", f"{clock(found['seconds'])} from the first reply to the last"),
         ("teacher", f"{found['teacher']}, {found['model'] or 'its default model'}, method {found['method']}"),
     ]
+    if tokens["lost_at_most"]:
+        lines.append(("lost", f"{short(tokens['lost_at_most'])} tokens at most, for {requests['lost']:,} calls without a reply"))
+    if found["requests_per_minute"]:
+        lines.append(("speed", f"{found['requests_per_minute']:,.0f} requests a minute"))
+    if left:
+        seconds = "" if left["seconds"] is None else f", {clock(left['seconds'])}"
+        usd = "" if left["usd"] is None else f", {dollars(left['usd'])}"
+        lines.append(("left", f"about {left['requests']:,} requests, {short(left['tokens'])} tokens{usd}{seconds}"))
+    lines += [("batch", f"{one['name'][:8]} {one['id']}: {one['state']}, {one['detail']}") for one in found["batches"]]
     if found["journal"]["torn_lines"]:
         lines.append(("journal", f"{found['journal']['torn_lines']} torn lines, left by a crash and passed over"))
     if found["next"]:

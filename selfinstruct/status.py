@@ -3,57 +3,112 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.budget import Budget, Limits, spent_usd
 from selfinstruct.directory import JOURNAL, LOCK
+from selfinstruct.entries import Counts
+from selfinstruct.estimate import to_go
 from selfinstruct.journal import Journal
+from selfinstruct.pipeline import Dataset
+from selfinstruct.prices import Price
+from selfinstruct.records import Usage
 from selfinstruct.run import Run
 
 
 def status(path: str | Path) -> dict[str, Any]:
-    """Rows, funnel, requests, failures and tokens of a run, as plain values; `running` has the writer's process number.
+    """Rows, funnel, requests, faults, tokens, money, speed, time left and batches of a run, as plain values.
 
-    The rows are counted by building the dataset from the journal as it is now.
+    `running` has the writer's process number. Tokens are those of replies; `lost_at_most` the most that calls without a
+    reply may have been billed for, which `money` counts too. Money is in US dollars, None where the price is unknown. The
+    rows are counted by building the dataset from the journal as it is now.
     """
     run = Run(path)
     dataset = run.build()
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
-    candidates = len(dataset.rows) + len(dataset.rejected)
-    generate, limit, writing = run.recipe.generate, run.recipe.runtime.max_requests, writer(run.path)
-    to_do = "" if writing else run.shortfall(dataset)
-    if to_do and limit is not None and counts.requests >= limit:
-        to_do = f"the limit of {limit:,} requests is reached; raise it with --max-requests"
+    generate, writing = run.recipe.generate, writer(run.path)
+    if writing is None:
+        counts.close_all()
+    speed = counts.per_minute(time.time()) if writing else None
     return {
         "directory": str(path),
         "running": writing,
         "complete": dataset.complete,
         "rows": len(dataset.rows),
         "target": dataset.target,
-        "candidates": candidates,
+        "candidates": len(dataset.rows) + len(dataset.rejected),
         "acceptance": None if dataset.acceptance is None else round(dataset.acceptance, 4),
         "dropped": dataset.funnel,
         "unanswered": dataset.unanswered,
-        "requests": {
-            "answered": counts.replies,
-            "used": dataset.requests,
-            "failed": counts.failures,
-            "retries": counts.retries,
-        },
+        "requests": _requests(dataset, counts),
         "tokens": {
             "prompt": counts.usage.prompt_tokens,
             "completion": counts.usage.completion_tokens,
+            "cached": counts.usage.cached_tokens,
+            "lost_at_most": counts.lost.tokens,
             "replies_without_a_count": counts.without_usage,
         },
+        "money": _money(dataset, counts, run.definition.price),
         "seconds": round((counts.last_time or 0) - (counts.first_time or 0), 1),
+        "requests_per_minute": speed and round(speed, 1),
+        "left": _left(dataset, counts, run.definition.price, speed),
+        "batches": [
+            {"name": name, "id": batch.id, "state": batch.state, "requests": len(batch.plan.requests), "detail": batch.detail}
+            for name, batch in counts.batches.items()
+        ],
         "journal": {"torn_lines": counts.torn, "unknown_lines": counts.unknown, "repeated_keys": counts.duplicates},
         "teacher": generate.teacher,
         "model": generate.model,
         "method": generate.method,
         "rouge": run.recipe.curate.rouge,
-        "next": to_do,
+        "next": "" if writing else _next(run, dataset, counts),
     }
+
+
+def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
+    return {
+        "answered": counts.replies,
+        "used": dataset.requests,
+        "in_flight": len(counts.open),
+        "in_batches": sum(len(batch.plan.requests) - batch.replies for batch in counts.open_batches.values()),
+        "failed": dict(counts.failures.most_common()),
+        "faults": dict(counts.faults.most_common()),
+        "finish_reasons": dict(counts.finish_reasons.most_common()),
+        "calls": counts.calls,
+        "retries": counts.retries,
+        "lost": counts.lost_calls,
+    }
+
+
+def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, Any]:
+    rows = len(dataset.rows)
+    per_row = price.usd(dataset.usage, dataset.batched) / rows if price and rows else None
+    return {
+        "usd": price and round(spent_usd(counts, price, reserved=False), 6),
+        "usd_reserved": price and round(spent_usd(counts, price), 6),
+        "usd_per_1000_rows": None if per_row is None else round(1000 * per_row, 6),
+        "price": price and price.as_values(),
+    }
+
+
+def _left(dataset: Dataset, counts: Counts, price: Price | None, speed: float | None) -> dict[str, Any] | None:
+    left = to_go(dataset, counts, price, speed)
+    if left is None or dataset.complete:
+        return None
+    seconds = None if left.seconds is None else round(left.seconds)
+    usd = None if left.usd is None else round(left.usd, 6)
+    return {"requests": round(left.requests), "tokens": left.tokens.tokens, "usd": usd, "seconds": seconds}
+
+
+def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
+    """What is to be done, in a sentence; empty when nothing is."""
+    runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
+    budget = Budget(Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd), counts, run.definition.price)
+    bound = run.first_request().bound or Usage()
+    return budget.reached if to_do and not dataset.ended and budget.room(bound) == "never" else to_do
 
 
 def writer(path: Path) -> int | None:

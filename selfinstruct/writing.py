@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.errors import PluginError, RunDirectoryError
 from selfinstruct.entries import Entry
+from selfinstruct.errors import PluginError, RunDirectoryError
 from selfinstruct.journal import Journal
 from selfinstruct.pipeline import Dataset
 from selfinstruct.records import Decision, Example, Reply, json_line
 
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
+NAMES = (DATASET, PROVENANCE, REJECTED, CARD)
 
 
 def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format: str, card: str) -> dict[str, bytes]:

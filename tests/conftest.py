@@ -57,3 +57,8 @@ def derived(directory: Path) -> dict[str, bytes]:
 
 def rows(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def outcomes(directory: Path) -> list[dict[str, object]]:
+    """The lines of a run's journal that say what came of a request: replies and failures."""
+    return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Teacher, cli, command, derived, rows
+from conftest import HERE, Teacher, cli, command, derived, outcomes, rows
 
 from selfinstruct import plugins
 
@@ -118,7 +118,7 @@ def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Cal
     assert f"To go on: selfinstruct generate {tmp_path / 'run'}" in said
     assert "Traceback" not in said
     # Nothing that was in flight is lost, and what was written is what can be built.
-    assert len(rows(tmp_path / "run" / "journal.jsonl")) == sum(slow.asked().values())
+    assert len(outcomes(tmp_path / "run")) == sum(slow.asked().values())
     before = derived(tmp_path / "run")
     assert before["dataset.jsonl"]
     assert cli("build", tmp_path / "run").returncode == 0
@@ -132,7 +132,7 @@ def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[.
     slow = start_teacher(latency=0.4)
     flags = ("--base-url", slow.url, "--model", "m", "--num", 200, "--concurrency", 3)
     process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.DEVNULL)
-    while not (tmp_path / "run" / "journal.jsonl").exists() or len(rows(tmp_path / "run" / "journal.jsonl")) < 3:
+    while not (tmp_path / "run" / "journal.jsonl").exists() or len(outcomes(tmp_path / "run")) < 3:
         assert process.poll() is None
         time.sleep(0.01)
     during = json.loads(cli("status", tmp_path / "run", "--json").stdout)
@@ -165,7 +165,7 @@ def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teache
     assert process.wait() == 0
     text = shown.decode()
     assert "40/40 rows |" in text
-    assert re.search(r"\d+ % accepted, \d+ requests, [\d.]+k? tokens", text)
+    assert re.search(r"\d+ % accepted, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
 
 
 def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_path: Path) -> None:
@@ -190,7 +190,8 @@ def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: Teacher, tmp_p
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0
     assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
-    assert "at least 59 root requests" in done.stdout
+    assert "Price: unknown (state it in the recipe" in done.stdout
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens\.", done.stdout)
     assert sum(teacher.asked().values()) == 0
     assert not (tmp_path / "run").exists()
 

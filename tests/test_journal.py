@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Teacher, cli, command, derived, rows
+from conftest import Teacher, cli, command, derived, outcomes, rows
 
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal import Entry, Journal
@@ -186,7 +186,7 @@ def test_a_half_written_reply_does_not_spoil_the_next_one(tmp_path: Path) -> Non
 def test_a_reply_that_answers_another_request_is_not_used(teacher: Teacher, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0
-    first, *_ = rows(run / "journal.jsonl")
+    first, *_ = outcomes(run)
     (run / "journal.jsonl").write_text(json.dumps({**first, "request": "0" * 64}) + "\n")
     done = cli("build", run)
     assert done.returncode == 1

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Teacher, cli, command, derived, rows
+from conftest import Teacher, cli, command, derived, outcomes, rows
 
 import selfinstruct as si
 from selfinstruct import plugins
@@ -91,7 +91,8 @@ def test_law_3_a_journal_torn_at_any_byte_resumes_to_the_same_bytes(tmp_path: Pa
     expected = derived(whole)
     journal = (whole / "journal.jsonl").read_bytes()
     ends = [place + 1 for place, byte in enumerate(journal) if byte == 10]
-    keys = [json.loads(line)["key"] for line in journal.splitlines()]
+    lines = [json.loads(line) for line in journal.splitlines()]
+    replies = [(line["key"], end) for line, end in zip(lines, ends, strict=True) if line["kind"] == "reply"]
     torn = tmp_path / "torn"
     for length in range(len(journal)):
         shutil.rmtree(torn, ignore_errors=True)
@@ -105,7 +106,7 @@ def test_law_3_a_journal_torn_at_any_byte_resumes_to_the_same_bytes(tmp_path: Pa
 
         si.Run(torn, teacher=si.Scripted(counting)).generate()
         assert derived(torn) == expected, length
-        saved = {key for key, end in zip(keys, ends, strict=True) if end - 1 <= length}  # all but, at most, its newline
+        saved = {key for key, end in replies if end - 1 <= length}  # all but, at most, its newline
         assert not saved & set(asked), length
         assert (torn / "journal.jsonl").read_bytes().startswith(journal[:length])
 
@@ -133,7 +134,8 @@ def test_law_3_a_thousand_rows_survive_sigkill_without_asking_again(
     # The server of the other run has another port, which is part of [generate] but of no derived file.
     assert derived(tmp_path / "rough") == derived(tmp_path / "calm")
     assert len(rows(tmp_path / "rough" / "dataset.jsonl")) == 1000
-    keys = Counter(line["key"] for line in map(json.loads, whole_lines(tmp_path / "rough" / "journal.jsonl")))
+    lines = map(json.loads, whole_lines(tmp_path / "rough" / "journal.jsonl"))
+    keys = Counter(line["key"] for line in lines if line["kind"] == "reply")
     assert set(keys.values()) == {1}, "a request whose reply was saved was asked again"
     assert sum(rough.asked().values()) <= len(keys) + kills * concurrency
 
@@ -159,7 +161,7 @@ def test_law_4_every_candidate_has_one_decision(model: str, teacher: Teacher, tm
     dropped = [row["candidate"] for row in rows(tmp_path / "run" / "rejected.jsonl")]
     last = max(int(str(candidate).partition("#")[0]) for candidate in kept)
     expected = []
-    for entry in rows(tmp_path / "run" / "journal.jsonl"):
+    for entry in outcomes(tmp_path / "run"):
         if int(str(entry["key"])) <= last:
             count = len(notation.parse(entry["text"], entry["finish_reason"])) if entry["kind"] == "reply" else 1
             expected += [f"{entry['key']}#{position}" for position in range(count)]
@@ -173,7 +175,7 @@ def test_law_7_runtime_never_changes_the_rows(teacher: Teacher, tmp_path: Path) 
     limited = generate(tmp_path / "two", teacher, *flags, "--max-requests", 2)
     assert limited.returncode == 3
     assert "limit of 2 requests" in limited.stderr
-    assert sum(teacher.asked().values()) == len(rows(tmp_path / "one" / "journal.jsonl")) + 2
+    assert sum(teacher.asked().values()) == len(outcomes(tmp_path / "one")) + 2
     assert generate(tmp_path / "two", teacher, *flags, "--max-requests", 100).returncode == 0
     assert derived(tmp_path / "one") == derived(tmp_path / "two")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Teacher, cli, derived, rows
+from conftest import Teacher, cli, derived, outcomes, rows
 
 import selfinstruct as si
 from selfinstruct import config
@@ -52,7 +52,7 @@ def test_what_no_retry_can_mend_is_not_retried(model: str, teacher: Teacher, tmp
 
 def test_passing_faults_are_retried_and_change_nothing(teacher: Teacher, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "faulty", "--concurrency", 20, "--num", 200)[0] == 0
-    attempts = [entry["attempts"] for entry in rows(tmp_path / "run" / "journal.jsonl")]
+    attempts = [entry["attempts"] for entry in outcomes(tmp_path / "run")]
     assert set(attempts) == {1, 2}
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 200
     again = tmp_path / "again"  # by now the server has seen each request, and answers at once
@@ -63,7 +63,7 @@ def test_passing_faults_are_retried_and_change_nothing(teacher: Teacher, tmp_pat
 def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: Teacher, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "refuses-some", "--num", 200)[0] == 0
-    failures = [entry for entry in rows(run / "journal.jsonl") if entry["kind"] == "failure"]
+    failures = [entry for entry in outcomes(run) if entry["kind"] == "failure"]
     assert failures
     assert {(entry["cause"], entry["status"]) for entry in failures} == {("content_policy", 400)}
     refused = [row["candidate"] for row in rows(run / "rejected.jsonl") if row["rule"] == "request_refused"]
@@ -100,7 +100,7 @@ def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
     code, said = generate(tmp_path / "run", dying, "m", *flags)
     assert code == 4
     assert "the patience of 1 s is over: 127.0.0.1 answered HTTP 503 (gone)" in said
-    assert {entry["kind"] for entry in rows(tmp_path / "run" / "journal.jsonl")} == {"reply"}
+    assert {entry["kind"] for entry in outcomes(tmp_path / "run")} == {"reply"}
     for _ in range(60):  # each try uses up some of the outage
         code, _ = generate(tmp_path / "run", dying, "m", *flags)
         if code == 0:
@@ -112,14 +112,14 @@ def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
 def test_a_limit_for_longer_than_the_patience_stops_the_run_and_stores_no_failure(teacher: Teacher, tmp_path: Path) -> None:
     code, said = generate(tmp_path / "run", teacher, "limited", "--patience", 1)
     assert code in (0, 4), said  # the last attempt is made when the patience ends, whatever the server asks
-    assert not [entry for entry in rows(tmp_path / "run" / "journal.jsonl") if entry["kind"] == "failure"]
+    assert not [entry for entry in outcomes(tmp_path / "run") if entry["kind"] == "failure"]
     assert generate(tmp_path / "run", teacher, "limited", "--patience", 1)[0] == 0
 
 
 def test_an_odd_side_field_does_not_cost_the_reply(teacher: Teacher, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "odd-fields", "--num", 60)[0] == 0
     assert max(teacher.asked().values()) == 1
-    assert {entry["usage"] for entry in rows(tmp_path / "run" / "journal.jsonl")} == {None}
+    assert {entry["usage"] for entry in outcomes(tmp_path / "run")} == {None}
     assert all(str(row["time"]).startswith("20") for row in rows(tmp_path / "run" / "provenance.jsonl"))
 
 
@@ -160,10 +160,11 @@ def test_openai_itself_is_sent_the_newer_name_of_max_tokens() -> None:
     from selfinstruct.records import Request
 
     request = Request({"max_tokens": 5, "seed": 1, "repeat_penalty": 1.1}, messages=({"role": "user", "content": "x"},))
-    there = openai.OpenAI("https://api.openai.com/v1", "m", "k", 1.0)._body(request)
-    here = openai.OpenAI("http://localhost:1/v1", "m", "k", 1.0)._body(request)
-    assert there == {"model": "m", "max_completion_tokens": 5, "seed": 1, "extra_body": {"repeat_penalty": 1.1}}
-    assert here == {"model": "m", "max_tokens": 5, "seed": 1, "extra_body": {"repeat_penalty": 1.1}}
+    there = openai.OpenAI("https://api.openai.com/v1", "m", "k", 1.0).body(request)
+    here = openai.OpenAI("http://localhost:1/v1", "m", "k", 1.0).body(request)
+    rest = {"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": 1, "repeat_penalty": 1.1}
+    assert there == {**rest, "max_completion_tokens": 5}
+    assert here == {**rest, "max_tokens": 5}
 
 
 def test_a_journal_is_a_script(teacher: Teacher, tmp_path: Path) -> None:
@@ -191,12 +192,12 @@ def test_the_embedded_teacher_writes_real_rows_and_continues(tmp_path: Path) -> 
     first = cli("generate", tmp_path / "run", "--num", 3)
     assert first.returncode == 0, first.stderr
     assert "no API key and no teacher named: using the embedded teacher" in first.stderr
-    replies = rows(tmp_path / "run" / "journal.jsonl")
+    replies = outcomes(tmp_path / "run")
     assert all(reply["model"] and reply["usage"] for reply in replies)
     assert {reply["host"] for reply in replies} == {"127.0.0.1"}
     more = cli("generate", tmp_path / "run", "--num", 4)
     assert more.returncode == 0, more.stderr
-    assert rows(tmp_path / "run" / "journal.jsonl")[: len(replies)] == replies
+    assert outcomes(tmp_path / "run")[: len(replies)] == replies
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 4
     before = derived(tmp_path / "run")
     assert cli("build", tmp_path / "run").returncode == 0

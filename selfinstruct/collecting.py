@@ -1,0 +1,125 @@
+"""Looking after batches that were handed in: finding, watching, collecting and cancelling them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from selfinstruct.contracts import BatchEndpoint
+from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
+from selfinstruct.errors import RequestRefused, TeacherStop, TeacherUnavailable, TransientError
+from selfinstruct.live import Live
+from selfinstruct.records import BatchState, Failure, Reply
+
+T = TypeVar("T")
+_FIRST_LOOK, LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
+_SETTLING = 2.0  # seconds that a provider may take to list a batch that was handed in just before a crash
+_SAVED_TOGETHER = 500  # replies
+
+
+class Collector:
+    """Brings what a provider's batches have done into the journal; `on_end` hears the name of each that has ended."""
+
+    def __init__(self, live: Live, open_batches: Callable[[], BatchEndpoint], on_end: Callable[[str], None]) -> None:
+        self.live = live
+        self.halt = live.halt
+        self.journal = live.journal
+        self._open = open_batches
+        self._on_end = on_end
+
+    async def cancel(self) -> None:
+        """Cancel every batch under way at the provider, and collect what is done; raises TeacherError if that fails."""
+        for name in list(self.journal.counts.open_batches):
+            if (id := await self.settled_id(name)) is not None:
+                await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
+        for name, batch in list(self.journal.counts.open_batches.items()):
+            await self.watch(name, batch.id)
+
+    async def tend(self, name: str) -> None:
+        """Look after a batch of a former process."""
+        if (id := await self.settled_id(name)) is not None:
+            await self.watch(name, id)
+
+    async def settled_id(self, name: str) -> str | None:
+        """The provider's id of a batch; if it is unknown whether it was handed in, find that out. None if it was not."""
+        batch = self.journal.counts.batches[name]
+        if batch.id:
+            return batch.id
+        await self.halt.sleep(batch.plan.time + _SETTLING - time.time())
+        found = await self.persist(lambda: self._open().find(name))
+        if found is None:
+            await self.persist(lambda: self._open().discard(name))
+            self.note(name, "unsent", "it never reached the provider")
+            self._on_end(name)
+            return None
+        self.note(name, "submitted", id=found)
+        await self.live.saved()
+        return found
+
+    async def watch(self, name: str, id: str) -> None:
+        """Look at a batch until it has ended, then collect it."""
+        wait, shown = _FIRST_LOOK, ""
+        while not self.halt.closed:
+            state = await self.persist(lambda: self._open().look(id))
+            if state.ended:
+                return await self._collect(name, id, state)
+            if str(state) != shown:
+                shown = str(state)
+                self.note(name, "polled", shown)
+            await self.halt.sleep(wait)
+            wait = min(1.5 * wait, LONGEST_LOOK)
+        return None
+
+    async def _collect(self, name: str, id: str, state: BatchState) -> None:
+        """Put what a batch brought into the journal, and let those who wait for it go on."""
+        await self.persist(lambda: self._brought(name, id))
+        batch = self.journal.counts.batches[name]
+        missing = sum(key not in self.journal for key in batch.plan.requests)
+        words = [f"{len(batch.plan.requests) - missing:,} of {len(batch.plan.requests):,} answered", state.detail]
+        self.note(name, state.word, "; ".join(filter(None, words)))
+        await self.live.saved()
+        self._on_end(name)
+        if state.word == "failed":
+            self.halt.close(TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})"))
+
+    async def _brought(self, name: str, id: str) -> None:
+        """Every outcome of a batch that the journal lacks yet."""
+        batch = self.journal.counts.batches[name]
+        count = 0
+        async for key, outcome in self._open().results(id):
+            if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
+                continue  # not ours, there already, or to be asked for again
+            self.live.note(_entry(batch, key, outcome))
+            count += 1
+            if count % _SAVED_TOGETHER == 0:
+                await self.live.saved()
+        await self.live.saved()
+
+    async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The result of a step that may be repeated safely; it is, until patience is over."""
+        since, wait = time.monotonic(), 1.0
+        while True:
+            try:
+                return await step()
+            except TransientError as fault:
+                if time.monotonic() - since > self.live.patience:
+                    raise TeacherUnavailable(f"the provider's batches cannot be reached: {fault}") from None
+                await asyncio.sleep(fault.wait or wait)
+                wait = min(2 * wait, LONGEST_LOOK)
+
+    def note(self, name: str, state: str, detail: str = "", id: str = "") -> None:
+        """Write a step in the life of a batch into the journal."""
+        self.live.note(BatchLine(name, state, time.time(), id, detail))
+
+
+def _entry(batch: Batch, key: str, outcome: Reply | RequestRefused) -> Entry:
+    """The journal's line for what a batch brought for a request that may not have been made again in this process."""
+    fingerprint, sampling, _, _ = batch.plan.requests[key]
+    if isinstance(outcome, RequestRefused):
+        result: Outcome = Failure(outcome.cause, str(outcome), outcome.status)
+    else:
+        result = outcome
+    now = time.time()
+    return Entry(key, fingerprint, result, batch.plan.samplings[sampling], now - batch.plan.time, 1, now, batch.plan.name)

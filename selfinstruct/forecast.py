@@ -1,0 +1,88 @@
+"""What a run will take and has taken, as the command line says it: requests, tokens, dollars, hours."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+from selfinstruct.budget import committed, spent_usd
+from selfinstruct.directory import JOURNAL
+from selfinstruct.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
+from selfinstruct.journal import Journal
+from selfinstruct.pipeline import Dataset
+from selfinstruct.prices import Price
+from selfinstruct.progress import clock, safe, short
+from selfinstruct.records import Request
+from selfinstruct.run import Run
+
+
+def plan(run: Run) -> None:
+    """Print the first request and what the run would ask for."""
+    request = run.first_request()
+    print("The first request:\n")
+    if request.prompt is not None:
+        print(safe(request.prompt))
+    for message in request.messages:
+        print(f"[{message['role']}]\n{safe(message['content'])}\n")
+    generate = run.recipe.generate
+    print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
+    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.endpoint}")
+    print(f"Price: {_price(run.definition.price)}")
+    for line in _estimate(run, request):
+        print(line)
+    print("Nothing was asked, nothing was written.")
+
+
+def _price(price: Price | None) -> str:
+    if price is None:
+        return "unknown (state it in the recipe: [runtime] price = { input = ..., output = ... }); tokens are counted"
+    batch = f"; by batch {price.batch:g} times that" if price.batch != 1 else ""
+    return f"${price.input:g} for a million tokens of prompts, ${price.output:g} of replies{batch} ({price.source})"
+
+
+def _estimate(run: Run, request: Request) -> Iterator[str]:
+    """What the run is going to take: by its own replies so far, or by assumption."""
+    num, price, batch = run.recipe.curate.num, run.definition.price, run.recipe.runtime.batch
+    left = None
+    if not run.is_new and (run.path / JOURNAL).exists():
+        dataset = run.build()
+        with Journal.reading(run.path / JOURNAL) as journal:
+            left = to_go(dataset, journal.counts, price, journal.counts.per_minute(time.time()))
+        rows = f"{len(dataset.rows):,} of {num:,} rows are there"
+    if left is not None:
+        yield f"Estimate, by this run's own replies: {rows}; {_amount(left)} still to go."
+        return
+    left = beforehand(run.definition.method(), request, num, price, batch=batch)
+    yield f"Estimate for {num:,} rows: {_amount(left)}."
+    yield (
+        f"  (assumed: {100 * ASSUMED_ACCEPTANCE:.0f} % of the candidates accepted, {ASSUMED_TASK} tokens a task; after the first "
+        "replies the run's own figures take their place)"
+    )
+
+
+def _amount(left: Estimate) -> str:
+    usd = "" if left.usd is None else f", about {dollars(left.usd)}"
+    hours = "" if left.seconds is None else f", {clock(left.seconds)} at the latest speed"
+    return f"about {round(left.requests):,} requests, {short(left.tokens.tokens)} tokens{usd}{hours}"
+
+
+def spending(run: Run) -> Iterator[str]:
+    """What the whole run was billed for, with what nobody got a reply for, and what failed."""
+    with Journal.reading(run.path / JOURNAL) as journal:
+        counts = journal.counts
+    price = run.definition.price
+    cost = "; the price is unknown" if price is None else f", {dollars(spent_usd(counts, price, reserved=False))}"
+    yield f"in all: {counts.calls:,} calls, {short(committed(counts, reserved=False).tokens)} tokens{cost}"
+    if counts.lost.tokens:
+        yield f"  of these, {short(counts.lost.tokens)} tokens at most for {counts.lost_calls:,} calls that brought no reply"
+    if counts.faults:
+        yield "  tried again after: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
+    for name, batch in counts.open_batches.items():
+        yield f"batch {name[:8]} is still at the provider ({batch.detail or batch.state}): run the same command to collect it"
+
+
+def per_thousand(dataset: Dataset, price: Price) -> str:
+    """What 1,000 rows cost, as the end of a sentence; empty for what costs nothing."""
+    usd = price.usd(dataset.usage, dataset.batched)
+    return f", {dollars(1000 * usd / len(dataset.rows))} for 1,000 rows" if price.output else ""
