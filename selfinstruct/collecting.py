@@ -11,7 +11,7 @@ from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
 from selfinstruct.errors import RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.live import Live
-from selfinstruct.records import BatchState, Failure, Reply
+from selfinstruct.records import BatchState, Failure, Reply, Usage
 
 T = TypeVar("T")
 _FIRST_LOOK, LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
@@ -74,21 +74,25 @@ class Collector:
 
     async def _collect(self, name: str, id: str, state: BatchState) -> None:
         """Put what a batch brought into the journal, and let those who wait for it go on."""
-        await self.persist(lambda: self._brought(name, id))
+        silent = await self.persist(lambda: self._brought(name, id))
+        lost = silent if state.word == "completed" else None  # what was ended early was not worked on
         batch = self.journal.counts.batches[name]
         missing = sum(key not in self.journal for key in batch.plan.requests)
         words = [f"{len(batch.plan.requests) - missing:,} of {len(batch.plan.requests):,} answered", state.detail]
-        self.note(name, state.word, "; ".join(filter(None, words)))
+        self.live.note(BatchLine(name, state.word, time.time(), id, "; ".join(filter(None, words)), lost=lost))
         await self.live.saved()
         self._on_end(name)
         if state.word == "failed":
             self.halt.close(TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})"))
 
-    async def _brought(self, name: str, id: str) -> None:
-        """Every outcome of a batch that the journal lacks yet."""
+    async def _brought(self, name: str, id: str) -> Usage:
+        """Note every outcome of a batch that the journal lacks yet; the most that can have been billed without a trace."""
         batch = self.journal.counts.batches[name]
+        silent = {key for key in batch.plan.requests if key not in self.journal}
         count = 0
         async for key, outcome in self._open().results(id):
+            if not (isinstance(outcome, TransientError) and outcome.charged):
+                silent.discard(key)
             if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
                 continue  # not ours, there already, or to be asked for again
             self.live.note(_entry(batch, key, outcome))
@@ -96,6 +100,8 @@ class Collector:
             if count % _SAVED_TOGETHER == 0:
                 await self.live.saved()
         await self.live.saved()
+        bounds = [batch.plan.requests[key][2:] for key in silent]
+        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds))
 
     async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """The result of a step that may be repeated safely; it is, until patience is over."""

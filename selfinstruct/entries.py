@@ -86,7 +86,8 @@ class BatchLine:
 
     `planned` (with its requests), `submitted` (with the provider's id), `polled`, and its end: `unsent` (it never reached
     the provider), or the provider's word. `requests` holds for each key the request's fingerprint, the number of its
-    sampling in `samplings`, and its bound (tokens of prompt and reply).
+    sampling in `samplings`, and its bound (tokens of prompt and reply). `lost`, at the end, is the most that requests can
+    have been billed for of which nothing came back.
     """
 
     name: str
@@ -96,10 +97,13 @@ class BatchLine:
     detail: str = ""
     samplings: tuple[Mapping[str, Any], ...] = ()
     requests: Mapping[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    lost: Usage | None = None
 
     def as_line(self) -> bytes:
         """The entry as one line of JSON."""
         line = _head("batch", self.name, self.time) | {"state": self.state, "id": self.id, "detail": self.detail}
+        if self.lost:
+            line["lost"] = _listed(self.lost)
         if self.requests:
             line |= {"samplings": [dict(one) for one in self.samplings], "requests": dict(self.requests)}
         return json_line(line)
@@ -121,7 +125,7 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
     if kind == "batch":
         requests = {key: (one[0], one[1], one[2], one[3]) for key, one in line.get("requests", {}).items()}
         samplings = tuple(line.get("samplings", ()))
-        return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests)
+        return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, _usage(line.get("lost")))
     outcome: Outcome
     if kind == "failure":
         outcome = Failure(line["cause"], line["message"], line["status"])
@@ -264,6 +268,7 @@ class Counts:
             batch.id = line.id
         elif line.state != "polled" and not batch.ended:
             batch.ended = line.state
+            self.lost += line.lost or Usage()
             self.reserved_batched -= batch.pending
             batch.pending = Usage()
             if line.state == "unsent":

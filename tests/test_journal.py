@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Teacher, cli, command, derived, outcomes, rows
+from conftest import Teacher, cli, command, derived, outcomes
 
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal import Entry, Journal
