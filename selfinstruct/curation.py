@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.records import Candidate, Decision, Drop, Neighbour, Seed
+from selfinstruct.records import Candidate, Decision, Drop, Seed
 from selfinstruct.rouge import RougeIndex
 
 NEIGHBOURS = 10
@@ -78,7 +78,7 @@ class Curator:
     def __init__(self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None) -> None:
         self.limit = curate.rouge
         self.rules = rules(curate.filters, own)
-        self.pool = RougeIndex()
+        self.pool = RougeIndex(curate.rouge)
         for seed in seeds:
             self.pool.add(f"seed:{seed.id}", seed.instruction)
         shown = frozenset(seed.instruction.lower() for seed in seeds)
@@ -91,17 +91,15 @@ class Curator:
         decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or (finished and not rule.last)])
         if not decision.kept:
             return decision
-        nearest = self.pool.nearest(candidate.item.instruction, NEIGHBOURS)
-        if nearest and nearest[0].score > self.limit:
-            return Decision(candidate, "rouge", nearest[0].score, self.limit, nearest[:1])
-        self.pool.add(candidate.id, candidate.item.instruction)
-        return Decision(candidate, nearest=nearest)
+        if near := self.pool.admit(candidate.id, candidate.item.instruction):
+            return Decision(candidate, "rouge", near.score, self.limit, (near,))
+        return decision
 
-    def check(self, candidate: Candidate, nearest: tuple[Neighbour, ...]) -> Decision:
+    def check(self, candidate: Candidate) -> Decision:
         """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
         solved = candidate.solved_by is not None
         rules = [rule for rule in self.rules if rule.last or (solved and not rule.early)]
-        return replace(self._filtered(candidate, rules), nearest=nearest)
+        return self._filtered(candidate, rules)
 
     def keep(self, candidate: Candidate) -> None:
         """Let later candidates be compared with this row."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -19,9 +19,10 @@ from typing import Any
 from selfinstruct.asking import Ask
 from selfinstruct.config import Curate
 from selfinstruct.contracts import Method
-from selfinstruct.curation import Curator
+from selfinstruct.curation import NEIGHBOURS, Curator
 from selfinstruct.errors import RequestRefused, Unasked
-from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
+from selfinstruct.records import Candidate, Decision, Flaw, Item, Neighbour, Usage
+from selfinstruct.rouge import RougeIndex
 
 
 @dataclass(repr=False)
@@ -30,7 +31,8 @@ class Dataset:
 
     `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
     `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
-    `ended` says why no further request can help, where that is so. `curate` are the settings that made it.
+    `ended` says why no further request can help, where that is so. `curate` are the settings that made it;
+    `pool` has the instructions of the seeds and of all that was admitted, in that order.
     """
 
     rows: list[Decision] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Dataset:
     requests: int = 0
     usage: Usage = Usage()
     curate: Curate | None = None
+    pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
@@ -64,6 +67,13 @@ class Dataset:
     def funnel(self) -> dict[str, int]:
         """How many candidates each rule dropped, most first."""
         return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
+
+    def nearest(self, rows: Sequence[Decision] | None = None, count: int = NEIGHBOURS) -> Iterator[tuple[Neighbour, ...]]:
+        """For each row (or each of these rows), the nearest of the seeds and of the instructions admitted before it.
+
+        They are looked for when this is called, for all rows that takes a while: 30,000 need some ten seconds of one core.
+        """
+        return self.pool.nearest_earlier([row.candidate.id for row in (self.rows if rows is None else rows)], count)
 
 
 Watch = Callable[[Dataset], None]
@@ -104,7 +114,7 @@ class Harvest:
         self.num = num
         self.give_up_after = give_up_after
         self.watch = watch
-        self.dataset = Dataset(target=num)
+        self.dataset = Dataset(target=num, pool=curator.pool)
         self.over = False
         self._admission = Turnstile()
         self._collection = Turnstile()
@@ -137,20 +147,20 @@ class Harvest:
         if not decision.kept or candidate.item.output is not None:
             return decision
         try:
-            return Decision(await self.method.solve(candidate, self.ask), nearest=decision.nearest)
+            return Decision(await self.method.solve(candidate, self.ask))
         except RequestRefused as error:
-            return Decision(candidate, "request_refused", f"{error.cause}: {error}", nearest=decision.nearest)
+            return Decision(candidate, "request_refused", f"{error.cause}: {error}")
         except Unasked:
-            return Decision(candidate, "unanswered", nearest=decision.nearest)
+            return Decision(candidate, "unanswered")
 
     def collect(self, decisions: list[Decision]) -> None:
         """Check what was solved, keep what survives, and see whether that is enough."""
         before = len(self.dataset.rows)
         for decision in decisions:
             if decision.kept:
-                decision = self.curator.check(decision.candidate, decision.nearest)
+                decision = self.curator.check(decision.candidate)
             if decision.kept and len(self.dataset.rows) == self.num:
-                decision = Decision(decision.candidate, "over_target", self.num, self.num, decision.nearest)
+                decision = Decision(decision.candidate, "over_target", self.num, self.num)
             if decision.kept:
                 self.curator.keep(decision.candidate)
             (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)

@@ -185,7 +185,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence."""
+    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence.
+
+    `nearest` is what a candidate that was dropped by `rouge` is too near to; for rows, see `Dataset.nearest`.
+    """
 
     candidate: Candidate
     rule: str | None = None

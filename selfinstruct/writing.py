@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from selfinstruct import plugins
 from selfinstruct.errors import PluginError, RunDirectoryError
 from selfinstruct.journal import Entry, Journal
 from selfinstruct.pipeline import Dataset
-from selfinstruct.records import Decision, Example, Reply, json_line
+from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
 
+_REMEMBERED = 64  # journal entries at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
 
@@ -22,9 +24,12 @@ def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format:
     """The contents of the four derived files, by name; `origin` is what all rows have in common."""
     write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
+    entry_of = lru_cache(_REMEMBERED)(journal.get)  # the rows of one reply follow one another
+    pairs = zip(dataset.rows, dataset.nearest(), strict=True)
+    origins = (provenance(row, nearest, entry_of, origin) for row, nearest in pairs)
     return {
         DATASET: b"".join(rows),
-        PROVENANCE: b"".join(json_line(provenance(row, journal.get, origin)) for row in dataset.rows),
+        PROVENANCE: b"".join(map(json_line, origins)),
         REJECTED: b"".join(json_line(rejection(decision)) for decision in dataset.rejected),
         CARD: card.encode(),
     }
@@ -42,7 +47,9 @@ def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
     return write_row
 
 
-def provenance(row: Decision, entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    row: Decision, nearest: Sequence[Neighbour], entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]
+) -> dict[str, Any]:
     """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
 
     `proposed_by` is the request that gave the instruction, where that was another one.
@@ -59,13 +66,13 @@ def provenance(row: Decision, entry_of: Callable[[str], Entry | None], origin: M
         **origin,
         **_call(answered),
         "proposed_by": proposed and _call(proposed),
-        "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in row.nearest],
+        "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in nearest],
     }
 
 
 def rejection(decision: Decision) -> dict[str, Any]:
     """A dropped candidate with its rule, what was measured, the limit, the nearest neighbour, and its texts."""
-    candidate, near = decision.candidate, decision.nearest[:1] if decision.rule == "rouge" else ()
+    candidate, near = decision.candidate, decision.nearest[:1]
     return {
         "candidate": candidate.id,
         "rule": decision.rule,
