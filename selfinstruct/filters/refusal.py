@@ -14,13 +14,15 @@ _SERVE = (
 )
 _TRADE = r"(engineer|researcher|expert|specialist|scientist|developer|ethicist|consultant|lead)"
 _REFUSAL = re.compile(
-    rf"\bas an? (\w+ ){{0,2}}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b(?! {_TRADE}s?\b)"
-    r"|\bi('m| am) (just |only )?an? (\w+ ){0,2}(ai|language model|chatbot|ai model)\b"
-    r"|^(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)"
+    r"\b(?=[aim])("  # tried at few places of a text: where a word begins, with one of these letters
+    rf"as an? (\w+ ){{0,2}}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b(?! {_TRADE}s?\b)"
+    r"|i('m| am) (just |only )?an? (\w+ ){0,2}(ai|language model|chatbot|ai model)\b"
+    r"|i don't have (the )?(ability|capability|capacity|access|personal (opinions|feelings|experiences))\b"
+    r"|my (training data|knowledge cutoff)\b)"
+    r"|^("
+    r"(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)"
     rf"[^.!?\n]{{0,60}}\bi {_CANNOT} (to )?{_SERVE}\b"
-    rf"|^i {_CANNOT} (to )?{_SERVE}"
-    r"|\bi don't have (the )?(ability|capability|capacity|access|personal (opinions|feelings|experiences))\b"
-    r"|\bmy (training data|knowledge cutoff)\b",
+    rf"|i {_CANNOT} (to )?{_SERVE})",
     re.IGNORECASE,
 )
 
