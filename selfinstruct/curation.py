@@ -20,21 +20,17 @@ Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by t
 
 @dataclass(frozen=True)
 class Rule:
-    """A filter ready for use: its name, its function, its options."""
+    """A filter ready for use: its name, its function, its options.
+
+    An `early` one needs only instruction and input, and can run before the task is solved; a `last` one compares with
+    earlier rows, and must run when they are known.
+    """
 
     name: str
     function: Callable[..., Drop | None]
     options: Mapping[str, Any]
-
-    @property
-    def early(self) -> bool:
-        """Whether it needs only instruction and input, and can run before the task is solved."""
-        return getattr(self.function, "reads_instruction_only", False)
-
-    @property
-    def last(self) -> bool:
-        """Whether it compares with earlier rows, and must run when they are known."""
-        return getattr(self.function, "compares_rows", False)
+    early: bool
+    last: bool
 
 
 def settled(curate: Curate) -> Curate:
@@ -68,7 +64,8 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
             if option not in known and len(known) == len(parameters):
                 raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
         if setting is not False:
-            found.append(Rule(name, function, options))
+            early, last = (getattr(function, mark, False) for mark in ("reads_instruction_only", "compares_rows"))
+            found.append(Rule(name, function, options, early, last))
     return sorted(found, key=lambda rule: (not rule.early, ":" in rule.name, rule.name))
 
 
@@ -83,12 +80,17 @@ class Curator:
             self.pool.add(f"seed:{seed.id}", seed.instruction)
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
-        self._seed_instructions = shown | {text.rstrip(".!?: ") for text in shown}
+        echoes = shown | {text.rstrip(".!?: ") for text in shown}
+        self._around = {
+            (last, cut): Surroundings(echoes, self._rows if last else {}, cut) for last in (False, True) for cut in (False, True)
+        }
+        # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
+        self._on_proposal = {done: [r for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
+        self._on_admitted = {solved: [r for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)}
 
     def admit(self, candidate: Candidate) -> Decision:
         """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
-        finished = candidate.item.output is not None
-        decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or (finished and not rule.last)])
+        decision = self._filtered(candidate, self._on_proposal[candidate.item.output is not None])
         if not decision.kept:
             return decision
         if near := self.pool.admit(candidate.id, candidate.item.instruction):
@@ -97,9 +99,7 @@ class Curator:
 
     def check(self, candidate: Candidate) -> Decision:
         """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
-        solved = candidate.solved_by is not None
-        rules = [rule for rule in self.rules if rule.last or (solved and not rule.early)]
-        return self._filtered(candidate, rules)
+        return self._filtered(candidate, self._on_admitted[candidate.solved_by is not None])
 
     def keep(self, candidate: Candidate) -> None:
         """Let later candidates be compared with this row."""
@@ -109,10 +109,9 @@ class Curator:
     def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
         if flaw := candidate.item.flaw:
             return Decision(candidate, flaw.rule, flaw.detail)
+        example, cut = candidate.example, candidate.item.cut
         for rule in rules:
-            rows = self._rows if rule.last else {}
-            around = Surroundings(self._seed_instructions, rows, candidate.item.cut)
-            if drop := rule.function(candidate.example, around, **rule.options):
+            if drop := rule.function(example, self._around[rule.last, cut], **rule.options):
                 if not isinstance(drop, Drop):
                     raise PluginError(f"filter {rule.name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
                 return Decision(candidate, rule.name, drop.value, drop.limit)
