@@ -18,7 +18,7 @@ NEIGHBOURS = 10
 Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A filter ready for use: its name, its function, its options.
 
@@ -81,9 +81,7 @@ class Curator:
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
         echoes = shown | {text.rstrip(".!?: ") for text in shown}
-        self._around = {
-            (last, cut): Surroundings(echoes, self._rows if last else {}, cut) for last in (False, True) for cut in (False, True)
-        }
+        self._around = {cut: (Surroundings(echoes, {}, cut), Surroundings(echoes, self._rows, cut)) for cut in (False, True)}
         # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
         self._on_proposal = {done: [r for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
         self._on_admitted = {solved: [r for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)}
@@ -109,9 +107,10 @@ class Curator:
     def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
         if flaw := candidate.item.flaw:
             return Decision(candidate, flaw.rule, flaw.detail)
-        example, cut = candidate.example, candidate.item.cut
+        example = candidate.example
+        alone, among_rows = self._around[candidate.item.cut]
         for rule in rules:
-            if drop := rule.function(example, self._around[rule.last, cut], **rule.options):
+            if drop := rule.function(example, among_rows if rule.last else alone, **rule.options):
                 if not isinstance(drop, Drop):
                     raise PluginError(f"filter {rule.name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
                 return Decision(candidate, rule.name, drop.value, drop.limit)

@@ -167,7 +167,7 @@ class RougeIndex:
 
     def _sharing(self, prefix: list[str], least: int) -> list[int]:
         """The places of texts whose prefix shares so many tokens with this one, in the order of adding."""
-        found = [self._places[token] for token in prefix if token in self._places]
+        found = list(filter(None, map(self._places.get, prefix)))
         if len(found) < least:
             return []
         places = np.sort(np.frombuffer(b"".join(found), dtype=np.intc))

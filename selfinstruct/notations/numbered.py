@@ -126,7 +126,7 @@ class _Reader:
     def read(self, lines: Sequence[str]) -> list[_Draft]:
         shielded = self.shielded
         for number, line in enumerate(lines):
-            if _is_separator(line):
+            if _SEPARATOR in line and _is_separator(line):
                 self.separators += 1
             elif (heading := _HEADING.match(line)) and not (number in shielded and not self.separators and self._in("output")):
                 self._heading(int(heading[1]), heading[2].lower(), line[heading.end() :])
@@ -175,7 +175,7 @@ class _Reader:
         return separated or (name in last.fields and number == last.number + 1)
 
     def _written(self) -> bool:
-        return any(line.strip() for line in self.current)
+        return any(map(str.strip, self.current))
 
     def _begin(self, number: int, with_instruction: bool = True) -> None:
         draft = _Draft(number)
