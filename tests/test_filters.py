@@ -397,7 +397,7 @@ def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> 
     for number, item in enumerate(items):
         candidate = Candidate("0", number, item)
         assert curator.admit(candidate).kept
-        decision = curator.check(candidate, ())
+        decision = curator.check(candidate)
         rules.append(decision.rule)
         if decision.kept:
             curator.keep(candidate)
