@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_READABLE = json.JSONEncoder(ensure_ascii=False, default=str)
+_ESCAPED = json.JSONEncoder(ensure_ascii=True, default=str)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 def clean(text: str) -> str:
     """Text as every record holds it: line ends as `\\n`, no white space around it."""
@@ -20,14 +24,14 @@ def clean(text: str) -> str:
 def json_line(value: Any) -> bytes:
     """One line of JSON with its newline, readable in any script; a lone surrogate is escaped."""
     try:
-        return (json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str) + "\n").encode()
+        return (_READABLE.encode(value) + "\n").encode()
     except UnicodeEncodeError:
-        return (json.dumps(value, ensure_ascii=True, separators=(", ", ": "), default=str) + "\n").encode()
+        return (_ESCAPED.encode(value) + "\n").encode()
 
 
 def digest(value: Any) -> str:
     """SHA-256 (hex) of a JSON value, the same for equal values whatever their key order."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

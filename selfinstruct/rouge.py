@@ -170,8 +170,10 @@ class RougeIndex:
         found = list(filter(None, map(self._places.get, prefix)))
         if len(found) < least:
             return []
-        places = np.sort(np.frombuffer(b"".join(found), dtype=np.intc))
-        often = places[least - 1 :][places[least - 1 :] == places[: len(places) - least + 1]]
+        places = np.frombuffer(bytearray().join(found), dtype=np.intc)
+        places.sort()
+        later = places[least - 1 :]
+        often = later[later == places[: len(later)]]
         return list(dict.fromkeys(often.tolist()))
 
     def _neighbours(self, places: NDArray[np.intp], scores: NDArray[np.float64], count: int) -> tuple[Neighbour, ...]:

@@ -15,7 +15,7 @@ from selfinstruct.journal import Entry, Journal
 from selfinstruct.pipeline import Dataset
 from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
 
-_REMEMBERED = 64  # journal entries at a time
+_REMEMBERED = 64  # requests at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
 
@@ -24,9 +24,9 @@ def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format:
     """The contents of the four derived files, by name; `origin` is what all rows have in common."""
     write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
-    entry_of = lru_cache(_REMEMBERED)(journal.get)  # the rows of one reply follow one another
+    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
     pairs = zip(dataset.rows, dataset.nearest(), strict=True)
-    origins = (provenance(row, nearest, entry_of, origin) for row, nearest in pairs)
+    origins = (provenance(row, nearest, call_of, origin) for row, nearest in pairs)
     return {
         DATASET: b"".join(rows),
         PROVENANCE: b"".join(map(json_line, origins)),
@@ -48,24 +48,21 @@ def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
 
 
 def provenance(
-    row: Decision, nearest: Sequence[Neighbour], entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]
+    row: Decision, nearest: Sequence[Neighbour], call_of: Callable[[str], Mapping[str, Any]], origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
 
-    `proposed_by` is the request that gave the instruction, where that was another one.
+    `proposed_by` is the request that gave the instruction, where that was another one; `call_of` describes a request.
     """
     candidate = row.candidate
-    answered = entry_of(candidate.solved_by or candidate.key)
-    proposed = entry_of(candidate.key) if candidate.solved_by else None
-    assert answered is not None
     return {
         "id": candidate.example.id,
         "candidate": candidate.id,
         "position": candidate.position,
         "seeds": list(candidate.seed_ids),
         **origin,
-        **_call(answered),
-        "proposed_by": proposed and _call(proposed),
+        **call_of(candidate.solved_by or candidate.key),
+        "proposed_by": call_of(candidate.key) if candidate.solved_by else None,
         "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in nearest],
     }
 
@@ -86,9 +83,9 @@ def rejection(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _call(entry: Entry) -> dict[str, Any]:
+def _call(entry: Entry | None) -> dict[str, Any]:
+    assert entry is not None and isinstance(entry.outcome, Reply)
     reply = entry.outcome
-    assert isinstance(reply, Reply)
     seconds = entry.time
     if reply.created is not None and 0 <= reply.created < _YEAR_2100:  # some servers give milliseconds
         seconds = reply.created

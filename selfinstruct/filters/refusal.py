@@ -25,10 +25,23 @@ _REFUSAL = re.compile(
     rf"|i {_CANNOT} (to )?{_SERVE})",
     re.IGNORECASE,
 )
+# What each match has in it, or begins with: looked for first, for the pattern is dear and few outputs are refusals.
+_SIGNS = (
+    " ai", " a.i.", "artificial intelligence", "language model", "chatbot",
+    "don't have", "my training data", "my knowledge cutoff",
+)  # fmt: skip
+_STARTS = ("i", "sorry", "unfortunately")
 
 
 @for_languages("en")
 def refusal(example: Example, around: Surroundings) -> Drop | None:
     """Drops an output in which the teacher refuses, or calls itself an AI, a chatbot or a language model."""
-    found = _REFUSAL.search(example.output.replace("\u2019", "'"))
+    output = example.output.replace("\u2019", "'")
+    found = _REFUSAL.search(output) if _may_refuse(output) else None
     return Drop(found[0][:120]) if found else None
+
+
+def _may_refuse(output: str) -> bool:
+    lower = output.lower()
+    # Beyond ASCII there are letters that the pattern takes for an i, an s or a k, and `lower` does not.
+    return not output.isascii() or lower.startswith(_STARTS) or any(sign in lower for sign in _SIGNS)
