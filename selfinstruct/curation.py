@@ -5,17 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.records import Candidate, Decision, Drop, Seed
+from selfinstruct.records import Candidate, Decision, Drop, Example, Seed
 from selfinstruct.rouge import RougeIndex
 
 NEIGHBOURS = 10
 Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
+
+Step = tuple[str, Callable[[Example, Surroundings], Drop | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class Rule:
     options: Mapping[str, Any]
     early: bool
     last: bool
+
+    @property
+    def step(self) -> Step:
+        """The rule as it is run on each candidate, with as little as possible to look up."""
+        return self.name, partial(self.function, **self.options) if self.options else self.function, self.last
 
 
 def settled(curate: Curate) -> Curate:
@@ -83,8 +91,10 @@ class Curator:
         echoes = shown | {text.rstrip(".!?: ") for text in shown}
         self._around = {cut: (Surroundings(echoes, {}, cut), Surroundings(echoes, self._rows, cut)) for cut in (False, True)}
         # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
-        self._on_proposal = {done: [r for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
-        self._on_admitted = {solved: [r for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)}
+        self._on_proposal = {done: [r.step for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
+        self._on_admitted = {
+            solved: [r.step for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)
+        }
 
     def admit(self, candidate: Candidate) -> Decision:
         """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
@@ -104,14 +114,14 @@ class Curator:
         example = candidate.example
         self._rows[example.instruction.lower(), example.input.lower()] = example.output
 
-    def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
+    def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
         if flaw := candidate.item.flaw:
             return Decision(candidate, flaw.rule, flaw.detail)
         example = candidate.example
         alone, among_rows = self._around[candidate.item.cut]
-        for rule in rules:
-            if drop := rule.function(example, among_rows if rule.last else alone, **rule.options):
+        for name, function, last in steps:
+            if drop := function(example, among_rows if last else alone):
                 if not isinstance(drop, Drop):
-                    raise PluginError(f"filter {rule.name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
-                return Decision(candidate, rule.name, drop.value, drop.limit)
+                    raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
+                return Decision(candidate, name, drop.value, drop.limit)
         return Decision(candidate)
