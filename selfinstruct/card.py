@@ -6,8 +6,8 @@ import json
 import re
 
 from selfinstruct.config import Curate, Generate
+from selfinstruct.dataset import Dataset
 from selfinstruct.definition import Definition
-from selfinstruct.pipeline import Dataset
 
 _LIMITS = """\
 The instructions and outputs were written by a model, not by people, and nobody has checked the rows. Expect factual

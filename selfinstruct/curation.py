@@ -4,37 +4,41 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.records import Candidate, Decision, Drop, Neighbour, Seed
+from selfinstruct.records import Candidate, Decision, Drop, Example, Seed
 from selfinstruct.rouge import RougeIndex
 
 NEIGHBOURS = 10
 Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
 
+Step = tuple[str, Callable[[Example, Surroundings], Drop | None], bool]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A filter ready for use: its name, its function, its options."""
+    """A filter ready for use: its name, its function, its options.
+
+    An `early` one needs only instruction and input, and can run before the task is solved; a `last` one compares with
+    earlier rows, and must run when they are known.
+    """
 
     name: str
     function: Callable[..., Drop | None]
     options: Mapping[str, Any]
+    early: bool
+    last: bool
 
     @property
-    def early(self) -> bool:
-        """Whether it needs only instruction and input, and can run before the task is solved."""
-        return getattr(self.function, "reads_instruction_only", False)
-
-    @property
-    def last(self) -> bool:
-        """Whether it compares with earlier rows, and must run when they are known."""
-        return getattr(self.function, "compares_rows", False)
+    def step(self) -> Step:
+        """The rule as it is run on each candidate, with as little as possible to look up."""
+        return self.name, partial(self.function, **self.options) if self.options else self.function, self.last
 
 
 def settled(curate: Curate) -> Curate:
@@ -68,7 +72,8 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
             if option not in known and len(known) == len(parameters):
                 raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
         if setting is not False:
-            found.append(Rule(name, function, options))
+            early, last = (getattr(function, mark, False) for mark in ("reads_instruction_only", "compares_rows"))
+            found.append(Rule(name, function, options, early, last))
     return sorted(found, key=lambda rule: (not rule.early, ":" in rule.name, rule.name))
 
 
@@ -78,44 +83,45 @@ class Curator:
     def __init__(self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None) -> None:
         self.limit = curate.rouge
         self.rules = rules(curate.filters, own)
-        self.pool = RougeIndex()
+        self.pool = RougeIndex(curate.rouge)
         for seed in seeds:
             self.pool.add(f"seed:{seed.id}", seed.instruction)
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
-        self._seed_instructions = shown | {text.rstrip(".!?: ") for text in shown}
+        echoes = shown | {text.rstrip(".!?: ") for text in shown}
+        self._around = {cut: (Surroundings(echoes, {}, cut), Surroundings(echoes, self._rows, cut)) for cut in (False, True)}
+        # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
+        self._on_proposal = {done: [r.step for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
+        self._on_admitted = {
+            solved: [r.step for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)
+        }
 
     def admit(self, candidate: Candidate) -> Decision:
         """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
-        finished = candidate.item.output is not None
-        decision = self._filtered(candidate, [rule for rule in self.rules if rule.early or (finished and not rule.last)])
+        decision = self._filtered(candidate, self._on_proposal[candidate.item.output is not None])
         if not decision.kept:
             return decision
-        nearest = self.pool.nearest(candidate.item.instruction, NEIGHBOURS)
-        if nearest and nearest[0].score > self.limit:
-            return Decision(candidate, "rouge", nearest[0].score, self.limit, nearest[:1])
-        self.pool.add(candidate.id, candidate.item.instruction)
-        return Decision(candidate, nearest=nearest)
+        if near := self.pool.admit(candidate.id, candidate.item.instruction):
+            return Decision(candidate, "rouge", near.score, self.limit, (near,))
+        return decision
 
-    def check(self, candidate: Candidate, nearest: tuple[Neighbour, ...]) -> Decision:
+    def check(self, candidate: Candidate) -> Decision:
         """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
-        solved = candidate.solved_by is not None
-        rules = [rule for rule in self.rules if rule.last or (solved and not rule.early)]
-        return replace(self._filtered(candidate, rules), nearest=nearest)
+        return self._filtered(candidate, self._on_admitted[candidate.solved_by is not None])
 
     def keep(self, candidate: Candidate) -> None:
         """Let later candidates be compared with this row."""
         example = candidate.example
         self._rows[example.instruction.lower(), example.input.lower()] = example.output
 
-    def _filtered(self, candidate: Candidate, rules: Sequence[Rule]) -> Decision:
+    def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
         if flaw := candidate.item.flaw:
             return Decision(candidate, flaw.rule, flaw.detail)
-        for rule in rules:
-            rows = self._rows if rule.last else {}
-            around = Surroundings(self._seed_instructions, rows, candidate.item.cut)
-            if drop := rule.function(candidate.example, around, **rule.options):
+        example = candidate.example
+        alone, among_rows = self._around[candidate.item.cut]
+        for name, function, last in steps:
+            if drop := function(example, among_rows if last else alone):
                 if not isinstance(drop, Drop):
-                    raise PluginError(f"filter {rule.name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
-                return Decision(candidate, rule.name, drop.value, drop.limit)
+                    raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
+                return Decision(candidate, name, drop.value, drop.limit)
         return Decision(candidate)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 from selfinstruct.budget import committed, spent_usd
+from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL
 from selfinstruct.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
 from selfinstruct.journal import Journal
-from selfinstruct.pipeline import Dataset
 from selfinstruct.prices import Price
 from selfinstruct.progress import clock, safe, short
 from selfinstruct.records import Request

@@ -7,6 +7,7 @@ no retry can mend passes through at once.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -34,6 +35,12 @@ async def persist(
         assert isinstance(error, TransientError)
         return error
 
+    try:
+        return await attempt()  # most requests need no more, and tenacity's bookkeeping costs a good part of a call
+    except TransientError as error:
+        if enough(error):
+            raise
+        await sleep(0.0 if error.cause == RATE_LIMIT else random.uniform(0, _FIRST_WAIT))
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
         stop=lambda state: enough(fault(state)),

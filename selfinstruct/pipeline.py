@@ -10,90 +10,16 @@ again is not a special case: `ask` answers from the journal what was answered be
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from selfinstruct.asking import Ask
-from selfinstruct.config import Curate
 from selfinstruct.contracts import Method
 from selfinstruct.curation import Curator
+from selfinstruct.dataset import RECENT_ROOTS, Dataset
 from selfinstruct.errors import RequestRefused, Unasked
-from selfinstruct.records import Candidate, Decision, Flaw, Item, Usage
-
-_RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
-_FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
-
-
-@dataclass(repr=False)
-class Dataset:
-    """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
-
-    `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
-    `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
-    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `batched` are
-    the tokens of `usage` that came by batch. `recent` has rows and candidates judged of the last 100 root requests.
-    """
-
-    rows: list[Decision] = field(default_factory=list)
-    rejected: list[Decision] = field(default_factory=list)
-    roots: int = 0
-    unanswered: int = 0
-    target: int = 0
-    ended: str = ""
-    requests: int = 0
-    usage: Usage = Usage()
-    batched: Usage = Usage()
-    curate: Curate | None = None
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_ROOTS))
-
-    def __repr__(self) -> str:
-        return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
-
-    @property
-    def complete(self) -> bool:
-        """Whether there is nothing left to ask for."""
-        return len(self.rows) == self.target and not self.unanswered
-
-    @property
-    def acceptance(self) -> float | None:
-        """The share (0 to 1) of rows among the candidates that were judged, or None while there are none.
-
-        Good ones that came after the last row wanted do not count.
-        """
-        judged = len(self.rows) + sum(decision.rule != "over_target" for decision in self.rejected)
-        return len(self.rows) / judged if judged else None
-
-    def shortfall(self, path: str, limit: str = "") -> str:
-        """Why there are fewer rows than asked for, in one sentence; empty when there are as many.
-
-        `path` is the run's, for advice; `limit` the limit that stopped the asking, in words.
-        """
-        if self.complete:
-            return ""
-        have = f"{len(self.rows):,} of {self.target:,} rows"
-        if limit:
-            return f"{have}: {limit}"
-        if self.ended:
-            look = f"look at `selfinstruct show {path} --rejected any`"
-            return f"{have}: {self.ended}; {look}, then loosen a filter or try another prompt"
-        if self.unanswered:
-            return f"{have}: {self.unanswered:,} admitted tasks have no answer yet; run `generate` again"
-        return f"{have}: the journal has no more replies; run `generate` to ask for them"
-
-    @property
-    def recent_acceptance(self) -> float | None:
-        """The same share, of the last 100 root requests; None while they are too few to tell."""
-        rows, judged = (sum(column) for column in zip(*self.recent, strict=True)) if self.recent else (0, 0)
-        return rows / judged if len(self.recent) >= _FEWEST_ROOTS and judged >= _FEWEST_JUDGED else None
-
-    @property
-    def funnel(self) -> dict[str, int]:
-        """How many candidates each rule dropped, most first."""
-        return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
-
+from selfinstruct.records import Candidate, Decision, Flaw, Item
 
 Watch = Callable[[Dataset], None]
 
@@ -116,14 +42,26 @@ async def harvest(
     """
     crop = Harvest(method, ask, curator, num, give_up_after, least_acceptance, watch or (lambda dataset: None))
     under_way: set[asyncio.Task[None]] = set()
+    some_ended = asyncio.Event()
+    errors: list[BaseException] = []
+
+    def ended(task: asyncio.Task[None]) -> None:
+        under_way.discard(task)
+        some_ended.set()
+        if not task.cancelled() and (error := task.exception()):
+            errors.append(error)
+
     index = 0
     try:
         while under_way or not crop.over:
             while not crop.over and len(under_way) < crop.worth_asking(window):
-                under_way.add(asyncio.create_task(crop.root(index)))
+                task = asyncio.create_task(crop.root(index))
+                under_way.add(task)
+                task.add_done_callback(ended)
                 index += 1
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            if errors := [error for task in done if (error := task.exception())]:
+            some_ended.clear()
+            await some_ended.wait()
+            if errors:
                 raise errors[0]  # what a method or a filter raised
     finally:
         crop.finish()
@@ -151,7 +89,7 @@ class Harvest:
         self.give_up_after = give_up_after
         self.least_acceptance = least_acceptance
         self.watch = watch
-        self.dataset = Dataset(target=num)
+        self.dataset = Dataset(target=num, pool=curator.pool)
         self.over = False
         self._admission = Turnstile()
         self._collection = Turnstile()
@@ -164,7 +102,8 @@ class Harvest:
             await self._admission.turn(index)
             decisions = [self.curator.admit(candidate) for candidate in candidates]
             self._admission.next()
-            decisions = await _all(self.solve(decision) for decision in decisions)
+            if any(decision.kept and decision.candidate.item.output is None for decision in decisions):
+                decisions = await _all(self.solve(decision) for decision in decisions)
             await self._collection.turn(index)
             self.collect(decisions)
             self._collection.next()
@@ -184,20 +123,20 @@ class Harvest:
         if not decision.kept or candidate.item.output is not None:
             return decision
         try:
-            return Decision(await self.method.solve(candidate, self.ask), nearest=decision.nearest)
+            return Decision(await self.method.solve(candidate, self.ask))
         except RequestRefused as error:
-            return Decision(candidate, "request_refused", f"{error.cause}: {error}", nearest=decision.nearest)
+            return Decision(candidate, "request_refused", f"{error.cause}: {error}")
         except Unasked:
-            return Decision(candidate, "unanswered", nearest=decision.nearest)
+            return Decision(candidate, "unanswered")
 
     def collect(self, decisions: list[Decision]) -> None:
         """Check what was solved, keep what survives, and see whether that is enough."""
         before = len(self.dataset.rows)
         for decision in decisions:
             if decision.kept:
-                decision = self.curator.check(decision.candidate, decision.nearest)
+                decision = self.curator.check(decision.candidate)
             if decision.kept and len(self.dataset.rows) == self.num:
-                decision = Decision(decision.candidate, "over_target", self.num, self.num, decision.nearest)
+                decision = Decision(decision.candidate, "over_target", self.num, self.num)
             if decision.kept:
                 self.curator.keep(decision.candidate)
             (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)
@@ -206,7 +145,7 @@ class Harvest:
         self.dataset.roots += 1
         gained = len(self.dataset.rows) - before
         self._barren = 0 if unanswered or gained else self._barren + 1
-        self.dataset.recent.append((gained, sum(one.rule not in ("over_target", "unanswered") for one in decisions)))
+        self.dataset.recent.add(gained, sum(one.rule not in ("over_target", "unanswered") for one in decisions))
         if len(self.dataset.rows) == self.num:
             self.finish()
         elif self._barren >= self.give_up_after:
@@ -220,10 +159,9 @@ class Harvest:
     def saturation(self) -> str:
         """Why it is no use to go on, in words, when the last 100 root requests gave next to nothing; else empty."""
         share, recent = self.dataset.recent_acceptance, self.dataset.recent
-        if len(recent) < _RECENT_ROOTS or share is None or share >= self.least_acceptance:
+        if len(recent.roots) < RECENT_ROOTS or share is None or share >= self.least_acceptance:
             return ""
-        rows, judged = (sum(column) for column in zip(*recent, strict=True))
-        return f"saturated: only {rows:,} of the last {judged:,} candidates were accepted"
+        return f"saturated: only {recent.rows:,} of the last {recent.judged:,} candidates were accepted"
 
     def worth_asking(self, window: int) -> int:
         """How many root requests to have under way: no more than the missing rows are likely to need.

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from selfinstruct.asking import Ask
 from selfinstruct.budget import spent_usd
+from selfinstruct.dataset import Dataset
 from selfinstruct.estimate import dollars, to_go
-from selfinstruct.pipeline import Dataset
 from selfinstruct.prices import Price
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LOG_EVERY = 15.0  # seconds between two lines in a log file
+_SHOW_EVERY = 0.1  # seconds between two states of the bar
 _LOW = 0.25  # acceptance that a person should hear of
 
 
@@ -37,23 +38,33 @@ class Progress:
             shape = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
             self.bar = tqdm(total=target, file=self.stream, bar_format=shape, ncols=_columns(), nrows=20)
         self._logged = time.monotonic()
+        self._shown = 0.0
+        self._latest: tuple[Dataset, Ask] | None = None
         self._warned = False
 
     def __call__(self, dataset: Dataset, ask: Ask) -> None:
         """Show this state."""
         self._warn(dataset, ask)
-        if self.bar is not None:
-            self.bar.n = len(dataset.rows)
-            self.bar.ncols = _columns()
-            self.bar.set_postfix_str(self._details(dataset, ask), refresh=False)
-            self.bar.refresh()
-        elif time.monotonic() - self._logged >= _LOG_EVERY:
+        self._latest = dataset, ask
+        if self.bar is not None and time.monotonic() - self._shown >= _SHOW_EVERY:
+            self._shown = time.monotonic()
+            self._show(dataset, ask)
+        elif self.bar is None and time.monotonic() - self._logged >= _LOG_EVERY:
             self._logged = time.monotonic()
             self._say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
+
+    def _show(self, dataset: Dataset, ask: Ask) -> None:
+        assert self.bar is not None
+        self.bar.n = len(dataset.rows)
+        self.bar.ncols = _columns()
+        self.bar.set_postfix_str(self._details(dataset, ask), refresh=False)
+        self.bar.refresh()
 
     def close(self) -> None:
         """Leave the line as it is and go to the next."""
         if self.bar is not None:
+            if self._latest:
+                self._show(*self._latest)  # the end, however soon it came
             self.bar.close()
 
     def _details(self, dataset: Dataset, ask: Ask) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
+_READABLE = json.JSONEncoder(ensure_ascii=False, default=str)
+_ESCAPED = json.JSONEncoder(ensure_ascii=True, default=str)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def clean(text: str) -> str:
@@ -22,14 +25,14 @@ def clean(text: str) -> str:
 def json_line(value: Any) -> bytes:
     """One line of JSON with its newline, readable in any script; a lone surrogate is escaped."""
     try:
-        return (json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str) + "\n").encode()
+        return (_READABLE.encode(value) + "\n").encode()
     except UnicodeEncodeError:
-        return (json.dumps(value, ensure_ascii=True, separators=(", ", ": "), default=str) + "\n").encode()
+        return (_ESCAPED.encode(value) + "\n").encode()
 
 
 def digest(value: Any) -> str:
     """SHA-256 (hex) of a JSON value, the same for equal values whatever their key order."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +254,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence."""
+    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence.
+
+    `nearest` is what a candidate that was dropped by `rouge` is too near to; for rows, see `Dataset.nearest`.
+    """
 
     candidate: Candidate
     rule: str | None = None

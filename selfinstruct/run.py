@@ -14,12 +14,13 @@ from selfinstruct import card, choices, config, curation, directory, loops, plug
 from selfinstruct.asking import Ask, online
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
+from selfinstruct.dataset import Dataset
 from selfinstruct.definition import Definition, begin, check_same, continued, first_request
 from selfinstruct.directory import JOURNAL
 from selfinstruct.endpoints import Teachers
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.journal import Journal
-from selfinstruct.pipeline import Dataset, harvest
+from selfinstruct.pipeline import harvest
 from selfinstruct.records import Request
 from selfinstruct.watching import Watch, stopped_by_signals, ticking
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from selfinstruct import forecast, plugins, prompts
 from selfinstruct import seeds as seed_tasks
+from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, exists
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.estimate import dollars
 from selfinstruct.journal import Journal
-from selfinstruct.pipeline import Dataset
 from selfinstruct.progress import clock, safe, short
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.run import Run

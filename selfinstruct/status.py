@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.budget import Budget, Limits, spent_usd
+from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, LOCK
 from selfinstruct.entries import Counts
 from selfinstruct.estimate import to_go
 from selfinstruct.journal import Journal
-from selfinstruct.pipeline import Dataset
 from selfinstruct.prices import Price
 from selfinstruct.records import Usage
 from selfinstruct.run import Run

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from selfinstruct.asking import Ask
-from selfinstruct.pipeline import Dataset
+from selfinstruct.dataset import Dataset
 
 Watch = Callable[[Dataset, Ask], None]
 _ONE_SIGNAL = 1.0  # seconds within which two signals are one

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
+from selfinstruct.dataset import Dataset
 from selfinstruct.entries import Entry
 from selfinstruct.errors import PluginError, RunDirectoryError
 from selfinstruct.journal import Journal
-from selfinstruct.pipeline import Dataset
-from selfinstruct.records import Decision, Example, Reply, json_line
+from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
 
+_REMEMBERED = 64  # requests at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
 NAMES = (DATASET, PROVENANCE, REJECTED, CARD)
@@ -24,9 +26,12 @@ def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format:
     """The contents of the four derived files, by name; `origin` is what all rows have in common."""
     write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
+    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
+    pairs = zip(dataset.rows, dataset.nearest(), strict=True)
+    origins = (provenance(row, nearest, call_of, origin) for row, nearest in pairs)
     return {
         DATASET: b"".join(rows),
-        PROVENANCE: b"".join(json_line(provenance(row, journal.get, origin)) for row in dataset.rows),
+        PROVENANCE: b"".join(map(json_line, origins)),
         REJECTED: b"".join(json_line(rejection(decision)) for decision in dataset.rejected),
         CARD: card.encode(),
     }
@@ -44,30 +49,29 @@ def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
     return write_row
 
 
-def provenance(row: Decision, entry_of: Callable[[str], Entry | None], origin: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    row: Decision, nearest: Sequence[Neighbour], call_of: Callable[[str], Mapping[str, Any]], origin: Mapping[str, Any]
+) -> dict[str, Any]:
     """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
 
-    `proposed_by` is the request that gave the instruction, where that was another one.
+    `proposed_by` is the request that gave the instruction, where that was another one; `call_of` describes a request.
     """
     candidate = row.candidate
-    answered = entry_of(candidate.solved_by or candidate.key)
-    proposed = entry_of(candidate.key) if candidate.solved_by else None
-    assert answered is not None
     return {
         "id": candidate.example.id,
         "candidate": candidate.id,
         "position": candidate.position,
         "seeds": list(candidate.seed_ids),
         **origin,
-        **_call(answered),
-        "proposed_by": proposed and _call(proposed),
-        "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in row.nearest],
+        **call_of(candidate.solved_by or candidate.key),
+        "proposed_by": call_of(candidate.key) if candidate.solved_by else None,
+        "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in nearest],
     }
 
 
 def rejection(decision: Decision) -> dict[str, Any]:
     """A dropped candidate with its rule, what was measured, the limit, the nearest neighbour, and its texts."""
-    candidate, near = decision.candidate, decision.nearest[:1] if decision.rule == "rouge" else ()
+    candidate, near = decision.candidate, decision.nearest[:1]
     return {
         "candidate": candidate.id,
         "rule": decision.rule,
@@ -81,9 +85,9 @@ def rejection(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _call(entry: Entry) -> dict[str, Any]:
+def _call(entry: Entry | None) -> dict[str, Any]:
+    assert entry is not None and isinstance(entry.outcome, Reply)
     reply = entry.outcome
-    assert isinstance(reply, Reply)
     seconds = entry.time
     if reply.created is not None and 0 <= reply.created < _YEAR_2100:  # some servers give milliseconds
         seconds = reply.created

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from typing import Any, NamedTuple
 
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
@@ -37,9 +38,9 @@ def task(rng: random.Random) -> tuple[str, str, str]:
     return instruction, input, output
 
 
-def numbered(rng: random.Random, first: int) -> str:
+def numbered(rng: random.Random, first: int, last: int) -> str:
     items = []
-    for number in range(first, 21):
+    for number in range(first, last + 1):
         instruction, input, output = task(rng)
         items.append(
             f"{number}. Instruction: {instruction}\n{number}. Input:\n{input or '<noinput>'}\n{number}. Output:\n{output}"
@@ -53,8 +54,8 @@ def answer(body: dict[str, Any], mark: str) -> str:
     if "response_format" in body:
         keys = ("instruction", "input", "output")
         return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
-    if "List of" in last:
-        return numbered(rng, 4)
+    if asked := re.search(r"List of (\d+)", last):
+        return numbered(rng, 4, max(4, int(asked[1])))
     if last == "Write a new instruction." or last.endswith("<|im_start|>user\n"):
         return task(rng)[0]
     return task(rng)[2]

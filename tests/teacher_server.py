@@ -97,7 +97,7 @@ class Server:
             fate, made = error(429, "Rate limit reached", "rate_limit_exceeded"), None
         self.note_arrival(asked, fate, made, path=request.path)
         if self.options.latency:
-            await asyncio.sleep(self.options.latency * (0.5 + random.Random(asked.mark).random()))
+            await asyncio.sleep(self.options.latency * (1 + self.options.jitter * (2 * random.Random(asked.mark).random() - 1)))
         if fate.status == "hang":
             await gone(reader, None)
             return False
@@ -177,7 +177,8 @@ async def gone(reader: asyncio.StreamReader, seconds: float | None) -> bool:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", required=True)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds, give or take half of them")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds, give or take --jitter")
+    parser.add_argument("--jitter", type=float, default=0.5, help="part of the latency")
     parser.add_argument("--outage", type=int, nargs=2, default=[0, 0], help="answer 503 after A requests, until B have come")
     parser.add_argument(
         "--die", type=float, nargs=2, default=[0, 0], help="reset all connections from A to B seconds after start"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from selfinstruct.config import Curate
 from selfinstruct.contracts import Surroundings
 from selfinstruct.curation import Curator, rules, settled
 from selfinstruct.errors import PluginError, RecipeError
+from selfinstruct.filters.refusal import _REFUSAL, refusal
 from selfinstruct.records import Candidate, Drop, Example, Item, Seed
 
 FILTERS = plugins.names("filter")
@@ -397,8 +399,21 @@ def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> 
     for number, item in enumerate(items):
         candidate = Candidate("0", number, item)
         assert curator.admit(candidate).kept
-        decision = curator.check(candidate, ())
+        decision = curator.check(candidate)
         rules.append(decision.rule)
         if decision.kept:
             curator.keep(candidate)
     assert rules == [None, "same_task", None]
+
+
+def test_what_is_not_looked_at_for_a_refusal_is_none() -> None:
+    """The quick look before the pattern passes over nothing that the pattern would find."""
+    pieces = "as an|As a|AI|a.i.|large|Language Model|chatbot|i|I|\u0131|'m|am|not|sorry|\u017forry|unfortunately|I apologise|so"
+    pieces += "|can't|cannot|help|assist|my|training data|knowledge cutoff|don't have|access|personal opinions|just|a|,|.|\n"
+    rng, dropped = random.Random(4), 0
+    for _ in range(20_000):
+        output = "".join(rng.choice(pieces.split("|")) + rng.choice([" ", " ", ""]) for _ in range(rng.randint(1, 7)))
+        found = _REFUSAL.search(output)
+        assert refusal(Example("a", "", output), AROUND) == (Drop(found[0]) if found else None)
+        dropped += found is not None
+    assert dropped > 200

@@ -12,7 +12,8 @@ from rouge_score.tokenize import tokenize
 
 from selfinstruct.config import Curate
 from selfinstruct.curation import Curator
-from selfinstruct.records import Candidate, Item, Seed
+from selfinstruct.errors import UserMistake
+from selfinstruct.records import Candidate, Item, Neighbour, Seed
 from selfinstruct.rouge import RougeIndex, tokens
 
 WORDS = ["a", "b", "c", "write", "the", "poem", "list", "42", "rivers", "of"]
@@ -99,7 +100,8 @@ def test_ties_at_the_threshold_fall_as_they_do_in_rouge_score(common: int, lengt
     seed = " ".join(shared + [f"p{n}" for n in range(other - common)])
     verdict = Curator([Seed("s", "", seed, (("", "x"),))], Curate(rouge=limit)).admit(Candidate("0", 0, Item(query)))
     assert reference(query, seed) == pytest.approx(limit)
-    assert verdict.nearest[0].score == reference(query, seed)
+    assert scores(query, [seed]) == [reference(query, seed)]
+    assert verdict.value == (None if verdict.kept else reference(query, seed))
     assert verdict.kept == (not reference(query, seed) > limit)
 
 
@@ -114,7 +116,8 @@ def test_each_admitted_instruction_counts_for_the_next_and_a_dropped_one_does_no
     curator = Curator([], Curate(rouge=0.5))
     verdicts = [curator.admit(Candidate(str(n), 0, Item(text))) for n, text in enumerate(["a b c", "a b d", "e f d", "a b c"])]
     assert [verdict.kept for verdict in verdicts] == [True, False, True, False]
-    assert [neighbour.id for neighbour in verdicts[2].nearest] == ["0#0"]
+    assert [neighbour.id for neighbour in verdicts[3].nearest] == ["0#0"]
+    assert [[near.id for near in found] for found in curator.pool.nearest_earlier(["0#0", "2#0"])] == [[], ["0#0"]]
 
 
 @given(st.text())
@@ -160,3 +163,63 @@ def test_more_different_tokens_than_one_plane_of_characters_still_score_alike() 
         score = float(index.scores(" ".join(f"w{n}" for n in numbers))[0])
         precision, recall = common / common, common / 70_000
         assert score == 2 * precision * recall / (precision + recall)
+
+
+THRESHOLDS = [0.05, 0.1, 0.3, 0.5, 2 / 3, 0.7, 0.8, 0.9, 1.0]
+
+
+def nearest_above(query: str, pool: list[str], limit: float) -> Neighbour | None:
+    """By `rouge_score` and brute force: the highest score above the limit, of equals the earliest."""
+    found = [Neighbour(f"t{n}", reference(query, text), text) for n, text in enumerate(pool)]
+    return max((near for near in found if near.score > limit), key=lambda near: near.score, default=None)
+
+
+@given(ANY_TEXT, st.lists(ANY_TEXT, max_size=12), st.sampled_from(THRESHOLDS) | st.floats(0, 1))
+@REPEATABLE
+def test_what_is_too_near_is_the_nearest_above_the_threshold(query: str, pool: list[str], limit: float) -> None:
+    index = RougeIndex(limit)
+    for number, text in enumerate(pool):
+        index.add(f"t{number}", text)
+    expected = nearest_above(query, pool, limit)
+    assert index.too_near(query) == expected == index.admit("query", query)
+    assert len(index) == len(pool) + (expected is None)
+
+
+@pytest.mark.parametrize("limit", THRESHOLDS)
+@pytest.mark.parametrize("vocabulary", [3, 40, 2000])
+def test_near_copies_in_a_growing_pool_are_found_as_by_brute_force(vocabulary: int, limit: float) -> None:
+    """Zipf-like words, many of them repeated; half of the texts are changed copies of earlier ones."""
+    rng = random.Random(f"{vocabulary}/{limit}")
+    weights = [1 / (rank + 2) for rank in range(vocabulary)]
+    index, slow, texts = RougeIndex(limit), RougeIndex(limit), [[]]
+    for number in range(250):
+        words = list(rng.choice(texts)) if rng.random() < 0.5 else []
+        for _ in range(rng.choice([0, 1, 2, 4]) if words else rng.choice([0, 1, 2, 5, 12, 30])):
+            words.insert(rng.randint(0, len(words)), f"w{rng.choices(range(vocabulary), weights)[0]}")
+            if rng.random() < 0.4:
+                del words[rng.randrange(len(words))]
+        texts.append(words)
+        best = slow.nearest(" ".join(words), 1)
+        expected = best[0] if best and best[0].score > limit else None
+        assert index.too_near(" ".join(words)) == expected
+        for pool in (index, slow):
+            pool.add(f"t{number}", " ".join(words))
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_the_nearest_earlier_texts_are_those_that_were_nearest_when_a_text_came(count: int) -> None:
+    rng = random.Random(count)
+    pool = ["", *(" ".join(rng.choices([f"w{n}" for n in range(30)], k=rng.randrange(9))) for _ in range(900))]
+    index, expected = RougeIndex(), {}
+    for number, text in enumerate(pool):
+        expected[f"t{number}"] = index.nearest(text, count)
+        index.add(f"t{number}", text)
+    ids = list(expected) + rng.sample(list(expected), 20)
+    assert list(index.nearest_earlier(ids, count)) == [expected[id] for id in ids]
+    assert list(index.nearest_earlier([])) == []
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_no_score_can_have_is_refused(limit: float) -> None:
+    with pytest.raises(UserMistake, match="from 0 to 1"):
+        RougeIndex(limit)

@@ -14,6 +14,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 def control_characters(example: Example, around: Surroundings) -> Drop | None:
     """Drops an example with control characters, directional overrides, or marks of broken decoding in any field."""
     for name in ("instruction", "input", "output"):
-        if found := _CONTROL.search(getattr(example, name)):
+        text = getattr(example, name)
+        if text.isascii() and text.isprintable():
+            continue
+        if found := _CONTROL.search(text):
             return Drop(f"U+{ord(found[0]):04X} in the {name}")
     return None

@@ -8,8 +8,8 @@ from selfinstruct.records import Drop, Example
 
 def echoed_output(example: Example, around: Surroundings) -> Drop | None:
     """Drops an output that equals the input or the instruction (Self-Instruct)."""
-    output = " ".join(example.output.casefold().split())
+    output = example.output.casefold().split()
     for name in ("input", "instruction"):
-        if output and output == " ".join(getattr(example, name).casefold().split()):
+        if output and output == getattr(example, name).casefold().split():
             return Drop(f"equals the {name}")
     return None

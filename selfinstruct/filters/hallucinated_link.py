@@ -16,6 +16,8 @@ _RESERVED = re.compile(
 
 def hallucinated_link(example: Example, around: Surroundings) -> Drop | None:
     """Drops an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
+    if "://" not in example.output and "www." not in example.output.lower():
+        return None  # most outputs; told without a regular expression
     given = f"{example.instruction}\n{example.input}"
     for found in _LINK.findall(example.output):
         if found.rstrip(".,;:!?") not in given and not _RESERVED.match(found):

@@ -14,19 +14,34 @@ _SERVE = (
 )
 _TRADE = r"(engineer|researcher|expert|specialist|scientist|developer|ethicist|consultant|lead)"
 _REFUSAL = re.compile(
-    rf"\bas an? (\w+ ){{0,2}}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b(?! {_TRADE}s?\b)"
-    r"|\bi('m| am) (just |only )?an? (\w+ ){0,2}(ai|language model|chatbot|ai model)\b"
-    r"|^(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)"
+    r"\b(?=[aim])("  # tried at few places of a text: where a word begins, with one of these letters
+    rf"as an? (\w+ ){{0,2}}(ai|a\.i\.|artificial intelligence|(large )?language model|chatbot)\b(?! {_TRADE}s?\b)"
+    r"|i('m| am) (just |only )?an? (\w+ ){0,2}(ai|language model|chatbot|ai model)\b"
+    r"|i don't have (the )?(ability|capability|capacity|access|personal (opinions|feelings|experiences))\b"
+    r"|my (training data|knowledge cutoff)\b)"
+    r"|^("
+    r"(i('m| am) (so |very )?(sorry|afraid)\b|sorry\b|unfortunately\b|i apologi[sz]e\b)"
     rf"[^.!?\n]{{0,60}}\bi {_CANNOT} (to )?{_SERVE}\b"
-    rf"|^i {_CANNOT} (to )?{_SERVE}"
-    r"|\bi don't have (the )?(ability|capability|capacity|access|personal (opinions|feelings|experiences))\b"
-    r"|\bmy (training data|knowledge cutoff)\b",
+    rf"|i {_CANNOT} (to )?{_SERVE})",
     re.IGNORECASE,
 )
+# What each match has in it, or begins with: looked for first, for the pattern is dear and few outputs are refusals.
+_SIGNS = (
+    " ai", " a.i.", "artificial intelligence", "language model", "chatbot",
+    "don't have", "my training data", "my knowledge cutoff",
+)  # fmt: skip
+_STARTS = ("i", "sorry", "unfortunately")
 
 
 @for_languages("en")
 def refusal(example: Example, around: Surroundings) -> Drop | None:
     """Drops an output in which the teacher refuses, or calls itself an AI, a chatbot or a language model."""
-    found = _REFUSAL.search(example.output.replace("\u2019", "'"))
+    output = example.output.replace("\u2019", "'")
+    found = _REFUSAL.search(output) if _may_refuse(output) else None
     return Drop(found[0][:120]) if found else None
+
+
+def _may_refuse(output: str) -> bool:
+    lower = output.lower()
+    # Beyond ASCII there are letters that the pattern takes for an i, an s or a k, and `lower` does not.
+    return not output.isascii() or lower.startswith(_STARTS) or any(sign in lower for sign in _SIGNS)

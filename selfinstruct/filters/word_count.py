@@ -14,5 +14,6 @@ _SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 @on_instruction
 def word_count(example: Example, around: Surroundings, *, more_than: int = 3, at_most: int = 150) -> Drop | None:
     """Drops an instruction of 3 words or fewer, or of more than 150 (Alpaca)."""
-    words = len(_SPACELESS.sub(" x ", example.instruction).split())
+    text = example.instruction
+    words = len((text if text.isascii() else _SPACELESS.sub(" x ", text)).split())
     return None if more_than < words <= at_most else Drop(words, [more_than + 1, at_most])

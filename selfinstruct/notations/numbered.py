@@ -29,7 +29,7 @@ _HEADING = re.compile(
     r"[ \t]*",
     re.IGNORECASE,
 )
-_SEPARATOR = re.compile(r"[ \t]*#{3}[ \t]*$")
+_SEPARATOR = "###"
 _NO_INPUT = re.compile(r"[<(\[]?\s*no[ _-]?input\s*[>)\]]?\.?|n/?a\.?|none\.?|<empty>|<none>", re.IGNORECASE)
 _FENCE = re.compile(r"[ \t]*(```|~~~)")
 
@@ -49,8 +49,12 @@ class _Numbered:
         text = clean(text)
         if not text:
             return [Item("", flaw=Flaw("empty_reply"))]
-        drafts = _Reader().read(_unwrapped(text.split("\n")))
-        items = [draft.item() for draft in drafts]
+        lines: Sequence[str] = text.split("\n")
+        shielded: set[int] = set()
+        if "```" in text or "~~~" in text:
+            lines = _unwrapped(lines)
+            shielded = _shielded(lines)
+        items = [draft.item() for draft in _Reader(shielded).read(lines)]
         if not items:
             return [Item("", flaw=Flaw("no_tasks_found", text[:500]))]
         if finish_reason == "content_filter":
@@ -71,7 +75,11 @@ def _item_text(number: int, example: Example) -> str:
 
 
 def _is_grammar(line: str) -> bool:
-    return bool(_SEPARATOR.match(line) or _HEADING.match(line) or _NO_INPUT.fullmatch(line.strip()))
+    return bool(_is_separator(line) or _HEADING.match(line) or _NO_INPUT.fullmatch(line.strip()))
+
+
+def _is_separator(line: str) -> bool:
+    return line.strip(" \t") == _SEPARATOR
 
 
 def _escape(text: str) -> str:
@@ -89,12 +97,15 @@ class _Draft:
     number: int
     fields: dict[str, list[str]] = field(default_factory=dict)
 
+    def raw(self, name: str) -> str:
+        return "\n".join(self.fields.get(name, ())).strip()  # the line ends are those of a text that was cleaned
+
     def text(self, name: str) -> str:
-        return clean("\n".join(_unescape(line) for line in self.fields.get(name, [])))
+        raw = self.raw(name)
+        return "\n".join(map(_unescape, self.fields[name])).strip() if "\\" in raw else raw
 
     def item(self) -> Item:
-        raw_input = clean("\n".join(self.fields.get("input", [])))
-        input = "" if _NO_INPUT.fullmatch(raw_input) else self.text("input")
+        input = "" if _NO_INPUT.fullmatch(self.raw("input")) else self.text("input")
         missing = [name for name in ("instruction", "output") if name not in self.fields]
         flaw = Flaw("malformed", f"no {missing[0]} heading") if missing else None
         output = self.text("output") if "output" in self.fields else None
@@ -104,7 +115,8 @@ class _Draft:
 class _Reader:
     """Walks the lines of a reply once and sorts them into drafts."""
 
-    def __init__(self) -> None:
+    def __init__(self, shielded: set[int]) -> None:
+        self.shielded = shielded  # numbers of lines inside code blocks
         self.drafts: list[_Draft] = []
         self.preface: list[str] = []
         self.current: list[str] = self.preface
@@ -112,15 +124,16 @@ class _Reader:
         self.separators = 0  # `###` lines held back until it is known whether an item follows them
 
     def read(self, lines: Sequence[str]) -> list[_Draft]:
-        shielded = _shielded(lines)
+        shielded = self.shielded
         for number, line in enumerate(lines):
-            heading = _HEADING.match(line)
-            if _SEPARATOR.match(line):
+            if _SEPARATOR in line and _is_separator(line):
                 self.separators += 1
-            elif heading and not (number in shielded and not self.separators and self._in("output")):
+            elif (heading := _HEADING.match(line)) and not (number in shielded and not self.separators and self._in("output")):
                 self._heading(int(heading[1]), heading[2].lower(), line[heading.end() :])
-            elif line.strip() or not self.separators:
-                if self.separators and number not in shielded:
+            elif not self.separators:
+                self.current.append(line)
+            elif line.strip():
+                if number not in shielded:
                     self.doubt = (self.current, len(self.current))
                 self._content(line)
         if self.drafts and self.doubt and self.doubt[0] is self.current:
@@ -131,7 +144,7 @@ class _Reader:
         return bool(self.drafts) and self.current is self.drafts[-1].fields.get(name)
 
     def _content(self, line: str) -> None:
-        self.current.extend(["###"] * self.separators)  # a bare `###` inside a text after all
+        self.current.extend([_SEPARATOR] * self.separators)  # a bare `###` inside a text after all
         self.separators = 0
         self.current.append(line)
 
@@ -162,7 +175,7 @@ class _Reader:
         return separated or (name in last.fields and number == last.number + 1)
 
     def _written(self) -> bool:
-        return any(line.strip() for line in self.current)
+        return any(map(str.strip, self.current))
 
     def _begin(self, number: int, with_instruction: bool = True) -> None:
         draft = _Draft(number)

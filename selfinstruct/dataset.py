@@ -1,0 +1,109 @@
+"""What a run's journal gives under a recipe: the rows, and every candidate that was dropped."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from selfinstruct.config import Curate
+from selfinstruct.curation import NEIGHBOURS
+from selfinstruct.records import Decision, Neighbour, Usage
+from selfinstruct.rouge import RougeIndex
+
+RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
+_FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
+
+
+@dataclass
+class Recent:
+    """Rows and candidates judged of the latest root requests, and their sums."""
+
+    roots: deque[tuple[int, int]] = field(default_factory=deque)
+    rows: int = 0
+    judged: int = 0
+
+    def add(self, rows: int, judged: int) -> None:
+        """Count one more root request, and forget the one that is too old."""
+        self.roots.append((rows, judged))
+        self.rows, self.judged = self.rows + rows, self.judged + judged
+        if len(self.roots) > RECENT_ROOTS:
+            rows, judged = self.roots.popleft()
+            self.rows, self.judged = self.rows - rows, self.judged - judged
+
+
+@dataclass(repr=False)
+class Dataset:
+    """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
+
+    `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
+    `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
+    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `batched` are
+    the tokens of `usage` that came by batch. `recent` has rows and candidates judged of the last 100 root requests; `pool`
+    has the instructions of the seeds and of all that was admitted, in that order.
+    """
+
+    rows: list[Decision] = field(default_factory=list)
+    rejected: list[Decision] = field(default_factory=list)
+    roots: int = 0
+    unanswered: int = 0
+    target: int = 0
+    ended: str = ""
+    requests: int = 0
+    usage: Usage = Usage()
+    batched: Usage = Usage()
+    curate: Curate | None = None
+    recent: Recent = field(default_factory=lambda: Recent())
+    pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to ask for."""
+        return len(self.rows) == self.target and not self.unanswered
+
+    @property
+    def acceptance(self) -> float | None:
+        """The share (0 to 1) of rows among the candidates that were judged, or None while there are none.
+
+        Good ones that came after the last row wanted do not count.
+        """
+        judged = len(self.rows) + sum(decision.rule != "over_target" for decision in self.rejected)
+        return len(self.rows) / judged if judged else None
+
+    def shortfall(self, path: str, limit: str = "") -> str:
+        """Why there are fewer rows than asked for, in one sentence; empty when there are as many.
+
+        `path` is the run's, for advice; `limit` the limit that stopped the asking, in words.
+        """
+        if self.complete:
+            return ""
+        have = f"{len(self.rows):,} of {self.target:,} rows"
+        if limit:
+            return f"{have}: {limit}"
+        if self.ended:
+            look = f"look at `selfinstruct show {path} --rejected any`"
+            return f"{have}: {self.ended}; {look}, then loosen a filter or try another prompt"
+        if self.unanswered:
+            return f"{have}: {self.unanswered:,} admitted tasks have no answer yet; run `generate` again"
+        return f"{have}: the journal has no more replies; run `generate` to ask for them"
+
+    @property
+    def recent_acceptance(self) -> float | None:
+        """The same share, of the last 100 root requests; None while they are too few to tell."""
+        seen = self.recent
+        return seen.rows / seen.judged if len(seen.roots) >= _FEWEST_ROOTS and seen.judged >= _FEWEST_JUDGED else None
+
+    @property
+    def funnel(self) -> dict[str, int]:
+        """How many candidates each rule dropped, most first."""
+        return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
+
+    def nearest(self, rows: Sequence[Decision] | None = None, count: int = NEIGHBOURS) -> Iterator[tuple[Neighbour, ...]]:
+        """For each row (or each of these rows), the nearest of the seeds and of the instructions admitted before it.
+
+        They are looked for when this is called, for all rows that takes a while: 30,000 need some ten seconds of one core.
+        """
+        return self.pool.nearest_earlier([row.candidate.id for row in (self.rows if rows is None else rows)], count)
