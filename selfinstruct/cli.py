@@ -93,7 +93,7 @@ def generate(
     screen.opening(run)
     progress = Progress(run.recipe.curate.num, run.definition.price)
     try:
-        dataset = run.generate(progress, on_stop=screen.stopping)
+        dataset = run.generate(progress, on_stop=screen.stopping, on_write=screen.writing)
     except KeyboardInterrupt:
         progress.close()
         screen.interrupted(run)

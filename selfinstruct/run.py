@@ -71,6 +71,7 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._teachers = Teachers(lambda: self.recipe, self._teacher)
         self._on_stop: OnStop | None = None
+        self._on_write: Callable[[int], None] | None = None
         self._interrupted = False
         self._busy = False
 
@@ -79,16 +80,18 @@ class Run:
         """The recipe in force."""
         return self.definition.recipe
 
-    def generate(self, watch: Watch | None = None, on_stop: OnStop | None = None) -> Dataset:
+    def generate(
+        self, watch: Watch | None = None, on_stop: OnStop | None = None, on_write: Callable[[int], None] | None = None
+    ) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second, `on_stop`
-        with the number of requests in flight and their seconds of grace when an interruption comes. Raises TeacherStop,
-        TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer rows than asked for are no error here: see
-        `shortfall`.
+        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second; `on_stop`, when
+        an interruption comes, with the number of calls in flight and their seconds of grace; `on_write` with the number of rows
+        before they are written. Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer
+        rows than asked for are no error here: see `shortfall`.
         """
         self._claim()
-        self._on_stop = on_stop
+        self._on_stop, self._on_write = on_stop, on_write
         try:
             self._prepare()
             dataset = loops.run(lambda: self._guarded(watch), self.stop)
@@ -124,7 +127,10 @@ class Run:
                 finally:
                     await batching.close()
                 try:
-                    self._write(dataset, journal, self.path)
+                    if self._on_write:
+                        self._on_write(len(dataset.rows))
+                    # In a thread, so that a second Ctrl-C is heard while the neighbours of many rows are looked for.
+                    await asyncio.to_thread(self._write, dataset, journal, self.path)
                 except RunDirectoryError:
                     if ask.stopped_by is None:  # what stopped the run (a full disk, say) is the better news
                         raise
@@ -136,10 +142,7 @@ class Run:
         return dataset
 
     def cancel(self) -> dict[str, str]:
-        """Cancel the batches under way at the provider and keep what they have done; how each ended, by its name.
-
-        Raises TeacherError when the provider cannot be reached or refuses.
-        """
+        """Cancel the batches at the provider and keep what is done; how each ended, by its name. Raises TeacherError."""
         return loops.run(self._cancel)
 
     async def _cancel(self) -> dict[str, str]:
@@ -174,7 +177,7 @@ class Run:
         self._busy, self._interrupted = True, False
 
     def _release(self) -> None:
-        self._busy = False
+        self._busy, self._on_stop, self._on_write = False, None, None
 
     def build(self, **changes: Any) -> Dataset:
         """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""

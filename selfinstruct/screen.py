@@ -23,6 +23,8 @@ from selfinstruct.rouge import RougeIndex
 from selfinstruct.run import Run
 from selfinstruct.writing import DATASET, PROVENANCE, REJECTED
 
+_MANY_ROWS = 5_000
+
 
 def opening(run: Run) -> None:
     """Say in a line what is about to happen."""
@@ -56,6 +58,12 @@ def stopping(in_flight: int, grace: float) -> None:
     """Say what the first Ctrl-C waits for."""
     waiting = f"waiting up to {grace:g} s for {in_flight} replies in flight, which are paid for"
     note(f"\nstopping: {waiting} (Ctrl-C again stops at once)")
+
+
+def writing(rows: int) -> None:
+    """Say what takes a while at the end of a large run."""
+    if rows >= _MANY_ROWS:
+        note(f"writing {rows:,} rows with the nearest neighbours of each; this takes a while")
 
 
 def interrupted(run: Run) -> None:

@@ -100,6 +100,7 @@ class OpenAI:
             # (0 is none). Certificates are checked, by the same context that the SDK makes.
             secure = httpx2.create_ssl_context() if self._url.startswith("https:") else True
             headers = {name: value for name, value in self._client.default_headers.items() if isinstance(value, str)}
+            headers["Authorization"] = f"Bearer {self._key}"
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=secure),
                 headers=headers,
