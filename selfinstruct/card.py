@@ -79,6 +79,7 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
         ("Requests used", f"{dataset.requests:,}"),
         ("Tokens of these", f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} in replies"),
         ("Tokens per row", per_row),
+        *_price(dataset, definition),
         (
             "Near-duplicates",
             f"dropped above ROUGE-L {definition.recipe.curate.rouge:g} to a seed or an earlier instruction",
@@ -86,6 +87,16 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
         ("Filters", _filters(definition.recipe.curate)),
         ("Made with", f"selfinstruct {definition.package}"),
     ]
+
+
+def _price(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
+    """What the requests used cost, where that is known and is anything at all."""
+    price = definition.price
+    usd = price.usd(dataset.usage, dataset.batched) if price else 0.0
+    if price is None or not usd:
+        return []
+    each = f", {1000 * usd / len(dataset.rows):.2f} for 1,000 rows" if dataset.rows else ""
+    return [("Price of these", f"{usd:.4f} US dollars{each} ({price.source})")]
 
 
 def _settings(generate: Generate) -> str:

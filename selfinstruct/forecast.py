@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 from selfinstruct.budget import committed, spent_usd
-from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL
 from selfinstruct.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
 from selfinstruct.journal import Journal
@@ -67,12 +66,15 @@ def _amount(left: Estimate) -> str:
     return f"about {round(left.requests):,} requests, {short(left.tokens.tokens)} tokens{usd}{hours}"
 
 
-def spending(run: Run) -> Iterator[str]:
-    """What the whole run was billed for, with what nobody got a reply for, and what failed."""
+def spending(run: Run, rows: int) -> Iterator[str]:
+    """What the whole run was billed for to get so many rows, with what nobody got a reply for, and what failed."""
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
     price = run.definition.price
-    cost = "; the price is unknown" if price is None else f", {dollars(spent_usd(counts, price, reserved=False))}"
+    cost = "; the price is unknown"
+    if price is not None:
+        usd = spent_usd(counts, price, reserved=False)
+        cost = f", {dollars(usd)}" + (f" ({dollars(1000 * usd / rows)} for 1,000 rows)" if rows and usd else "")
     yield f"in all: {counts.calls:,} calls, {short(committed(counts, reserved=False).tokens)} tokens{cost}"
     if counts.lost.tokens:
         yield f"  of these, {short(counts.lost.tokens)} tokens at most for {counts.lost_calls:,} calls that brought no reply"
@@ -80,9 +82,3 @@ def spending(run: Run) -> Iterator[str]:
         yield "  tried again after: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
     for name, batch in counts.open_batches.items():
         yield f"batch {name[:8]} is still at the provider ({batch.detail or batch.state}): run the same command to collect it"
-
-
-def per_thousand(dataset: Dataset, price: Price) -> str:
-    """What 1,000 rows cost, as the end of a sentence; empty for what costs nothing."""
-    usd = price.usd(dataset.usage, dataset.batched)
-    return f", {dollars(1000 * usd / len(dataset.rows))} for 1,000 rows" if price.output else ""

@@ -46,10 +46,9 @@ def closing(run: Run, dataset: Dataset) -> None:
     note(f"{rows:,} rows, {dropped:,} candidates dropped, {dataset.requests:,} requests, {short(tokens)} tokens")
     if dropped:
         note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
-    price = run.definition.price
     if rows:
-        note(f"{tokens / rows:,.0f} tokens a row" + ("" if price is None else forecast.per_thousand(dataset, price)))
-    for line in forecast.spending(run):
+        note(f"{tokens / rows:,.0f} tokens a row")
+    for line in forecast.spending(run, rows):
         note(line)
     note(f"the dataset is {run.path / DATASET}")
 
@@ -68,7 +67,7 @@ def writing(rows: int) -> None:
 
 def interrupted(run: Run) -> None:
     """Say that nothing is lost, and how to go on."""
-    for line in forecast.spending(run):
+    for line in forecast.spending(run, _count_lines(run.path / DATASET)):
         note(line)
     where = shlex.quote(str(run.path))
     with Journal.reading(run.path / JOURNAL) as journal:

@@ -84,10 +84,10 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
 
 
 def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, Any]:
-    rows = len(dataset.rows)
-    per_row = price.usd(dataset.usage, dataset.batched) / rows if price and rows else None
+    spent, rows = None if price is None else spent_usd(counts, price, reserved=False), len(dataset.rows)
+    per_row = spent / rows if spent is not None and rows else None
     return {
-        "usd": price and round(spent_usd(counts, price, reserved=False), 6),
+        "usd": None if spent is None else round(spent, 6),
         "usd_reserved": price and round(spent_usd(counts, price), 6),
         "usd_per_1000_rows": None if per_row is None else round(1000 * per_row, 6),
         "price": price and price.as_values(),
