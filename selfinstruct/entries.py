@@ -189,9 +189,9 @@ class Counts:
         """Requests that got an outcome, good or bad."""
         return self.replies + self.failures.total()
 
-    def per_minute(self, now: float) -> float | None:
-        """Requests that get an outcome in a minute, by the latest of them; None while that cannot be told."""
-        recent = [time for time in self.latest if now - time < _RECENT]
+    def per_minute(self, now: float, since: float = 0.0) -> float | None:
+        """Requests that get an outcome in a minute, by the latest ones after `since`; None while that cannot be told."""
+        recent = [time for time in self.latest if time > max(since, now - _RECENT)]
         elapsed = now - recent[0] if recent else 0.0
         return 60 * len(recent) / elapsed if elapsed >= 1 and len(recent) > 1 else None
 

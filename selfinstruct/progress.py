@@ -20,6 +20,7 @@ from selfinstruct.prices import Price
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LOG_EVERY = 15.0  # seconds between two lines in a log file
 _SHOW_EVERY = 0.1  # seconds between two states of the bar
+_WIDE = 120  # columns; fewer leave no room for a bar beside the figures
 _LOW = 0.25  # acceptance that a person should hear of
 
 
@@ -35,9 +36,13 @@ class Progress:
         self.stream = stream or sys.stderr or io.StringIO()  # a process may have been given no error stream
         self.bar: tqdm[Any] | None = None
         if self.stream.isatty():
-            shape = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
+            wide = _columns() >= _WIDE
+            shape = (
+                "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}" if wide else "{n_fmt}/{total_fmt} rows{postfix}"
+            )
             self.bar = tqdm(total=target, file=self.stream, bar_format=shape, ncols=_columns(), nrows=20)
         self._logged = time.monotonic()
+        self._since = time.time()  # what a former process did says nothing about the speed of this one
         self._shown = 0.0
         self._latest: tuple[Dataset, Ask] | None = None
         self._warned = False
@@ -69,19 +74,20 @@ class Progress:
 
     def _details(self, dataset: Dataset, ask: Ask) -> str:
         counts = ask.journal.counts
-        speed = counts.per_minute(time.time()) if ask.obtained else None
+        speed = counts.per_minute(time.time(), self._since) if ask.obtained else None
+        # The most wanted first: a narrow terminal cuts off the rest.
         parts = ["no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted"]
-        parts.append(f"{speed:,.0f} requests/min" if speed else f"{counts.requests:,} requests")
-        parts += [f"batch {batch.detail or batch.state}" for batch in counts.open_batches.values()][:3]
-        parts.append(f"{ask.in_flight} in flight")
-        parts.append(f"{short(counts.usage.tokens)} tokens")
-        if self.price is not None and self.price.output:
-            parts.append(dollars(spent_usd(counts, self.price, reserved=False)))
-        if faults := counts.faults.total():
-            parts.append(f"{faults:,} faults")
         left = to_go(dataset, counts, self.price, speed)
         if left and left.seconds and left.requests:
             parts.append(f"{clock(left.seconds)} left")
+        if self.price is not None and self.price.output:
+            parts.append(dollars(spent_usd(counts, self.price, reserved=False)))
+        parts += [f"batch {batch.detail or batch.state}" for batch in counts.open_batches.values()][:3]
+        parts.append(f"{speed:,.0f} requests/min" if speed else f"{counts.requests:,} requests")
+        parts.append(f"{ask.in_flight} in flight")
+        if faults := counts.faults.total():
+            parts.append(f"{faults:,} faults")
+        parts.append(f"{short(counts.usage.tokens)} tokens")
         return ", ".join(parts)
 
     def _warn(self, dataset: Dataset, ask: Ask) -> None:

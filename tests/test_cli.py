@@ -165,7 +165,7 @@ def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teache
     assert process.wait() == 0
     text = shown.decode()
     assert "40/40 rows |" in text
-    assert re.search(r"\d+ % accepted, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
+    assert re.search(r"\d+ % accepted(, [\d:]+ left)?, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
 
 
 def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_path: Path) -> None:
