@@ -114,7 +114,7 @@ class Ledger:
     def __init__(self) -> None:
         self.lines: Counter[str] = Counter()  # by kind
         self.faults: Counter[str] = Counter()  # by cause
-        self.failures: Counter[str] = Counter()  # by cause
+        self.failures: Counter[str] = Counter()  # by cause, of calls
         self.saved: dict[str, dict[str, Any]] = {}  # the reply or failure of a key
         self.open: set[str] = set()  # sent, and not ended
         self.given_up = 0  # failures that follow the last of many faults instead of ending a call
@@ -129,8 +129,9 @@ class Ledger:
             self._expect(key not in self.open, f"{key} was sent twice at a time")
             self.open.add(key)
             return
-        if kind == "failure" and line["attempts"] > 1 and key not in self.open:
-            self.given_up += 1  # its last call ended with a fault, after which the request was given up
+        given_up = kind == "failure" and line["attempts"] > 1 and key not in self.open
+        if given_up:  # its last call ended with a fault, after which it was not to be tried again
+            self.given_up += 1
         else:
             self._expect(key in self.open, f"{key} has a {kind} that ends no call")
         self.open.discard(key)
@@ -139,7 +140,7 @@ class Ledger:
         else:
             self._expect(key not in self.saved, f"{key} has two outcomes")
             self.saved[key] = line
-            if kind == "failure":
+            if kind == "failure" and not given_up:
                 self.failures[line["cause"]] += 1
 
     def cut_off(self) -> set[str]:

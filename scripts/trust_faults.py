@@ -8,7 +8,7 @@ One task is asked for in each request. Exit status 1 with the reason unless
 - every task in every reply has exactly one decision: a row, or a dropped candidate,
 - every call that the journal notes as sent is ended there by exactly one fault, reply or failure,
 - faults, replies and failures are those that the server's log tells of, but for what a dying connection hides,
-- memory grows no more for each request than the task that it brought can explain, and no faster later than early,
+- memory grows no more than the tasks that came in can explain, in the later part of the run as in the first third,
 - a run that meets an outage ends with status 4 and, begun again until the outage is over, gives the same bytes as one that
   met neither outage nor passing faults.
 """
@@ -19,6 +19,7 @@ import argparse
 import re
 import tempfile
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import NamedTuple
 
 from trust import Growing, Ledger, Teacher, command, derived, ending, require, running_teacher, start
 
+import selfinstruct as si
 from selfinstruct import plugins
 
 _LASTING = "length=0.03,refused=0.02"
@@ -48,10 +50,14 @@ _NAMES = {
     "cut": "connection",
     "hang": "timeout",
 }
-_BROKEN = ("connection", "timeout")  # what a call looks like whose answer, or whose connection, was lost
-# What rightly stays in memory of a request: a decision with its texts (about 1 kB), ten neighbours, the words of the pool,
-# the place in the journal, tokens by key.
-_BYTES_A_REQUEST = 8_000
+_EXPECTED = {"rate_limit": 0.05, "http_500": 0.03, "unreadable": 0.02, "connection": 0.02, "timeout": 0.001}  # shares
+_LATE = 0.02  # part of the calls that may time out because the machine is slow
+# What rightly stays in memory of a request: a decision with its texts, ten neighbours, the words in the ROUGE pool, the
+# place in the journal, tokens by key. A rebuild holds just the same, and is measured object by object; the process as a
+# whole may take this much more for it, since memory comes in blocks and is given back late.
+_OVERHEAD, _BLOCKS = 1.5, 6e6  # a factor, and bytes
+_WARM = 100  # requests after which all is loaded and all connections are open
+_OUTAGE, _PATIENCE = 40, 1  # requests that get HTTP 503, and seconds
 
 
 class Sample(NamedTuple):
@@ -70,7 +76,7 @@ def main() -> None:
             samples = soak(place / "run", teacher, options)
             ledger = account(place / "run", options.num)
             compare(ledger, Counter(_NAMES[line["fault"]] for line in teacher.requests()), options.requests)
-        remember(samples)
+        remember(samples, place / "run")
         outage(place, options)
 
 
@@ -155,50 +161,79 @@ def compare(ledger: Ledger, seen: Counter[str], requests: int) -> None:
     short = sum(line.get("finish_reason") == "length" for line in ledger.saved.values())
     noted = ledger.faults + ledger.failures + Counter({"reply": ledger.lines["reply"] - short, "reply, cut short": short})
     print(f"{'':18}{'journal':>9}{'server':>9}")
-    for name in dict.fromkeys(_NAMES.values()):
+    for name in [*dict.fromkeys(_NAMES.values()), *sorted(noted.keys() - set(_NAMES.values()))]:
         print(f"  {name:16}{noted[name]:9,}{seen[name]:9,}")
-    for name, share in (("rate_limit", 0.05), ("http_500", 0.03), ("unreadable", 0.02), ("connection", 0.02), ("timeout", 0.001)):
+    for name, share in _EXPECTED.items():
         require(seen[name] > 0 or requests * share < 20, f"the server never gave {name}; nothing was tested")
-    require(not noted.keys() - seen.keys() - set(_BROKEN), f"the journal has what the server never did: {noted - seen}")
-    hidden = ledger.lines["sent"] - seen.total()
-    print(f"calls that never reached the server, for their connection was dying: {hidden}")
-    broken = seen["connection"] + seen["timeout"]  # connections that the server ended, or that were given up
-    require(0 <= hidden <= broken, f"{hidden} calls are unknown to the server, which ended {broken} connections")
-    more = sum(noted[name] - seen[name] for name in _BROKEN)
-    require(all(noted[name] >= seen[name] for name in _BROKEN), "the server broke more calls than the journal has")
-    for name in seen.keys() - set(_BROKEN):
+    match(noted, seen)
+
+
+def match(noted: Counter[str], seen: Counter[str]) -> None:
+    """Require that two counts of calls by what came of them agree: the journal's, and the server's.
+
+    The server never sees a call on a connection that it has just ended, and does not know that an answer came too late.
+    """
+    hidden, late = noted.total() - seen.total(), noted["timeout"] - seen["timeout"]
+    print(f"calls that never reached the server, for their connection was dying: {hidden}; answered too late: {late}")
+    ended = seen["connection"] + seen["timeout"]  # connections that are of no more use
+    require(0 <= hidden <= ended, f"{hidden} calls are unknown to the server, and {ended} connections were ended")
+    require(
+        0 <= late <= _LATE * seen.total(), f"{late} calls timed out and not for a fault; this machine needs a longer --timeout"
+    )
+    odd = noted["connection"] - seen["connection"] - hidden
+    require(abs(odd) <= late, f"connection: {noted['connection']:,} in the journal, {seen['connection']:,} at the server")
+    for name in (noted.keys() | seen.keys()) - {"connection", "timeout"}:
         missing = seen[name] - noted[name]
-        require(0 <= missing <= more - hidden, f"{name}: {noted[name]:,} in the journal, {seen[name]:,} at the server")
+        require(0 <= missing <= late, f"{name}: {noted[name]:,} in the journal, {seen[name]:,} at the server")
 
 
-def remember(samples: Sequence[Sample]) -> None:
-    """Require that memory grows by what each request brings, and no faster late than early."""
+def remember(samples: Sequence[Sample], directory: Path) -> None:
+    """Require that memory grows by what the requests bring, late as early."""
     total = samples[-1].arrived
     asking = [one for one in samples if 0 < one.arrived < total]
     require(len(asking) >= 20, "too few looks at the memory; take more requests")
-    print("requests arrived and memory in MB: ", end="")
-    tenths = [next(one for one in reversed(asking) if one.arrived <= total * tenth / 10) for tenth in range(1, 11)]
-    print(", ".join(f"{one.arrived:,} {one.rss / 1e6:.0f}" for one in tenths))
-    print(f"at most, the writing of the files included: {max(one.rss for one in samples) / 1e6:.0f} MB")
-    early = slope([one for one in asking if total * 0.1 <= one.arrived < total * 0.4])
-    late = slope([one for one in asking if one.arrived >= total * 0.4])
-    print(f"growth: {early:,.0f} bytes a request from 10 % to 40 % of them, {late:,.0f} after that")
-    require(late <= _BYTES_A_REQUEST, f"memory grows by {late:,.0f} bytes a request, more than {_BYTES_A_REQUEST:,}")
+    curve = [at(asking, total * tenth / 10) for tenth in range(1, 11)]
+    print("memory in MB after requests: " + ", ".join(f"{one.rss / 1e6:.0f} after {one.arrived:,}" for one in curve))
+    print(f"at most {max(one.rss for one in samples) / 1e6:.0f} MB, the writing of the files included")
+    each = held(directory) / total
+    print(f"a rebuild of the same journal holds {each:,.0f} bytes for each request that arrived")
+    growth(asking, max(total * 0.1, _WARM), total * 0.4, each)
+    growth(asking, total * 0.4, total, each)
 
 
-def slope(samples: Sequence[Sample]) -> float:
-    """Bytes for each request, by least squares."""
-    count = len(samples)
-    middle, level = sum(one.arrived for one in samples) / count, sum(one.rss for one in samples) / count
-    spread = sum((one.arrived - middle) ** 2 for one in samples)
-    return sum((one.arrived - middle) * (one.rss - level) for one in samples) / spread
+def growth(samples: Sequence[Sample], begin: float, end: float, each: float) -> None:
+    """Require that the memory in a part of the run grew by no more than what came in that part explains."""
+    first, last = at(samples, begin), at(samples, end)
+    requests, grown = last.arrived - first.arrived, last.rss - first.rss
+    allowed = requests * each * _OVERHEAD + _BLOCKS
+    print(f"growth from {first.arrived:,} to {last.arrived:,} requests: {grown / 1e6:.1f} MB", end="")
+    print(f" ({grown / max(1, requests):,.0f} bytes a request); allowed are {allowed / 1e6:.1f} MB")
+    require(grown <= allowed, "memory grew by more than what came in explains")
+
+
+def at(samples: Sequence[Sample], arrived: float) -> Sample:
+    """How matters stood when that many requests had arrived."""
+    return max((one for one in samples if one.arrived <= arrived), default=samples[0])
+
+
+def held(directory: Path) -> int:
+    """The most that a rebuild of this run holds at a time, in bytes of its own objects; what it imports is not counted."""
+    si.Run(directory).build(num=1)
+    tracemalloc.start()
+    try:
+        dataset = si.Run(directory).build()
+        require(dataset.complete, "the rebuild has fewer rows than the run")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def outage(place: Path, options: argparse.Namespace) -> None:
     """The same with an outage that outlasts the run's patience several times over."""
     rows = max(20, options.num // 20)
-    words = [*flags(place, options, rows), "--patience", 2]
-    with running_teacher(faults=_LASTING) as calm, running_teacher(faults=_SHARES, outage=(rows // 2, rows // 2 + 100)) as away:
+    words = [*flags(place, options, rows), "--patience", _PATIENCE]
+    gone = rows // 2, rows // 2 + _OUTAGE
+    with running_teacher(faults=_LASTING) as calm, running_teacher(faults=_SHARES, outage=gone) as away:
         process = start(command(place / "calm", calm, *words), place / "calm.txt")
         require(process.wait() == 0, f"without an outage: {(place / 'calm.txt').read_text()}")
         statuses = []

@@ -81,7 +81,7 @@ def torment(victim: Victim, options: argparse.Namespace, needed: int) -> None:
     for number, kind in enumerate(kinds):
         to_go = needed - len(victim.ledger.saved)
         share = to_go // (kinds[number:].count("asking") + 1)
-        most = min(2 * share + options.concurrency, to_go - options.concurrency)  # the last ones are left for later kills
+        most = min(2 * share + options.concurrency, to_go - 2 * options.concurrency)  # some are left for later kills
         victim.kill(kind, max(1, most))
         if (number + 1) % max(1, options.kills // 10) == 0:
             print(f"  {number + 1} kills, {len(victim.ledger.saved):,} requests saved", flush=True)
@@ -102,7 +102,7 @@ class Victim:
     in_flight: int = 0  # at the kills, by the journal
     stages: Counter[str] = field(default_factory=Counter)  # which the kills hit
     outlived: int = 0  # lives that were over before their instant came
-    startup: float = 0.5  # seconds from the beginning to the first request, as far as seen
+    startup: float = 0.5  # seconds from the beginning to the first request, the last time that this was seen
 
     def __post_init__(self) -> None:
         self.journal, self.log = Growing(self.directory / "journal.jsonl"), Growing(self.teacher.log)
@@ -144,15 +144,15 @@ class Victim:
         """Wait for a random instant of this kind; False: the process ended before it came."""
         began, first = time.monotonic(), self.arrived.total()
         if kind == "early":
-            pause = self.rng.uniform(0, self.startup)
-            return until(process, lambda: time.monotonic() >= began + pause)
+            end = began + self.rng.uniform(0, self.startup)
+            return until(process, lambda: time.monotonic() >= end or self.arrivals() >= first + most)
         if kind == "files":
             came = until(process, lambda: self.files() != before)
             time.sleep(self.rng.uniform(0, 0.01))
             return came
         if not until(process, lambda: self.arrivals() > first):
             return False
-        self.startup = max(self.startup, time.monotonic() - began)
+        self.startup = time.monotonic() - began
         wanted = first + self.rng.randint(1, most)
         came = until(process, lambda: self.arrivals() >= wanted)
         time.sleep(self.rng.uniform(0, 0.02))
