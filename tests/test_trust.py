@@ -24,7 +24,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
     "kill": ("--kills", 6, "--rows", 60, "--concurrency", 8, "--latency", 0.05),
     "torn": ("--rows", 1, "--every", 41),
-    "faults": ("--requests", 300),
+    "faults": ("--requests", 200, "--concurrency", 8),
 }
 
 
