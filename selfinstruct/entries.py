@@ -158,7 +158,8 @@ class Counts:
 
     `usage` are the tokens of replies (`batched` the part of these that came by batch, at the batch price), `lost` the most
     that calls may have been billed for without bringing a reply, `reserved` the most that `open` calls and batches can
-    still be billed for, `calls` all calls ever sent. `torn` counts lines that a crash tore, `unknown` those of other kinds.
+    still be billed for, `calls` all calls ever sent; `noted` once there is a line for each of them. `torn` counts lines that
+    a crash tore, `unknown` those of other kinds.
     """
 
     replies: int = 0
@@ -166,6 +167,7 @@ class Counts:
     faults: Counter[str] = field(default_factory=Counter)
     finish_reasons: Counter[str] = field(default_factory=Counter)
     calls: int = 0
+    noted: bool = False
     usage: Usage = Usage()
     batched: Usage = Usage()
     lost: Usage = Usage()
@@ -199,6 +201,7 @@ class Counts:
         """Take in one more line; the journal sorts out what repeats a key."""
         if isinstance(line, Sent):
             self.close(line.key, lost=True)  # a call before it that has no outcome was cut off by a crash
+            self.noted = True
             self.calls += 1
             self.open[line.key] = line.bound
             self.reserved += line.bound or Usage()
@@ -237,7 +240,7 @@ class Counts:
         self.latest.append(entry.time)
         self.retries += max(0, entry.attempts - 1)
         batch = self.batches.get(entry.batch or "")
-        if batch is None and entry.key not in self.open:  # written by a version that did not note each call
+        if batch is None and not self.noted:  # written by a version that did not note each call
             self.calls += entry.attempts
         bound = self._settle(batch, entry.key) if batch else self.close(entry.key, lost=False)
         if isinstance(entry.outcome, Failure):

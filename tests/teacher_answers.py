@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
 _WORDS = [x + y for x in _SYLLABLES for y in _SYLLABLES[:40]]
 _VERBS = ["Explain", "List", "Compare", "Summarise", "Translate", "Rank", "Describe", "Correct", "Plan", "Name"]
+_COUNT, _LEAD = re.compile(r"List of (\d+)"), re.compile(r"(\d+)\. Instruction:\s*$")
 _UNUSABLE = [
     ("Draw a {0} {1} {2} near the {3}", "", "Done."),
     ("{0} {1}", "", "Too short an instruction."),
@@ -38,7 +39,10 @@ def task(rng: random.Random) -> tuple[str, str, str]:
     return instruction, input, output
 
 
-def numbered(rng: random.Random, first: int, last: int) -> str:
+def numbered(rng: random.Random, asked: str) -> str:
+    """The list that a prompt asks for: as long as it says, and from the number that it ends with."""
+    last = int(_COUNT.findall(asked)[-1])
+    first = int(lead[1]) if (lead := _LEAD.search(asked)) else 1
     items = []
     for number in range(first, last + 1):
         instruction, input, output = task(rng)
@@ -54,8 +58,8 @@ def answer(body: dict[str, Any], mark: str) -> str:
     if "response_format" in body:
         keys = ("instruction", "input", "output")
         return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
-    if asked := re.search(r"List of (\d+)", last):
-        return numbered(rng, 4, max(4, int(asked[1])))
+    if _COUNT.search(last):
+        return numbered(rng, last)
     if last == "Write a new instruction." or last.endswith("<|im_start|>user\n"):
         return task(rng)[0]
     return task(rng)[2]

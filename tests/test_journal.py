@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Teacher, cli, command, derived, outcomes
 
+from selfinstruct.entries import Counts, Fault, Sent
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal import Entry, Journal
 from selfinstruct.records import Failure, Reply, Usage
@@ -191,3 +192,15 @@ def test_a_reply_that_answers_another_request_is_not_used(teacher: Teacher, tmp_
     done = cli("build", run)
     assert done.returncode == 1
     assert "answers another request" in done.stderr
+
+
+def test_each_call_counts_once_also_for_a_request_that_is_given_up() -> None:
+    counts = Counts()
+    counts.add(entry("0"))  # of a version that wrote down no calls: its two attempts
+    for number in range(8):
+        counts.add(Sent("1", Usage(1, 2), number))
+        counts.add(Fault("1", "http_500", False, number))
+    counts.add(Entry("1", "d", Failure("http_500", "oops"), {}, attempts=8))
+    assert counts.calls == 2 + 8
+    assert counts.requests == 2
+    assert not counts.open

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from conftest import Teacher, cli, command, derived, outcomes, rows
+from trust_torn import tear
 
-import selfinstruct as si
 from selfinstruct import plugins
-from selfinstruct.records import Request
 
 METHODS = {
     "alpaca": ("--method", "alpaca"),
@@ -64,51 +63,10 @@ def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: Teacher, tmp_path:
     assert derived(tmp_path / "elsewhere") == before
 
 
-SEEDS = [
-    {"id": f"s{n}", "name": f"s{n}", "instruction": text, "instances": [{"input": "", "output": "Yes."}]}
-    for n, text in enumerate(("Is water wet on a Tuesday?", "Which river runs past the mill?", "Name four kinds of bread."))
-]
-
-
-def script(key: str, request: Request) -> str:
-    """A reply that is a function of the key: one good task, one that a filter drops, one that is good for each key."""
-    odd = " ".join(random.Random(key).sample(WORDS, 7))
-    tasks = [(f"Explain why number {key} likes {odd}.", "<noinput>"), (f"Draw a {key} now.", "<noinput>"), (f"{odd}?", f"i{key}")]
-    return "\n###\n".join(
-        f"{number}. Instruction: {instruction}\n{number}. Input:\n{input}\n{number}. Output:\nIt is {key}."
-        for number, (instruction, input) in enumerate(tasks, 1)
-    )
-
-
-WORDS = ["amber", "brook", "cedar", "delta", "ember", "fjord", "grove", "harbour", "island", "juniper", "kettle", "moss"]
-
-
 def test_law_3_a_journal_torn_at_any_byte_resumes_to_the_same_bytes(tmp_path: Path) -> None:
-    seeds = tmp_path / "seeds.jsonl"
-    seeds.write_text("".join(json.dumps(seed) + "\n" for seed in SEEDS))
-    whole = tmp_path / "whole"
-    si.Run(whole, seeds=seeds, teacher=si.Scripted(script), num=4).generate()
-    expected = derived(whole)
-    journal = (whole / "journal.jsonl").read_bytes()
-    ends = [place + 1 for place, byte in enumerate(journal) if byte == 10]
-    lines = [json.loads(line) for line in journal.splitlines()]
-    replies = [(line["key"], end) for line, end in zip(lines, ends, strict=True) if line["kind"] == "reply"]
-    torn = tmp_path / "torn"
-    for length in range(len(journal)):
-        shutil.rmtree(torn, ignore_errors=True)
-        shutil.copytree(whole, torn)
-        (torn / "journal.jsonl").write_bytes(journal[:length])
-        asked: list[str] = []
-
-        def counting(key: str, request: Request, asked: list[str] = asked) -> str:
-            asked.append(key)
-            return script(key, request)
-
-        si.Run(torn, teacher=si.Scripted(counting)).generate()
-        assert derived(torn) == expected, length
-        saved = {key for key, end in replies if end - 1 <= length}  # all but, at most, its newline
-        assert not saved & set(asked), length
-        assert (torn / "journal.jsonl").read_bytes().startswith(journal[:length])
+    """At some bytes here, for the sake of time; `scripts/trust_torn.py` takes all of them."""
+    journal, lengths = tear(tmp_path, rows=2, every=29)
+    assert len(lengths) > len(journal) / 29
 
 
 def test_law_3_a_thousand_rows_survive_sigkill_without_asking_again(
