@@ -153,6 +153,7 @@ class Live:
             self.halt.close(error)
             raise Unasked(key) from None
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+            self.note(Fault(key, "teacher_stop", True, time.time()))
             what = f"the teacher answered request {key!r} with {type(reply).__name__} and no text; mend the teacher"
             self.halt.close(TeacherStop(what))
             raise Unasked(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ FOLDERS = {
 }
 
 
-def names(kind: str) -> list[str]:
+@cache
+def names(kind: str) -> tuple[str, ...]:
     """The names of all things of a kind that come with this package, sorted."""
     folder = Path(__file__).parent / FOLDERS[kind]
-    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    return tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
 
 
 def find(kind: str, name: str) -> Callable[..., Any]:
