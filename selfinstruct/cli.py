@@ -42,7 +42,9 @@ def generate(
     teacher: Annotated[str | None, typer.Option(help="openai (any compatible endpoint), local or scripted.")] = None,
     base_url: Annotated[
         list[str] | None,
-        typer.Option(help="The endpoint, such as http://localhost:8000/v1; repeat it where several serve the same model."),
+        typer.Option(
+            help="The endpoint, such as http://localhost:8000/v1; repeat it where several serve one model.", metavar="URL"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model's name; for the local teacher a GGUF file.")] = None,
     api: Annotated[str | None, typer.Option(help="chat or completions. [default: chat]")] = None,
