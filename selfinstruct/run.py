@@ -122,6 +122,8 @@ class Run:
                     dataset = await self._harvest(ask, window, watch)
                 finally:
                     await batching.close()
+                if not ask.stopped_by and not self._interrupted:
+                    await batching.glean()
                 try:
                     self._write(dataset, journal, self.path)
                 except RunDirectoryError:
