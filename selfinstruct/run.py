@@ -273,6 +273,7 @@ class Run:
                 give_up_after=recipe.generate.give_up_after,
                 least_acceptance=recipe.curate.least_acceptance,
                 window=window,
+                in_rounds=recipe.runtime.batch,
                 watch=seen,
             )
         dataset.curate = recipe.curate
