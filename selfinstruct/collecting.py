@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
-from selfinstruct.errors import RequestRefused, TeacherStop, TeacherUnavailable, TransientError
+from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.live import Live
 from selfinstruct.records import BatchState, Failure, Reply, Usage
 
@@ -35,9 +36,14 @@ class Collector:
         self._cancelling = True
         for name in list(self.journal.counts.open_batches):
             if (id := await self.settled_id(name)) is not None:
-                await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
+                with suppress(BatchGone):  # which the next look finds again
+                    await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
         for name, batch in list(self.journal.counts.open_batches.items()):
-            await self.watch(name, batch.id)
+            try:
+                await self.watch(name, batch.id)
+            except BatchGone:  # and with it what was done, which must be thought paid
+                self.live.note(BatchLine(name, "gone", time.time(), batch.id, "given up", lost=batch.pending))
+                await self.live.saved()
 
     async def tend(self, name: str) -> None:
         """Look after a batch of a former process, until it has ended or the run stops, but look once in any case."""
@@ -88,7 +94,7 @@ class Collector:
 
     async def _collect(self, name: str, id: str, state: BatchState) -> None:
         """Put what a batch brought into the journal, and let those who wait for it go on."""
-        silent = await self.persist(lambda: self._brought(name, id))
+        silent, stop = await self.persist(lambda: self._brought(name, id))
         lost = silent if state.word == "completed" else None  # what was ended early was not worked on
         batch = self.journal.counts.batches[name]
         missing = sum(key not in self.journal for key in batch.plan.requests)
@@ -96,15 +102,21 @@ class Collector:
         self.live.note(BatchLine(name, state.word, time.time(), id, "; ".join(filter(None, words)), lost=lost))
         await self.live.saved()
         self._on_end(name)
-        if state.word == "failed" and not self._cancelling and not self.halt.closed:
-            self.halt.close(TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})"))
+        if state.word == "failed":
+            stop = TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})")
+        if stop and not self._cancelling and not self.halt.closed:
+            self.halt.close(stop)
 
-    async def _brought(self, name: str, id: str) -> Usage:
-        """Note every outcome of a batch that the journal lacks yet; the most that can have been billed without a trace."""
+    async def _brought(self, name: str, id: str) -> tuple[Usage, TeacherStop | None]:
+        """Note every outcome of a batch that the journal lacks yet.
+
+        Returns the most that can have been billed without a trace, and what the user must mend, if a line says so.
+        """
         batch = self.journal.counts.batches[name]
         silent = {key for key in batch.plan.requests if key not in self.journal}
-        count = 0
+        count, stop = 0, None
         async for key, outcome in self._open().results(id):
+            stop = outcome if isinstance(outcome, TeacherStop) else stop
             if not (isinstance(outcome, TransientError) and outcome.charged):
                 silent.discard(key)
             if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
@@ -115,7 +127,7 @@ class Collector:
                 await self.live.saved()
         await self.live.saved()
         bounds = [batch.plan.requests[key][2:] for key in silent]
-        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds))
+        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds)), stop
 
     async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """The result of a step that may be repeated safely; it is, until patience is over."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from selfinstruct.errors import RequestRefused, TeacherError, TransientError
+from selfinstruct.errors import BatchGone, RequestRefused, TeacherError, TeacherStop, TransientError
 from selfinstruct.records import BatchState, Reply, Request
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class OpenAIBatches:
         """Ask for an early end; a batch that has ended already stays as it is."""
         try:
             await self._tried(lambda: self._client.post(f"/batches/{id}/cancel", cast_to=dict[str, object]))
-        except (TransientError, RequestRefused):
+        except (TransientError, RequestRefused, TeacherStop):  # it may have ended, or be gone
             state = await self.look(id)
             if not state.ended and state.word != "cancelling":
                 raise
@@ -118,7 +118,7 @@ class OpenAIBatches:
     async def _lines(self, file_id: str) -> AsyncIterator[bytes]:
         """The lines of a file, which may be larger than the memory."""
         import httpx2
-        from openai import OpenAIError
+        from openai import NotFoundError, OpenAIError
 
         rest = b""
         try:
@@ -127,6 +127,8 @@ class OpenAIBatches:
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
                         yield line
+        except NotFoundError:
+            raise self._gone(f"file {file_id}") from None
         except OpenAIError as error:
             raise self._endpoint.sorted(error) from None
         except (OSError, httpx2.HTTPError) as error:  # the connection broke in the middle of the file
@@ -138,7 +140,13 @@ class OpenAIBatches:
         return await self._object(lambda: self._client.get("/batches", cast_to=dict[str, object], options={"params": query}))
 
     async def _batch(self, id: str) -> dict[str, Any]:
-        return await self._object(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]))
+        return await self._object(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]), gone=f"batch {id}")
+
+    def _gone(self, what: str) -> BatchGone:
+        return BatchGone(
+            f"{self._endpoint.host} has no {what}; use the key of the account that it belongs to, or, if it is gone for good, "
+            "give it up with `selfinstruct cancel`"
+        )
 
     async def _uploaded(self, name: str) -> list[str]:
         """The ids of the files that were uploaded for a batch."""
@@ -149,19 +157,22 @@ class OpenAIBatches:
 
         return await self._tried(listed)
 
-    async def _object(self, call: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
+    async def _object(self, call: Callable[[], Awaitable[Any]], gone: str = "") -> dict[str, Any]:
         """What a call gives, which must be a JSON object."""
-        given = await self._tried(call)
+        given = await self._tried(call, gone)
         if not isinstance(given, dict):
             raise TransientError(f"{self._endpoint.host} sent something that is no batch", cause="unreadable")
         return given
 
-    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
-        from openai import OpenAIError
+    async def _tried(self, call: Callable[[], Awaitable[T]], gone: str = "") -> T:
+        """What a call gives; `gone` is the thing that is not there when the answer is "not found"."""
+        from openai import NotFoundError, OpenAIError
 
         try:
             return await call()
         except OpenAIError as error:
+            if gone and isinstance(error, NotFoundError):
+                raise self._gone(gone) from None
             raise self._endpoint.sorted(error) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"{self._endpoint.host} sent something that is no batch or file ({error})"
