@@ -231,8 +231,8 @@ class Batching:
 
 
 def _tried(batch: Batch) -> bool:
-    """Whether a batch has come to an end in which its requests had their chance; one that failed as a whole gave none."""
-    return batch.ended not in ("", "unsent", "failed")
+    """Whether a batch has come to an end in which its requests had their chance."""
+    return batch.ended not in ("", "unsent", "failed", "cancelled")
 
 
 def _place(one: _Gathered, placed: bool) -> None:

@@ -102,6 +102,8 @@ class Collector:
         self.live.note(BatchLine(name, state.word, time.time(), id, "; ".join(filter(None, words)), lost=lost))
         await self.live.saved()
         self._on_end(name)
+        if state.word == "cancelled":
+            stop = TeacherStop("a batch was cancelled at the provider; what it did is kept. Run the same command again to go on")
         if state.word == "failed":
             stop = TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})")
         if stop and not self._cancelling and not self.halt.closed:

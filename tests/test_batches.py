@@ -18,20 +18,36 @@ import pytest
 from conftest import HERE, Teacher, cli, command, derived, outcomes, rows
 
 import selfinstruct as si
-from selfinstruct import batching
-from selfinstruct.errors import BatchGone, TransientError
+from selfinstruct import batching, collecting, patience
+from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
+from selfinstruct.fsck import fsck
+from selfinstruct.status import status
 from selfinstruct.teachers.openai import OpenAI
 
 Start = Callable[..., Teacher]
 QUICK = {"batch_seconds": 0.1}
-PRICE = "[runtime]\nprice = {input = 1.0, output = 1.0, batch = 0.5}\n"
+HELLO = [{"role": "user", "content": "Hello"}]
+PRICE = {"input": 1.0, "output": 1.0, "batch": 0.5}
 SAME = ("dataset.jsonl", "provenance.jsonl")
 
 
-def generate(
-    directory: Path, teacher: Teacher, *flags: object, model: str = "m", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return cli("generate", directory, "--base-url", teacher.url, "--model", model, *flags, **environment)
+@pytest.fixture(autouse=True)
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process look more often than is polite to a provider; those of the command line do not."""
+    monkeypatch.setattr(batching, "_QUIET", 0.05)
+    monkeypatch.setattr(collecting, "_FIRST_LOOK", 0.02)
+    monkeypatch.setattr(collecting, "_SETTLING", 0.05)
+    monkeypatch.setattr(patience, "_backoff", lambda state: 0.01)
+
+
+def generate(directory: Path, teacher: Teacher, **settings: Any) -> Any:
+    """A run in this process, by batch unless something else is said; the dataset."""
+    settings = {"model": "m", "batch": True} | settings
+    return si.Run(directory, teacher="openai", base_url=teacher.url, **settings).generate()
+
+
+def by_command(directory: Path, teacher: Teacher, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
+    return cli("generate", directory, "--base-url", teacher.url, "--model", model, "--batch", *flags)
 
 
 def batches(directory: Path) -> dict[str, list[str]]:
@@ -60,9 +76,9 @@ def nothing_twice(directory: Path) -> bool:
     return max(Counter(str(line["key"]) for line in outcomes(directory)).values()) == 1
 
 
-def same(one: Path, other: Path, *but: str) -> bool:
+def same(one: Path, other: Path) -> bool:
     """Whether two runs gave the same rows, from the same places."""
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in SAME if name not in but)
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in SAME)
 
 
 def until(process: subprocess.Popen[str], what: Callable[[], bool]) -> None:
@@ -85,59 +101,47 @@ def interrupted(directory: Path, teacher: Teacher, *flags: object, model: str = 
 
 @pytest.mark.parametrize("method", ["alpaca", "few_shot", "alternating"])
 def test_by_batch_come_the_same_rows_as_live(method: str, start_teacher: Start, tmp_path: Path) -> None:
-    teacher, other = start_teacher(**QUICK), start_teacher()
-    (tmp_path / "seeded.toml").write_text("generate.send_seed = true\n")
-    flags = ("--num", 40, "--method", method, "--recipe", tmp_path / "seeded.toml")
-    assert generate(tmp_path / "live", other, *flags).returncode == 0
-    done = generate(tmp_path / "batch", teacher, *flags, "--batch")
-    assert done.returncode == 0, done.stderr
-    assert derived(tmp_path / "batch")["rejected.jsonl"]
-    assert same(tmp_path / "batch", tmp_path / "live")
+    teacher, other, run = start_teacher(**QUICK), start_teacher(), tmp_path / "batch"
+    settings = {"num": 40, "method": method, "send_seed": True}
+    generate(tmp_path / "live", other, **settings, batch=False)
+    generate(run, teacher, **settings)
+    assert same(run, tmp_path / "live")
     assert live(teacher) == []
     assert max(teacher.asked().values()) == 1
-    assert teacher.asked().keys() <= other.asked().keys() | teacher.asked().keys()
-    assert calls(teacher, "POST /v1/batches") == len(batches(tmp_path / "batch")) <= 8
-    if method != "alpaca":
-        solved = [key for line in rows(tmp_path / "batch" / "journal.jsonl") for key in line.get("requests", ())]
-        assert len(solved) == len(set(solved)) == len(outcomes(tmp_path / "batch"))
-        assert len(solved) <= 1.1 * sum(other.asked().values()), "rounds ask for far more than they need"
-    before = derived(tmp_path / "batch")
-    assert cli("build", tmp_path / "batch").returncode == 0
-    assert derived(tmp_path / "batch") == before
+    assert calls(teacher, "POST /v1/batches") == len(batches(run)) <= 8
+    assert len(teacher.asked()) <= 1.2 * len(other.asked()), "rounds ask for far more than they need"
+    before = derived(run)
+    si.Run(run).write()
+    assert derived(run) == before
 
 
 def test_failed_and_missing_lines_are_asked_again_and_doubled_ones_count_once(start_teacher: Start, tmp_path: Path) -> None:
-    calm, rough = start_teacher(), start_teacher(**QUICK)
-    flags = ("--num", 30, "--method", "few_shot")
-    assert generate(tmp_path / "calm", calm, *flags).returncode == 0
-    done = generate(tmp_path / "run", rough, *flags, "--batch", model="batch-partial")
-    assert done.returncode == 0, done.stderr
-    faults = {line["fault"] for line in rough.requests()}
-    assert {"500", "missing", "twice"} <= faults, "nothing was tested"
-    assert nothing_twice(tmp_path / "run")
-    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 30
+    calm, rough, run = start_teacher(), start_teacher(**QUICK), tmp_path / "run"
+    settings = {"num": 30, "method": "few_shot", "model": "batch-partial"}
+    generate(tmp_path / "calm", calm, **settings, batch=False)
+    generate(run, rough, **settings)
+    assert {"500", "missing", "twice"} <= {line["fault"] for line in rough.requests()}, "nothing was tested"
+    assert nothing_twice(run)
+    assert same(run, tmp_path / "calm")
     again = {line["mark"] for line in rough.requests() if line["fault"] in ("500", "missing")}
     assert {mark for mark, count in rough.asked().items() if count > 1} <= again
-    lost = json.loads(cli("status", tmp_path / "run", "--json").stdout)["tokens"]["lost_at_most"]
-    assert lost > 0, "a line that is missing from a completed batch may have been billed"
+    assert status(run)["tokens"]["lost_at_most"] > 0, "a line that is missing from a completed batch may have been billed"
 
 
 def test_what_an_expired_batch_lacks_is_asked_again(start_teacher: Start, tmp_path: Path) -> None:
-    calm, rough = start_teacher(), start_teacher(**QUICK)
-    assert generate(tmp_path / "calm", calm, "--num", 60, model="batch-expires").returncode == 0
-    done = generate(tmp_path / "run", rough, "--num", 60, "--batch", model="batch-expires")
-    assert done.returncode == 0, done.stderr
-    assert ends(tmp_path / "run")[0] == "expired"
-    assert set(ends(tmp_path / "run")[1:]) == {"completed"}
+    calm, rough, run = start_teacher(), start_teacher(**QUICK), tmp_path / "run"
+    generate(tmp_path / "calm", calm, num=60, model="batch-expires", batch=False)
+    generate(run, rough, num=60, model="batch-expires")
+    assert ends(run)[0] == "expired"
+    assert set(ends(run)[1:]) == {"completed"}
     assert max(rough.asked().values()) == 1, "what an expired batch did is not asked again"
-    assert nothing_twice(tmp_path / "run")
-    assert same(tmp_path / "run", tmp_path / "calm")
+    assert nothing_twice(run)
+    assert same(run, tmp_path / "calm")
 
 
 def test_after_three_batches_a_request_is_asked_live(start_teacher: Start, tmp_path: Path) -> None:
-    teacher = start_teacher(**QUICK, faults="500=0.8")
-    done = generate(tmp_path / "run", teacher, "--num", 12, "--batch")
-    assert done.returncode == 0, done.stderr
+    teacher = start_teacher(**QUICK, faults="500=0.5")
+    generate(tmp_path / "run", teacher, num=20, method="few_shot")
     assert live(teacher), "nothing was tested"
     by_batch = Counter(line["mark"] for line in teacher.requests() if line["path"] == "/v1/batches")
     assert max(by_batch.values()) == batching.BATCHES_AT_MOST
@@ -146,26 +150,31 @@ def test_after_three_batches_a_request_is_asked_live(start_teacher: Start, tmp_p
 
 
 def test_a_batch_that_fails_as_a_whole_ends_the_command_and_the_next_one_goes_on(start_teacher: Start, tmp_path: Path) -> None:
-    teacher = start_teacher(**QUICK)
-    done = generate(tmp_path / "run", teacher, "--num", 20, "--batch", model="batch-fails")
+    teacher, run = start_teacher(**QUICK), tmp_path / "run"
+    done = by_command(run, teacher, "--num", 20, model="batch-fails")
     assert done.returncode == 1
     assert "Enqueued token limit reached" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    again = cli("generate", tmp_path / "run")
-    assert again.returncode == 0, again.stderr
-    assert ends(tmp_path / "run")[:2] == ["failed", "completed"]
+    si.Run(run).generate()
+    assert ends(run)[:2] == ["failed", "completed"]
     assert max(teacher.asked().values()) == 1
     assert live(teacher) == []
 
 
 def test_refused_lines_are_recorded_and_not_asked_again(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(**QUICK)
-    done = generate(tmp_path / "run", teacher, "--num", 60, "--batch", model="refuses-some")
-    assert done.returncode == 0, done.stderr
+    generate(tmp_path / "run", teacher, num=60, model="refuses-some")
     failures = [line for line in outcomes(tmp_path / "run") if line["kind"] == "failure"]
     assert {line["status"] for line in failures} == {400}
     assert all("against the policy" in str(line["message"]) for line in failures)
     assert max(teacher.asked().values()) == 1
+
+
+def test_lines_that_only_the_user_can_mend_end_the_run(start_teacher: Start, tmp_path: Path) -> None:
+    teacher = start_teacher(**QUICK)
+    with pytest.raises(TeacherStop, match="used up"):
+        generate(tmp_path / "run", teacher, num=10, model="batch-no-credit")
+    assert calls(teacher, "POST /v1/batches") == 1
 
 
 @pytest.mark.parametrize("limit", ["MOST_REQUESTS", "MOST_BYTES"])
@@ -174,8 +183,7 @@ def test_requests_are_spread_over_batches_within_the_providers_limits(
 ) -> None:
     teacher = start_teacher(**QUICK)
     monkeypatch.setattr(batching, limit, 3 if limit == "MOST_REQUESTS" else 4_000)
-    run = si.Run(tmp_path / "run", teacher="openai", base_url=teacher.url, model="m", num=10, method="few_shot", batch=True)
-    assert len(run.generate().rows) == 10
+    assert len(generate(tmp_path / "run", teacher, num=10, method="few_shot").rows) == 10
     planned = [line["requests"] for line in rows(tmp_path / "run" / "journal.jsonl") if line.get("state") == "planned"]
     assert len(planned) >= 4
     if limit == "MOST_REQUESTS":
@@ -201,22 +209,19 @@ def killed_at(directory: Path, teacher: Teacher, *flags: object) -> None:
 
 
 def test_an_orphan_is_found_among_many_batches_of_the_account(start_teacher: Start, tmp_path: Path) -> None:
-    foreign = 0
-    teacher = start_teacher(batch_seconds=0.1, hold=(2, "after"))
-    killed_at(tmp_path / "run", teacher, "--num", 20)
-    assert batches(tmp_path / "run") and ends(tmp_path / "run") == ["planned"]
+    teacher, run, foreign = start_teacher(batch_seconds=0.1, hold=(2, "after")), tmp_path / "run", 230
+    killed_at(run, teacher, "--num", 20)
+    assert ends(run) == ["planned"]
     there = client(teacher)
-    line = {"custom_id": "0", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "other", "messages": []}}
+    line = {"custom_id": "0", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "other", "messages": HELLO}}
     file = there.files.create(file=("theirs.jsonl", json.dumps(line).encode() + b"\n"), purpose="batch")
-    while foreign < 230:
+    for _ in range(foreign):
         there.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-        foreign += 1
     before = calls(teacher, "GET /v1/batches")
-    done = cli("generate", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+    si.Run(run).generate()
     assert calls(teacher, "GET /v1/batches") - before == 3
-    assert calls(teacher, "POST /v1/batches") == foreign + len(batches(tmp_path / "run"))
-    assert [states[:3] for states in batches(tmp_path / "run").values()][0] == ["planned", "submitted", "completed"]
+    assert calls(teacher, "POST /v1/batches") == foreign + len(batches(run))
+    assert next(iter(batches(run).values())) == ["planned", "submitted", "completed"]
     assert max(count for mark, count in teacher.asked().items() if mark in ours(teacher)) == 1
 
 
@@ -239,12 +244,11 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     checked = cli("fsck", run)
     assert checked.returncode == 1
     assert batch["id"] in checked.stdout
-    done = cli("generate", run, "--no-batch")
-    assert done.returncode == 0, done.stderr
+    si.Run(run, batch=False).generate()
     assert ends(run)[0] == "completed"
     assert calls(teacher, "POST /v1/batches") == 1
     assert max(teacher.asked().values()) == 1
-    assert cli("fsck", run).returncode == 0
+    assert fsck(run) == []
     assert cli("cancel", run).stdout.strip() == f"{run} has no batch at the provider"
 
 
@@ -257,13 +261,25 @@ def test_cancel_keeps_what_is_done_and_live_asking_goes_on_from_there(start_teac
     kept = outcomes(run)
     assert kept
     assert len(kept) == len(teacher.requests())
-    assert cli("cancel", run).returncode == 0
-    done = cli("generate", run, "--no-batch")
-    assert done.returncode == 0, done.stderr
+    si.Run(run, batch=False).generate()
     assert max(teacher.asked().values()) == 1
     assert nothing_twice(run)
     assert live(teacher)
     assert outcomes(run)[: len(kept)] == kept
+
+
+def test_a_batch_that_was_cancelled_elsewhere_is_not_made_again_unasked(start_teacher: Start, tmp_path: Path) -> None:
+    teacher, run = start_teacher(batch_seconds=0.2), tmp_path / "run"
+    interrupted(run, teacher, "--num", 60)
+    there = client(teacher)
+    (batch,) = there.batches.list()
+    there.batches.cancel(batch.id)
+    with pytest.raises(TeacherStop, match="was cancelled at the provider"):
+        si.Run(run).generate()
+    kept = outcomes(run)
+    assert len(kept) == len(teacher.requests()) > 0
+    si.Run(run, batch=False).generate()
+    assert max(teacher.asked().values()) == 1
 
 
 def test_cancel_is_refused_while_another_process_writes(start_teacher: Start, tmp_path: Path) -> None:
@@ -280,33 +296,26 @@ def test_cancel_is_refused_while_another_process_writes(start_teacher: Start, tm
         process.wait()
 
 
-def test_cancel_collects_every_batch_even_when_one_failed(
-    start_teacher: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancel_collects_every_batch_even_when_one_failed(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(**QUICK), tmp_path / "run"
-    name = journal_of_two_batches(run, teacher)
-    cancelled = cli("cancel", run)
-    assert cancelled.returncode == 0, cancelled.stderr
-    assert sorted(ends(run)) == ["completed", "failed"]
-    assert name[:8] in cancelled.stdout
+    generate(run, teacher, num=5, max_requests=1)
+    lines = rows(run / "journal.jsonl")
+    planned, submitted = (next(line for line in lines if line.get("state") == state) for state in ("planned", "submitted"))
+    failing = {"key": "0" * 32, "requests": {"7": next(iter(planned["requests"].values()))}}
+    journal = [planned | failing, submitted | {"key": "0" * 32, "id": made_batch(teacher, "7", "unknown")}, planned, submitted]
+    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in journal))
+    ended = si.Run(run).cancel()
+    assert [state.partition(" ")[0] for state in ended.values()] == ["failed", "completed"]
+    assert ends(run) == ["failed", "completed"]
     assert len(outcomes(run)) == 1
 
 
-def journal_of_two_batches(run: Path, teacher: Teacher) -> str:
-    """A run that knows of two batches, the first of which the provider failed; the other one's name."""
-    words = {"teacher": "openai", "base_url": teacher.url, "model": "m", "num": 5, "batch": True}
-    assert generate(run, teacher, "--num", 5, "--max-requests", 0 or 1, "--batch").returncode in (0, 3), words
-    lines = rows(run / "journal.jsonl")
-    planned = next(line for line in lines if line.get("state") == "planned")
-    submitted = next(line for line in lines if line.get("state") == "submitted")
-    there = client(teacher)
-    body = json.dumps({"custom_id": "7", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "unknown"}})
-    file = there.files.create(file=("failing.jsonl", body.encode()), purpose="batch")
-    bad = there.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-    failing = {**planned, "key": "0" * 32, "requests": {"7": next(iter(planned["requests"].values()))}}
-    journal = [failing, {**submitted, "key": "0" * 32, "id": bad.id}, planned, submitted]
-    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in journal))
-    return str(planned["key"])
+def made_batch(teacher: Teacher, key: str, model: str) -> str:
+    """The id of a batch with one request."""
+    line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": {"model": model, "messages": HELLO}}
+    file = client(teacher).files.create(file=("one.jsonl", json.dumps(line).encode()), purpose="batch")
+    made = client(teacher).batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    return made.id
 
 
 def test_a_batch_that_the_provider_no_longer_has_is_given_up_by_cancel(start_teacher: Start, tmp_path: Path) -> None:
@@ -315,15 +324,11 @@ def test_a_batch_that_the_provider_no_longer_has_is_given_up_by_cancel(start_tea
     first.process.communicate("")
     definition = run / "run.json"
     definition.write_text(definition.read_text().replace(first.url, other.url))
-    gone = cli("generate", run)
-    assert gone.returncode == 1
-    assert "has no batch batch_" in gone.stderr
-    assert "selfinstruct cancel" in gone.stderr
-    given_up = cli("cancel", run)
-    assert given_up.returncode == 0, given_up.stderr
-    assert ends(run) == ["gone"]
-    assert json.loads(cli("status", run, "--json").stdout)["tokens"]["lost_at_most"] > 0
-    assert cli("generate", run, "--no-batch").returncode == 0
+    with pytest.raises(BatchGone, match=r"has no batch batch_.*selfinstruct cancel"):
+        si.Run(run).generate()
+    assert list(si.Run(run).cancel().values()) == ["gone (given up)"]
+    assert status(run)["tokens"]["lost_at_most"] > 0
+    assert len(si.Run(run, batch=False).generate().rows) == 12
 
 
 def test_a_teacher_without_batches_says_so(tmp_path: Path) -> None:
@@ -336,19 +341,14 @@ def test_a_teacher_without_batches_says_so(tmp_path: Path) -> None:
 
 def test_what_comes_by_batch_costs_the_batch_price(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(**QUICK)
-    (tmp_path / "price.toml").write_text(PRICE)
-    done = generate(tmp_path / "run", teacher, "--num", 30, "--batch", "--recipe", tmp_path / "price.toml")
-    assert done.returncode == 0, done.stderr
-    money = json.loads(cli("status", tmp_path / "run", "--json").stdout)["money"]
+    generate(tmp_path / "run", teacher, num=30, price=PRICE)
     _, prompt, completion = teacher.spent()
-    assert money["usd"] == pytest.approx((prompt + completion) / 2e6, abs=1e-6)
+    assert status(tmp_path / "run")["money"]["usd"] == pytest.approx((prompt + completion) / 2e6, abs=1e-6)
 
 
 def test_a_limit_bounds_a_batch_before_it_is_handed_in(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run, limit = start_teacher(**QUICK), tmp_path / "run", 0.0125
-    (tmp_path / "price.toml").write_text(PRICE)
-    done = generate(run, teacher, "--num", 60, "--batch", "--recipe", tmp_path / "price.toml", "--max-usd", limit)
-    assert done.returncode in (0, 3), done.stderr
+    generate(run, teacher, num=60, price=PRICE, max_usd=limit)
     planned = [line["requests"].values() for line in rows(run / "journal.jsonl") if line.get("state") == "planned"]
     assert all(sum(one[2] + one[3] for one in requests) / 2e6 <= limit for requests in planned)
     assert len(planned[0]) == 3, "a shard holds as many as fit"
@@ -356,19 +356,23 @@ def test_a_limit_bounds_a_batch_before_it_is_handed_in(start_teacher: Start, tmp
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "rows_at_least", "says"),
-    [("--max-requests", 2, 10, "limit of 2 requests is reached"), ("--max-tokens", 100, 0, "limit of 100 tokens leaves no room")],
+    ("limit", "value", "requests", "says"),
+    [
+        ("max_requests", 2, 2, "limit of 2 requests is reached"),
+        ("max_tokens", 100, 0, "limit of 100 tokens leaves no room"),
+        ("max_usd", 0.0001, 0, "limit of 0.0001 US dollars leaves no room"),
+    ],
 )
 def test_a_limit_that_is_reached_ends_the_run_with_what_there_is(
-    flag: str, value: int, rows_at_least: int, says: str, start_teacher: Start, tmp_path: Path
+    limit: str, value: float, requests: int, says: str, start_teacher: Start, tmp_path: Path
 ) -> None:
-    teacher, run = start_teacher(**QUICK), tmp_path / "run"
-    done = generate(run, teacher, "--num", 60, "--batch", flag, value)
-    assert done.returncode == 3, done.stderr
-    assert says in done.stderr.splitlines()[-1]
-    assert len(rows(run / "dataset.jsonl")) >= rows_at_least
-    more = generate(run, teacher, "--num", 60, "--batch", flag, 1_000_000)
-    assert more.returncode == 0, more.stderr
+    teacher = start_teacher(**QUICK)
+    settings = {"num": 60, "model": "m", "batch": True, "price": PRICE}
+    run = si.Run(tmp_path / "run", teacher="openai", base_url=teacher.url, **settings, **{limit: value})
+    dataset = run.generate()
+    assert says in run.shortfall(dataset)
+    assert dataset.requests == requests
+    assert len(generate(tmp_path / "run", teacher, **settings, **{limit: 1_000_000}).rows) == 60
     assert max(teacher.asked().values()) == 1
 
 
@@ -377,16 +381,13 @@ def test_what_the_provider_does_not_take_is_one_sentence_and_leaves_nothing_ther
     model: str, start_teacher: Start, tmp_path: Path
 ) -> None:
     teacher = start_teacher(**QUICK)
-    done = generate(tmp_path / "run", teacher, "--num", 10, "--batch", model=model)
+    done = by_command(tmp_path / "run", teacher, "--num", 10, model=model)
     assert done.returncode == 1
     assert "the batch was not taken: " in done.stderr.splitlines()[-1]
     assert "--no-batch" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert ends(tmp_path / "run") == ["unsent"]
     assert client(teacher).files.list().data == []
-    refused = cli("generate", tmp_path / "run", OPENAI_API_KEY="bad-key")
-    assert refused.returncode == 1
-    assert "refuses the API key" in refused.stderr
 
 
 @pytest.mark.parametrize("call", [1, 2])
@@ -394,8 +395,7 @@ def test_a_call_that_breaks_while_a_batch_is_handed_in_makes_no_second_one(
     call: int, start_teacher: Start, tmp_path: Path
 ) -> None:
     teacher = start_teacher(batch_seconds=0.1, hold=(call, "after"))  # held for five seconds, and the client waits for one
-    done = generate(tmp_path / "run", teacher, "--num", 10, "--batch", "--timeout", 1)
-    assert done.returncode == 0, done.stderr
+    assert len(generate(tmp_path / "run", teacher, num=10, timeout=1).rows) == 10
     assert calls(teacher, "POST /v1/batches") == len(batches(tmp_path / "run"))
     assert max(teacher.asked().values()) == 1
     used = {batch.input_file_id for batch in client(teacher).batches.list(limit=100)}
@@ -403,30 +403,40 @@ def test_a_call_that_breaks_while_a_batch_is_handed_in_makes_no_second_one(
 
 
 def test_a_provider_that_is_down_while_a_batch_is_handed_in_is_waited_for(start_teacher: Start, tmp_path: Path) -> None:
-    teacher = start_teacher(batch_seconds=0.1, die=(0, 4))
-    done = generate(tmp_path / "run", teacher, "--num", 10, "--batch")
-    assert done.returncode == 0, done.stderr
+    teacher = start_teacher(batch_seconds=0.1, die=(0, 2))
+    generate(tmp_path / "run", teacher, num=10)
+    assert any("reset" in line for line in teacher.log_lines()), "nothing was tested"
     assert calls(teacher, "POST /v1/batches") == len(batches(tmp_path / "run"))
     gone = start_teacher(die=(0, 1000))
-    done = generate(tmp_path / "gone", gone, "--num", 10, "--batch", "--patience", 1)
-    assert done.returncode == 4
-    assert "a batch could not be handed in" in done.stderr
+    with pytest.raises(TeacherUnavailable, match="a batch could not be handed in"):
+        generate(tmp_path / "gone", gone, num=10, patience=0.1)
 
 
 def test_a_batch_that_no_row_needs_is_collected_all_the_same(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.05), tmp_path / "run"
     interrupted(run, teacher, "--num", 40)
-    time.sleep(0)
-    while (batch := next(iter(client(teacher).batches.list()))).status != "completed":
+    while next(iter(client(teacher).batches.list())).status != "completed":
         time.sleep(0.1)
-    assert batch.request_counts is not None
-    assert batch.request_counts.completed == 2
-    # The first reply alone is enough for a target this small.
-    done = cli("generate", run, "--num", 3)
-    assert done.returncode == 0, done.stderr
+    si.Run(run, num=3).generate()  # the first reply alone is enough for a target this small
     assert ends(run) == ["completed"]
-    assert len(outcomes(run)) == batch.request_counts.completed
-    assert cli("fsck", run).returncode == 0
+    assert len(outcomes(run)) == len(teacher.requests()) > 1
+    assert fsck(run) == []
+
+
+def test_a_finished_run_says_that_a_batch_goes_on(start_teacher: Start, tmp_path: Path) -> None:
+    teacher, run = start_teacher(batch_seconds=0.5), tmp_path / "run"
+    generate(run, teacher, num=5)
+    lines = rows(run / "journal.jsonl")
+    planned, submitted = (next(line for line in lines if line.get("state") == state) for state in ("planned", "submitted"))
+    more = {"key": "f" * 32, "requests": {"99": next(iter(planned["requests"].values()))}}
+    with (run / "journal.jsonl").open("a") as journal:
+        for line in (planned | more, submitted | {"key": "f" * 32, "id": made_batch(teacher, "99", "batch-slow")}):
+            journal.write(json.dumps(line) + "\n")
+    done = cli("generate", run)
+    assert done.returncode == 0
+    assert "batches go on at the provider" in done.stderr
+    assert list(si.Run(run).cancel()) == ["f" * 32]
+    assert ends(run)[-1] == "cancelled"
 
 
 async def _serve(content: bytes, promised: int) -> tuple[asyncio.Server, str]:
@@ -434,12 +444,12 @@ async def _serve(content: bytes, promised: int) -> tuple[asyncio.Server, str]:
         while first := (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]:
             if b"/content" in first:
                 writer.write(b"HTTP/1.1 200 X\r\ncontent-length: %d\r\n\r\n" % promised + content)
-                return writer.close()
+                break
             body = b'{"id": "b", "status": "completed", "output_file_id": "f"}' if b"/batches/b" in first else b"{}"
             status = b"200" if b"/batches/b" in first else b"404"
             head = b"HTTP/1.1 %s X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
             writer.write(head + body)
-            await writer.drain()
+        writer.close()
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0)
     return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -466,7 +476,7 @@ def test_results_that_break_off_are_a_passing_fault_and_strange_lines_are_passed
 
 def test_killed_at_some_calls_nothing_is_lost_and_nothing_doubled() -> None:
     script = [sys.executable, str(HERE.parent / "scripts" / "trust_batch.py")]
-    sizes = ["--rows", "20", "--rounds-rows", "0", "--random", "1", "--first", "1", "--every", "5"]
+    sizes = ["--rows", "12", "--rounds-rows", "0", "--random", "0", "--first", "2", "--every", "100"]
     done = subprocess.run([*script, *sizes], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 violations" in done.stdout
