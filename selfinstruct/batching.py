@@ -182,6 +182,7 @@ class Batching:
         for one in self._gathered:
             more = bound + (one.bound or Usage())
             fits = len(shard) < MOST_REQUESTS and size + len(one.line) <= MOST_BYTES and self._open().path(one.request) == path
+            fits = fits or not shard  # one that is too large by itself is the provider's to refuse
             bounded = one.bound is not None or not self.live.budget.limits.need_bounds
             if fits and bounded and self.live.budget.room(more, len(shard) + 1, batch=True) == "now":
                 shard.append(one)
@@ -208,26 +209,28 @@ class Batching:
         since, wait, doubtful = time.monotonic(), 1.0, False
         while not self.halt.closed:
             try:
-                found = await self.collector.recovered(name) if doubtful else None
+                if doubtful and (found := await self.collector.recovered(name)):
+                    return found  # what goes wrong while it is looked for says nothing of what was handed in
                 doubtful = True
-                return found or await self._open().submit(name, path, lines)
+                return await self._submitted(name, path, lines)
             except TransientError as fault:
                 if time.monotonic() - since > self.live.patience:
                     self.halt.close(TeacherUnavailable(f"a batch could not be handed in: {fault}"))
                 await self.halt.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)
-            except (RequestRefused, TeacherStop) as error:
-                await self._refused(name, error)
         if not doubtful:
             self.collector.note(name, "unsent", "the run was stopped before it was handed in")
         raise Unasked(name)
 
-    async def _refused(self, name: str, error: TeacherError) -> None:
-        """The provider does not take a batch: tidy up, and end the run."""
-        self.collector.note(name, "unsent", str(error))
-        with suppress(TeacherError):
-            await self._open().discard(name)
-        raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
+    async def _submitted(self, name: str, path: str, lines: bytes) -> str:
+        """Hand in a batch that is not there; when the provider does not take it, tidy up and end the run."""
+        try:
+            return await self._open().submit(name, path, lines)
+        except (RequestRefused, TeacherStop) as error:
+            self.collector.note(name, "unsent", str(error))
+            with suppress(TeacherError):
+                await self._open().discard(name)
+            raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
 
 
 def _tried(batch: Batch) -> bool:

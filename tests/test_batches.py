@@ -22,6 +22,7 @@ from selfinstruct import batching, collecting, patience
 from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.fsck import fsck
 from selfinstruct.status import status
+from selfinstruct.teachers._batches import OpenAIBatches
 from selfinstruct.teachers.openai import OpenAI
 
 Start = Callable[..., Teacher]
@@ -400,6 +401,24 @@ def test_a_call_that_breaks_while_a_batch_is_handed_in_makes_no_second_one(
     assert max(teacher.asked().values()) == 1
     used = {batch.input_file_id for batch in client(teacher).batches.list(limit=100)}
     assert {file.id for file in client(teacher).files.list(purpose="batch")} == used
+
+
+def test_a_key_that_expires_while_a_batch_is_looked_for_loses_no_batch(
+    start_teacher: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher, run = start_teacher(batch_seconds=0.1, hold=(2, "after")), tmp_path / "run"
+
+    async def refused(self: OpenAIBatches, name: str) -> str:
+        raise TeacherStop("the key has expired")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIBatches, "find", refused)
+        with pytest.raises(TeacherStop, match="the key has expired"):
+            generate(run, teacher, num=5, timeout=1)
+    assert ends(run) == ["planned"]
+    si.Run(run).generate()
+    assert calls(teacher, "POST /v1/batches") == 1
+    assert max(teacher.asked().values()) == 1
 
 
 def test_a_provider_that_is_down_while_a_batch_is_handed_in_is_waited_for(start_teacher: Start, tmp_path: Path) -> None:
