@@ -12,13 +12,22 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from selfinstruct.collecting import LONGEST_LOOK, Collector
 from selfinstruct.contracts import BatchEndpoint
-from selfinstruct.entries import BatchLine, Entry
-from selfinstruct.errors import RequestRefused, TeacherError, TeacherStop, TeacherUnavailable, TransientError, Unasked
+from selfinstruct.entries import Batch, BatchLine, Entry
+from selfinstruct.errors import (
+    RequestRefused,
+    SelfInstructError,
+    TeacherError,
+    TeacherStop,
+    TeacherUnavailable,
+    TransientError,
+    Unasked,
+)
 from selfinstruct.live import Live, sampling_of
 from selfinstruct.records import Request, Usage
 
@@ -26,16 +35,18 @@ T = TypeVar("T")
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000  # of one batch, as OpenAI allows
 _QUIET = 0.5  # seconds without a new request after which those gathered are handed in
-_BATCHES_AT_MOST = 3  # in which one request is tried, before it is asked live
+BATCHES_AT_MOST = 3  # in which one request is tried, before it is asked live
 
 
 @dataclass(eq=False)
 class _Gathered:
-    """A request that waits to be handed in."""
+    """A request that waits to be handed in; `placed` becomes True when a batch has it, False when none ever will."""
 
     key: str
     request: Request
     line: bytes
+    bound: Usage | None
+    placed: asyncio.Future[bool]
 
 
 class Batching:
@@ -51,12 +62,9 @@ class Batching:
         self._gathered: list[_Gathered] = []
         self._latest = 0.0  # when the latest of these came
         self._changed = asyncio.Event()
-        self._ended: dict[str, asyncio.Event] = {}  # by batch name, or by request key while that is only gathered
+        self._ended: dict[str, asyncio.Event] = {}  # by batch name
         self._tries = Counter(
-            key
-            for batch in self.journal.counts.batches.values()
-            if batch.ended not in ("", "unsent")
-            for key in batch.plan.requests
+            key for batch in self.journal.counts.batches.values() if _tried(batch) for key in batch.plan.requests
         )
         self._workers: set[asyncio.Task[None]] = set()
         self.halt.on_close.append(self._wake)
@@ -75,6 +83,15 @@ class Batching:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
 
+    async def glean(self) -> None:
+        """When all rows are there: collect batches that have ended meanwhile although no row needs them, for they are paid.
+
+        Those that go on are left for the next time, and so is what cannot be had now.
+        """
+        for name in self.journal.counts.open_batches:
+            with suppress(TeacherError, Unasked):
+                await self.collector.tend(name)
+
     async def obtain(self, key: str, request: Request) -> Entry:
         """The journaled outcome of a request that had none; raises Unasked when the run must stop instead."""
         while not self.halt.closed:
@@ -82,7 +99,7 @@ class Batching:
                 return entry
             if name := self._batch_of(key):
                 await self._ended.setdefault(name, asyncio.Event()).wait()
-            elif self.new and self._tries[key] < _BATCHES_AT_MOST:
+            elif self.new and self._tries[key] < BATCHES_AT_MOST:
                 await self._gather(key, request)
             else:
                 return await self.live.obtain(key, request)
@@ -93,29 +110,28 @@ class Batching:
         return next((name for name, batch in self.journal.counts.open_batches.items() if key in batch.plan.requests), None)
 
     async def _gather(self, key: str, request: Request) -> None:
-        """Add a request to those that are handed in next, and wait until it is planned or refused."""
+        """Add a request to those that are handed in next, and wait until a batch has it; raises Unasked if none ever will."""
         line = self._open().line(key, request)
-        self._gathered.append(_Gathered(key, request, line))
+        one = _Gathered(key, request, line, request.bound, asyncio.get_running_loop().create_future())
+        self._gathered.append(one)
         self._latest = time.monotonic()
         self._changed.set()
-        waiting = self._ended[key] = asyncio.Event()
-        await waiting.wait()
-        del self._ended[key]
+        if not await one.placed:
+            raise Unasked(key)
 
     def _has_ended(self, name: str) -> None:
         """A batch has come to its end: whatever it did not bring has had one more try."""
         batch = self.journal.counts.batches[name]
-        if batch.ended != "unsent":
+        if _tried(batch):
             self._tries.update(batch.plan.requests.keys())
-        self._release(name)
-
-    def _release(self, name: str) -> None:
-        """Whoever waits for a batch, or for a request's place in one, may look again."""
         if name in self._ended:
             self._ended[name].set()
 
     def _wake(self) -> None:
+        """The run stops: nobody is to wait any longer."""
         self._changed.set()
+        for one in self._gathered:
+            _place(one, False)
         for event in self._ended.values():
             event.set()
 
@@ -130,7 +146,7 @@ class Batching:
             await work
         except Unasked:
             pass  # the run stops, and has said why
-        except TeacherError as error:
+        except SelfInstructError as error:
             self.halt.close(error)
         except Exception as error:
             self.halt.close(TeacherStop(f"looking after a batch failed ({type(error).__name__}: {error})"))
@@ -145,22 +161,30 @@ class Batching:
                 await self._changed.wait()
             elif waiting > 0 and len(self._gathered) < MOST_REQUESTS:
                 await self.halt.sleep(waiting)
+            elif await self._fits(self._gathered[0]):
+                await self._submit(self._shard())
             else:
-                await self._submit(await self._shard())
-        for one in self._gathered:
-            self._release(one.key)
+                _place(self._gathered.pop(0), False)
 
-    async def _shard(self) -> list[_Gathered]:
+    async def _fits(self, one: _Gathered) -> bool:
+        """Wait until the budget has room for a request; False if it never will have."""
+        try:
+            await self.live.room(one.request, batch=True)
+        except Unasked:
+            return False
+        return True
+
+    def _shard(self) -> list[_Gathered]:
         """The gathered requests that go together: of one path, within the provider's and the budget's limits."""
-        first = self._gathered[0]
-        await self.live.room(first.request, batch=True)
-        path, bound, size = self._open().path(first.request), first.request.bound, 0
+        path, bound, size = self._open().path(self._gathered[0].request), Usage(), 0
         shard: list[_Gathered] = []
         rest: list[_Gathered] = []
         for one in self._gathered:
-            more = one.request.bound if bound is None or not shard else bound + (one.request.bound or bound)
+            more = bound + (one.bound or Usage())
             fits = len(shard) < MOST_REQUESTS and size + len(one.line) <= MOST_BYTES and self._open().path(one.request) == path
-            if fits and self.live.budget.room(more, len(shard) + 1, batch=True) == "now":
+            fits = fits or not shard  # one that is too large by itself is the provider's to refuse
+            bounded = one.bound is not None or not self.live.budget.limits.need_bounds
+            if fits and bounded and self.live.budget.room(more, len(shard) + 1, batch=True) == "now":
                 shard.append(one)
                 bound, size = more, size + len(one.line)
             else:
@@ -172,35 +196,52 @@ class Batching:
         """Plan a batch in the journal, hand it in, and look after it."""
         name = uuid.uuid4().hex
         self.live.note(_plan(name, shard))
-        await self.live.saved()
         for one in shard:
-            self._release(one.key)
-        path = self._open().path(shard[0].request)
-        id = await self._certainly(name, path, b"".join(one.line for one in shard))
+            _place(one, True)
+        await self.live.saved()
+        id = await self._certainly(name, self._open().path(shard[0].request), b"".join(one.line for one in shard))
         self.collector.note(name, "submitted", id=id)
         await self.live.saved()
         self._work(self.collector.watch(name, id))
 
     async def _certainly(self, name: str, path: str, lines: bytes) -> str:
-        """Hand in a batch once: after a fault, first look whether it arrived. What is refused outright ends the run."""
-        since = time.monotonic()
-        wait = 1.0
-        looked = True
-        while True:
+        """Hand in a batch once: after a fault, first find out whether it arrived. What is refused outright ends the run."""
+        since, wait, doubtful = time.monotonic(), 1.0, False
+        while not self.halt.closed:
             try:
-                found = None if looked else await self._open().find(name)
-                looked = True
-                return found or await self._open().submit(name, path, lines)
+                if doubtful and (found := await self.collector.recovered(name)):
+                    return found  # what goes wrong while it is looked for says nothing of what was handed in
+                doubtful = True
+                return await self._submitted(name, path, lines)
             except TransientError as fault:
-                looked = False
-                if time.monotonic() - since > self.live.patience or self.halt.closed:
+                if time.monotonic() - since > self.live.patience:
                     self.halt.close(TeacherUnavailable(f"a batch could not be handed in: {fault}"))
-                    raise Unasked(name) from None
                 await self.halt.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)
-            except (RequestRefused, TeacherStop) as error:
-                self.collector.note(name, "unsent", str(error))
-                raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
+        if not doubtful:
+            self.collector.note(name, "unsent", "the run was stopped before it was handed in")
+        raise Unasked(name)
+
+    async def _submitted(self, name: str, path: str, lines: bytes) -> str:
+        """Hand in a batch that is not there; when the provider does not take it, tidy up and end the run."""
+        try:
+            return await self._open().submit(name, path, lines)
+        except (RequestRefused, TeacherStop) as error:
+            self.collector.note(name, "unsent", str(error))
+            with suppress(TeacherError):
+                await self._open().discard(name)
+            raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
+
+
+def _tried(batch: Batch) -> bool:
+    """Whether a batch has come to an end in which its requests had their chance."""
+    return batch.ended not in ("", "unsent", "failed", "cancelled")
+
+
+def _place(one: _Gathered, placed: bool) -> None:
+    """Tell the one who waits for a request's place in a batch; who was let go of already needs no telling."""
+    if not one.placed.done():
+        one.placed.set_result(placed)
 
 
 def _plan(name: str, shard: Sequence[_Gathered]) -> BatchLine:
@@ -213,6 +254,6 @@ def _plan(name: str, shard: Sequence[_Gathered]) -> BatchLine:
         text = str(sampling)
         samplings.setdefault(text, sampling)
         number = numbers.setdefault(text, len(numbers))
-        bound = one.request.bound or Usage()
+        bound = one.bound or Usage()
         requests[one.key] = (one.request.digest, number, bound.prompt_tokens, bound.completion_tokens)
     return BatchLine(name, "planned", time.time(), samplings=tuple(samplings.values()), requests=requests)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
-from selfinstruct.errors import RequestRefused, TeacherStop, TeacherUnavailable, TransientError
+from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.live import Live
 from selfinstruct.records import BatchState, Failure, Reply, Usage
 
 T = TypeVar("T")
 _FIRST_LOOK, LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
-_SETTLING = 2.0  # seconds that a provider may take to list a batch that was handed in just before a crash
+_SETTLING = 2.0  # seconds that a provider may take to make, and to list, a batch that was handed in just before a crash
 _SAVED_TOGETHER = 500  # replies
 
 
@@ -28,29 +29,33 @@ class Collector:
         self.journal = live.journal
         self._open = open_batches
         self._on_end = on_end
+        self._cancelling = False
 
     async def cancel(self) -> None:
         """Cancel every batch under way at the provider, and collect what is done; raises TeacherError if that fails."""
+        self._cancelling = True
         for name in list(self.journal.counts.open_batches):
             if (id := await self.settled_id(name)) is not None:
-                await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
+                with suppress(BatchGone):  # which the next look finds again
+                    await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
         for name, batch in list(self.journal.counts.open_batches.items()):
-            await self.watch(name, batch.id)
+            try:
+                await self.watch(name, batch.id)
+            except BatchGone:  # and with it what was done, which must be thought paid
+                self.live.note(BatchLine(name, "gone", time.time(), batch.id, "given up", lost=batch.pending))
+                await self.live.saved()
 
     async def tend(self, name: str) -> None:
-        """Look after a batch of a former process."""
+        """Look after a batch of a former process, until it has ended or the run stops, but look once in any case."""
         if (id := await self.settled_id(name)) is not None:
             await self.watch(name, id)
 
     async def settled_id(self, name: str) -> str | None:
         """The provider's id of a batch; if it is unknown whether it was handed in, find that out. None if it was not."""
-        batch = self.journal.counts.batches[name]
-        if batch.id:
-            return batch.id
-        await self.halt.sleep(batch.plan.time + _SETTLING - time.time())
-        found = await self.persist(lambda: self._open().find(name))
+        if known := self.journal.counts.batches[name].id:
+            return known
+        found = await self.persist(lambda: self.recovered(name))
         if found is None:
-            await self.persist(lambda: self._open().discard(name))
             self.note(name, "unsent", "it never reached the provider")
             self._on_end(name)
             return None
@@ -58,23 +63,38 @@ class Collector:
         await self.live.saved()
         return found
 
+    async def recovered(self, name: str) -> str | None:
+        """The id of a batch that may have been handed in; None if it was not, and then it never will be.
+
+        What was sent just before a crash or a fault may take effect a moment later. So the uploaded file is deleted, after
+        which no batch can be made of it any more, and the last look tells.
+        """
+        batches = self._open()
+        if (found := await batches.find(name)) is None:
+            await asyncio.sleep(_SETTLING)
+            if (found := await batches.find(name)) is None:
+                await batches.discard(name)
+                found = await batches.find(name)
+        return found
+
     async def watch(self, name: str, id: str) -> None:
-        """Look at a batch until it has ended, then collect it."""
+        """Look at a batch until it has ended, then collect it; when the run stops, look no more."""
         wait, shown = _FIRST_LOOK, ""
-        while not self.halt.closed:
+        while True:
             state = await self.persist(lambda: self._open().look(id))
             if state.ended:
                 return await self._collect(name, id, state)
             if str(state) != shown:
                 shown = str(state)
                 self.note(name, "polled", shown)
+            if self.halt.closed:
+                return None
             await self.halt.sleep(wait)
             wait = min(1.5 * wait, LONGEST_LOOK)
-        return None
 
     async def _collect(self, name: str, id: str, state: BatchState) -> None:
         """Put what a batch brought into the journal, and let those who wait for it go on."""
-        silent = await self.persist(lambda: self._brought(name, id))
+        silent, stop = await self.persist(lambda: self._brought(name, id))
         lost = silent if state.word == "completed" else None  # what was ended early was not worked on
         batch = self.journal.counts.batches[name]
         missing = sum(key not in self.journal for key in batch.plan.requests)
@@ -82,15 +102,23 @@ class Collector:
         self.live.note(BatchLine(name, state.word, time.time(), id, "; ".join(filter(None, words)), lost=lost))
         await self.live.saved()
         self._on_end(name)
+        if state.word == "cancelled":
+            stop = TeacherStop("a batch was cancelled at the provider; what it did is kept. Run the same command again to go on")
         if state.word == "failed":
-            self.halt.close(TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})"))
+            stop = TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})")
+        if stop and not self._cancelling and not self.halt.closed:
+            self.halt.close(stop)
 
-    async def _brought(self, name: str, id: str) -> Usage:
-        """Note every outcome of a batch that the journal lacks yet; the most that can have been billed without a trace."""
+    async def _brought(self, name: str, id: str) -> tuple[Usage, TeacherStop | None]:
+        """Note every outcome of a batch that the journal lacks yet.
+
+        Returns the most that can have been billed without a trace, and what the user must mend, if a line says so.
+        """
         batch = self.journal.counts.batches[name]
         silent = {key for key in batch.plan.requests if key not in self.journal}
-        count = 0
+        count, stop = 0, None
         async for key, outcome in self._open().results(id):
+            stop = outcome if isinstance(outcome, TeacherStop) else stop
             if not (isinstance(outcome, TransientError) and outcome.charged):
                 silent.discard(key)
             if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
@@ -101,7 +129,7 @@ class Collector:
                 await self.live.saved()
         await self.live.saved()
         bounds = [batch.plan.requests[key][2:] for key in silent]
-        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds))
+        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds)), stop
 
     async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """The result of a step that may be repeated safely; it is, until patience is over."""
@@ -110,7 +138,7 @@ class Collector:
             try:
                 return await step()
             except TransientError as fault:
-                if time.monotonic() - since > self.live.patience:
+                if self.halt.closed or time.monotonic() - since > self.live.patience:
                     raise TeacherUnavailable(f"the provider's batches cannot be reached: {fault}") from None
                 await asyncio.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)

@@ -15,6 +15,7 @@ SelfInstructError                       1
 │   ├── TransientError                      worth another try: rate limit, 5xx, timeout, broken connection
 │   ├── RequestRefused                      this one request will never be answered; recorded, the run goes on
 │   ├── TeacherStop                     1   no request will be answered: bad key, unknown model, no credit
+│   │   └── BatchGone                       the provider does not know a batch, or has its results no more
 │   └── TeacherUnavailable              4   kept failing for longer than the user's patience
 ├── Shortfall                           3   the run ended with fewer rows than asked for
 └── Unasked                                 a reply that is not in the journal and may not be asked for (internal)
@@ -103,6 +104,10 @@ class RequestRefused(TeacherError):
 
 class TeacherStop(TeacherError):
     """No request will be answered until the user does something (key, model name, credit)."""
+
+
+class BatchGone(TeacherStop):
+    """The provider does not know a batch, or has its results no more; asking under another key may help."""
 
 
 class TeacherUnavailable(TeacherError):

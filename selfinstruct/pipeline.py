@@ -33,11 +33,13 @@ async def harvest(
     give_up_after: int,
     least_acceptance: float,
     window: int,
+    in_rounds: bool = False,
     watch: Watch | None = None,
 ) -> Dataset:
     """Ask, decide and collect until there are `num` rows, or nothing more to be had.
 
-    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need.
+    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need; where
+    replies come `in_rounds`, many at once, no more than are needed even if those under way give the most they can.
     Whatever ends it, replies that are in flight have been paid for and are waited for.
     """
     crop = Harvest(method, ask, curator, num, give_up_after, least_acceptance, watch or (lambda dataset: None))
@@ -54,7 +56,7 @@ async def harvest(
     index = 0
     try:
         while under_way or not crop.over:
-            while not crop.over and len(under_way) < crop.worth_asking(window):
+            for _ in range(crop.worth_asking(len(under_way), window, in_rounds)):
                 task = asyncio.create_task(crop.root(index))
                 under_way.add(task)
                 task.add_done_callback(ended)
@@ -163,15 +165,19 @@ class Harvest:
             return ""
         return f"saturated: only {recent.rows:,} of the last {recent.judged:,} candidates were accepted"
 
-    def worth_asking(self, window: int) -> int:
-        """How many root requests to have under way: no more than the missing rows are likely to need.
+    def worth_asking(self, under_way: int, window: int, in_rounds: bool) -> int:
+        """How many more root requests to begin: no more than the missing rows are likely to need.
 
         The yield is taken from this run so far, beginning with the most that the method can give, so that a run errs
         towards asking too little at once, which costs a moment, and not too much, which costs money.
         """
-        rows, roots = len(self.dataset.rows), self.dataset.roots
-        per_root = (rows + self.method.rows_at_most) / (roots + 1)
-        return max(1, min(window, ceil((self.num - rows) / max(per_root, 0.01))))
+        if self.over:
+            return 0
+        rows, roots, most = len(self.dataset.rows), self.dataset.roots, self.method.rows_at_most
+        per_root = max((rows + most) / (roots + 1), 0.01)
+        missing = self.num - rows
+        wanted = ceil((missing - under_way * most) / per_root) if in_rounds else ceil(missing / per_root) - under_way
+        return max(0 if under_way else 1, min(wanted, window - under_way))
 
     def finish(self) -> None:
         """Ask nothing more and take no more decisions."""

@@ -126,6 +126,8 @@ class Run:
                     dataset = await self._harvest(ask, window, watch)
                 finally:
                     await batching.close()
+                if not ask.stopped_by and not self._interrupted:
+                    await batching.glean()
                 try:
                     if self._on_write:
                         self._on_write(len(dataset.rows))
@@ -275,6 +277,7 @@ class Run:
                 give_up_after=recipe.generate.give_up_after,
                 least_acceptance=recipe.curate.least_acceptance,
                 window=window,
+                in_rounds=recipe.runtime.batch,
                 watch=seen,
             )
         dataset.curate = recipe.curate

@@ -50,6 +50,7 @@ def closing(run: Run, dataset: Dataset) -> None:
         note(f"{tokens / rows:,.0f} tokens a row")
     for line in forecast.spending(run, rows):
         note(line)
+    _batches_left(run)
     note(f"the dataset is {run.path / DATASET}")
 
 
@@ -70,10 +71,14 @@ def interrupted(run: Run) -> None:
     for line in forecast.spending(run, _count_lines(run.path / DATASET)):
         note(line)
     where = shlex.quote(str(run.path))
+    _batches_left(run)
+    note(f"stopped; every reply that arrived is saved. To go on: selfinstruct generate {where}")
+
+
+def _batches_left(run: Run) -> None:
     with Journal.reading(run.path / JOURNAL) as journal:
         if journal.counts.open_batches:
-            note(f"batches go on at the provider; to end them: selfinstruct cancel {where}")
-    note(f"stopped; every reply that arrived is saved. To go on: selfinstruct generate {where}")
+            note(f"batches go on at the provider; to end them: selfinstruct cancel {shlex.quote(str(run.path))}")
 
 
 def cancelled(path: Path, batches: Mapping[str, str]) -> None:

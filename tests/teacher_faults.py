@@ -97,6 +97,8 @@ class Faults:
         if model == "batch-partial" and attempt == 1:
             name = pick(chance(mark, "partial"), {"500": 0.1, "missing": 0.05, "twice": 0.03})
             return {"500": PASSING["500"], "missing": Fate(fault="missing"), "twice": Fate(fault="twice")}.get(name or "", FINE)
+        if model == "batch-no-credit":  # which is used up when the batch is begun
+            return STANDING["no-credit"]
         fate = self.live(model, mark, attempt)
         return fate if fate.fault in OF_BATCHES else self._lasting(model, mark)
 

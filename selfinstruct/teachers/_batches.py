@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from selfinstruct.errors import TeacherError, TransientError
+from selfinstruct.errors import BatchGone, RequestRefused, TeacherError, TeacherStop, TransientError
 from selfinstruct.records import BatchState, Reply, Request
 
 if TYPE_CHECKING:
@@ -46,14 +46,11 @@ class OpenAIBatches:
         return json.dumps(line, ensure_ascii=True).encode() + b"\n"
 
     async def submit(self, name: str, path: str, lines: bytes) -> str:
-        """Upload the lines, unless they are there already, and make a batch of them."""
-        client = self._client
-        uploaded = await self._uploaded(name)
-        if uploaded is None:
-            file = (_file_name(name), lines, "application/jsonl")
-            uploaded = (await self._tried(lambda: client.files.create(file=file, purpose="batch"))).id
-        body = {"input_file_id": uploaded, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
-        made = await self._tried(lambda: client.post("/batches", body=body, cast_to=dict[str, object]))
+        """Upload the lines and make a batch of them."""
+        client, file = self._client, (_file_name(name), lines, "application/jsonl")
+        uploaded = await self._tried(lambda: client.files.create(file=file, purpose="batch"))
+        body = {"input_file_id": uploaded.id, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
+        made = await self._object(lambda: client.post("/batches", body=body, cast_to=dict[str, object]))
         if not isinstance(made.get("id"), str):
             raise TransientError(f"{self._endpoint.host} made a batch without an id", cause="unreadable")
         return str(made["id"])
@@ -72,10 +69,9 @@ class OpenAIBatches:
             after = str(batches[-1]["id"])
 
     async def discard(self, name: str) -> None:
-        """Delete the uploaded lines of a batch that was never made."""
-        uploaded = await self._uploaded(name)
-        if uploaded is not None:
-            await self._tried(lambda: self._client.files.delete(uploaded))
+        """Delete the uploaded lines of a batch that was never made; without them it cannot be made later either."""
+        for uploaded in await self._uploaded(name):
+            await self._tried(lambda id=uploaded: self._client.files.delete(id))  # type: ignore[misc]
 
     async def look(self, id: str) -> BatchState:
         """The batch's state in the provider's own word."""
@@ -95,8 +91,9 @@ class OpenAIBatches:
         """Ask for an early end; a batch that has ended already stays as it is."""
         try:
             await self._tried(lambda: self._client.post(f"/batches/{id}/cancel", cast_to=dict[str, object]))
-        except TransientError as error:
-            if error.cause != "http_409":  # it has ended meanwhile
+        except (TransientError, RequestRefused, TeacherStop):  # it may have ended, or be gone
+            state = await self.look(id)
+            if not state.ended and state.word != "cancelling":
                 raise
 
     def _outcome(self, line: bytes) -> tuple[str, Reply | TeacherError] | None:
@@ -120,7 +117,8 @@ class OpenAIBatches:
 
     async def _lines(self, file_id: str) -> AsyncIterator[bytes]:
         """The lines of a file, which may be larger than the memory."""
-        from openai import OpenAIError
+        import httpx2
+        from openai import NotFoundError, OpenAIError
 
         rest = b""
         try:
@@ -129,33 +127,52 @@ class OpenAIBatches:
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
                         yield line
+        except NotFoundError:
+            raise self._gone(f"file {file_id}") from None
         except OpenAIError as error:
             raise self._endpoint.sorted(error) from None
-        except OSError as error:  # the connection broke in the middle of the file
+        except (OSError, httpx2.HTTPError) as error:  # the connection broke in the middle of the file
             raise TransientError(f"no connection to {self._endpoint.host} ({error})", cause="connection") from None
         if rest:
             yield rest
 
     async def _page(self, query: dict[str, object]) -> dict[str, Any]:
-        return await self._tried(lambda: self._client.get("/batches", cast_to=dict[str, object], options={"params": query}))
+        return await self._object(lambda: self._client.get("/batches", cast_to=dict[str, object], options={"params": query}))
 
     async def _batch(self, id: str) -> dict[str, Any]:
-        return await self._tried(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]))
+        return await self._object(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]), gone=f"batch {id}")
 
-    async def _uploaded(self, name: str) -> str | None:
-        """The id of the file that was uploaded for a batch, if it is there."""
-        files = await self._tried(lambda: self._client.files.list(purpose="batch", limit=10_000, order="desc"))
-        async for file in files:
-            if file.filename == _file_name(name):
-                return file.id
-        return None
+    def _gone(self, what: str) -> BatchGone:
+        return BatchGone(
+            f"{self._endpoint.host} has no {what}; use the key of the account that it belongs to, or, if it is gone for good, "
+            "give it up with `selfinstruct cancel`"
+        )
 
-    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
-        from openai import OpenAIError
+    async def _uploaded(self, name: str) -> list[str]:
+        """The ids of the files that were uploaded for a batch."""
+
+        async def listed() -> list[str]:
+            files = self._client.files.list(purpose="batch", limit=10_000, order="desc")
+            return [file.id async for file in files if file.filename == _file_name(name)]
+
+        return await self._tried(listed)
+
+    async def _object(self, call: Callable[[], Awaitable[Any]], gone: str = "") -> dict[str, Any]:
+        """What a call gives, which must be a JSON object."""
+        given = await self._tried(call, gone)
+        if not isinstance(given, dict):
+            raise TransientError(f"{self._endpoint.host} sent something that is no batch", cause="unreadable")
+        return given
+
+    async def _tried(self, call: Callable[[], Awaitable[T]], gone: str = "") -> T:
+        """What a call gives; `gone` is the thing that is not there when the answer is "not found"."""
+        from openai import NotFoundError, OpenAIError
 
         try:
             return await call()
         except OpenAIError as error:
+            if gone and isinstance(error, NotFoundError):
+                raise self._gone(gone) from None
             raise self._endpoint.sorted(error) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"{self._endpoint.host} sent something that is no batch or file ({error})"
