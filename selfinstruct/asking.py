@@ -124,3 +124,15 @@ def online(
     live = Live(journal, endpoints, budget, halt, patience=runtime.patience, timeout=runtime.timeout)
     batching = Batching(live, open_batches, new=runtime.batch)
     return Ask(journal, batching, halt), batching
+
+
+async def cancelled(journal: Journal, runtime: Runtime, open_teachers: Callable[[], Sequence[Teacher]]) -> dict[str, str]:
+    """Cancel the batches under way, and keep what they have done; how each ended, by its name."""
+    unlimited = runtime.model_copy(update={"max_usd": None})  # cancelling costs nothing, whatever the price
+    ask, batching = online(journal, unlimited, None, open_teachers)
+    names = list(journal.counts.open_batches)
+    await batching.collector.cancel()
+    if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):
+        raise ask.stopped_by
+    batches = journal.counts.batches
+    return {name: f"{batches[name].state} ({batches[name].detail})" for name in names}

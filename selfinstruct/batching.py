@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from selfinstruct.collecting import LONGEST_LOOK, Collector
 from selfinstruct.contracts import BatchEndpoint
-from selfinstruct.entries import Batch, BatchLine, Entry
+from selfinstruct.counts import Batch
+from selfinstruct.entries import BatchLine, Entry
 from selfinstruct.errors import (
     RequestRefused,
     SelfInstructError,

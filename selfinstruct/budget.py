@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from selfinstruct.entries import Counts
+from selfinstruct.counts import Counts
 from selfinstruct.prices import Price
 from selfinstruct.records import Usage
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from selfinstruct.contracts import BatchEndpoint
-from selfinstruct.entries import Batch, BatchLine, Entry, Outcome
+from selfinstruct.counts import Batch
+from selfinstruct.entries import BatchLine, Entry, Outcome
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.live import Live
 from selfinstruct.records import BatchState, Failure, Reply, Usage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfinstruct.contracts import Method
+from selfinstruct.counts import Counts
 from selfinstruct.dataset import Dataset
-from selfinstruct.entries import Counts
 from selfinstruct.prices import Price
 from selfinstruct.records import Request, Usage
 

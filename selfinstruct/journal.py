@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from selfinstruct.entries import VERSION, Counts, Entry, Line, decoded
+from selfinstruct.counts import Counts
+from selfinstruct.entries import VERSION, Entry, Line, decoded
 from selfinstruct.errors import JournalError, RunLocked
 
 

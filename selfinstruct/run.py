@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
-from selfinstruct.asking import Ask, online
+from selfinstruct.asking import Ask, cancelled, online
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.dataset import Dataset
 from selfinstruct.definition import Definition, begin, check_same, continued, first_request
 from selfinstruct.directory import JOURNAL
 from selfinstruct.endpoints import Teachers
-from selfinstruct.errors import RecipeChanged, RunDirectoryError, TeacherStop, UserMistake
+from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
 from selfinstruct.journal import Journal
 from selfinstruct.pipeline import harvest
 from selfinstruct.records import Request
@@ -150,14 +150,7 @@ class Run:
     async def _cancel(self) -> dict[str, str]:
         try:
             with self._open_journal() as journal:
-                runtime = self.recipe.runtime.model_copy(update={"max_usd": None})
-                ask, batching = online(journal, runtime, self.definition.price, self._teachers.open)
-                names = list(journal.counts.open_batches)
-                await batching.collector.cancel()
-                if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):
-                    raise ask.stopped_by
-                batches = journal.counts.batches
-                return {name: f"{batches[name].state} ({batches[name].detail})" for name in names}
+                return await cancelled(journal, self.recipe.runtime, self._teachers.open)
         finally:
             await self._teachers.close()
 

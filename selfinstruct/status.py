@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.budget import Budget, Limits, spent_usd
+from selfinstruct.counts import Counts
 from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, LOCK
-from selfinstruct.entries import Counts
 from selfinstruct.estimate import to_go
 from selfinstruct.journal import Journal
 from selfinstruct.prices import Price

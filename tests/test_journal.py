@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Teacher, cli, command, derived, outcomes
 
-from selfinstruct.entries import Counts, Fault, Sent
+from selfinstruct.counts import Counts
+from selfinstruct.entries import Fault, Sent
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal import Entry, Journal
 from selfinstruct.records import Failure, Reply, Usage

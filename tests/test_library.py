@@ -255,7 +255,7 @@ def test_the_package_and_its_help_load_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-WORDS = {"records", "contracts", "errors", "entries"}
+WORDS = {"records", "contracts", "errors", "entries", "counts"}
 PARTS = {"config", "seeds", "prompts", "journal", "rouge", "plugins", "patience", "loops", "prices", "pacing", "halting"}
 FOLDERS = {"methods", "filters", "teachers", "formats", "notations"}
 TOP = {"run", "cli", "screen", "status", "fsck", "forecast", "progress", "__main__", "__init__"}
