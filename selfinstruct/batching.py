@@ -49,6 +49,7 @@ class Batching:
         self._open = open_batches
         self.collector = Collector(live, open_batches, self._has_ended)
         self._gathered: list[_Gathered] = []
+        self._refused: set[str] = set()  # keys of requests for which the budget has no room, and never will
         self._latest = 0.0  # when the latest of these came
         self._changed = asyncio.Event()
         self._ended: dict[str, asyncio.Event] = {}  # by batch name, or by request key while that is only gathered
@@ -82,6 +83,8 @@ class Batching:
                 return entry
             if name := self._batch_of(key):
                 await self._ended.setdefault(name, asyncio.Event()).wait()
+            elif key in self._refused:
+                break
             elif self.new and self._tries[key] < _BATCHES_AT_MOST:
                 await self._gather(key, request)
             else:
@@ -145,15 +148,23 @@ class Batching:
                 await self._changed.wait()
             elif waiting > 0 and len(self._gathered) < MOST_REQUESTS:
                 await self.halt.sleep(waiting)
-            else:
-                await self._submit(await self._shard())
+            elif shard := await self._shard():
+                await self._submit(shard)
         for one in self._gathered:
             self._release(one.key)
 
     async def _shard(self) -> list[_Gathered]:
-        """The gathered requests that go together: of one path, within the provider's and the budget's limits."""
+        """The gathered requests that go together: of one path, within the provider's and the budget's limits.
+
+        None if the first of them will never fit the budget; it is let go.
+        """
         first = self._gathered[0]
-        await self.live.room(first.request, batch=True)
+        try:
+            await self.live.room(first.request, batch=True)
+        except Unasked:
+            self._refused.add(first.key)
+            self._release(self._gathered.pop(0).key)
+            return []
         path, bound, size = self._open().path(first.request), first.request.bound, 0
         shard: list[_Gathered] = []
         rest: list[_Gathered] = []
