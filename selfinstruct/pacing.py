@@ -1,10 +1,8 @@
 """How fast to ask one endpoint: how many calls at a time, how many a minute, and when not at all.
 
 Calls at a time follow additive increase and multiplicative decrease (Chiu and Jain, 1989): each answer widens the window a
-little, a sign of overload halves it. Calls and tokens a minute follow what the user states, and what the endpoint grants:
-from one refusal (or one "nothing remaining" in its headers) to the next, an endpoint that enforces a limit has granted
-exactly that limit, whatever its kind (token bucket, sliding or fixed window). That rate is kept from then on, and
-raised by small steps to see whether there is more. All times are seconds of a monotonic clock.
+little, a sign of overload halves it. Calls and tokens a minute follow what the user states, and what the endpoint grants
+(`granting.py`). All times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -13,47 +11,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from selfinstruct.granting import Grant, Moment, Rate
 from selfinstruct.records import Allowance
 
 _STEPS_TO_FULL = 16  # round trips in which the window grows from 1 to the whole concurrency
-_BURST = 0.1  # seconds of a rate that may be used at once, so that a late timer costs nothing
 _MARGIN = 0.99  # part of a stated rate that is used, for clocks differ
-_SHORTEST_MEASURE = 2.0  # seconds between two refusals from which a rate can be told
-_FEWEST_MEASURED = 8  # calls, likewise
-_BELOW = 0.99  # part of a measured rate that is used
-_PROBE_AFTER, _PROBE_EVERY = 20.0, 5.0  # seconds without a refusal before a rate is raised, seconds between two raises
-_PROBE_FIRST, _PROBE_UNSURE, _PROBE_MOST = 0.01, 0.08, 0.25  # first raise of a rate confirmed, or not yet; largest raise
-_CHANCE, _LIMIT = 0.03, 0.3  # shares of refusals: between them they come whatever the rate, above they are a limit
-_ENOUGH = 50  # calls at a learned rate that show whether it is one
-_DISTRUST = 60.0  # seconds in which refusals that come by chance teach no rate
+_LOOK, _CALLS = 2.0, 5  # seconds and calls that show whether the end of a window stays where it is
+_SAME_END = 0.05  # seconds by which it may seem to move in a second
+_SMALL = 2.0  # seconds in which a small bucket is full again
 _OVERLOAD, _MEMORY = 0.2, 0.05  # share of faults that halves the window; weight of the latest call in that share
 _DOWN_AFTER = 3  # faults in a row after which an endpoint is left alone for a while
 _MOMENT = 0.25  # seconds within which faults are one event
 _FIRST_REST, _LONGEST_REST = 0.5, 30.0  # seconds
-
-
-class Rate:
-    """An amount a second, in even portions: a bucket that fills at that rate and holds a moment's worth."""
-
-    def __init__(self, per_second: float, now: float) -> None:
-        self.per_second = per_second
-        self._credit = 1.0
-        self._then = now
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is credit again; taking may then overdraw it."""
-        self._fill(now)
-        return 0.0 if self._credit > 0 else (1e-6 - self._credit) / self.per_second
-
-    def take(self, amount: float, now: float) -> None:
-        """Use up this much; a negative amount gives it back."""
-        self._fill(now)
-        self._credit -= amount
-
-    def _fill(self, now: float) -> None:
-        most = max(1.0, self.per_second * _BURST)
-        self._credit = max(self._credit, min(most, self._credit + (now - self._then) * self.per_second))
-        self._then = now
 
 
 class Pace:
@@ -69,7 +38,6 @@ class Pace:
         self.concurrency = concurrency
         self.window = float(concurrency)
         self.in_flight = 0
-        self.granted: Rate | None = None  # calls a second, learned
         self._clock = clock
         now = clock()
         self._calls = Rate(rpm * _MARGIN / 60, now) if rpm else None
@@ -81,21 +49,27 @@ class Pace:
         self._faults_in_a_row = 0
         self._rest_began = now
         self._begun = 0
-        self._measure = _Measure(now)
-        self._probe_at, self._probe_step = now, _PROBE_FIRST
-        self._distrust_until = now
+        self._grant = Grant(now)
+        self._ends: dict[str, tuple[Ticket, float, bool]] = {}
 
     def wait(self) -> float:
         """Seconds until a call may be made: 0 for now, infinity until one in flight comes back."""
         if self.in_flight >= max(1, int(self.window)):
             return float("inf")
         now = self._clock()
+        if now >= self._closed_until:
+            self._grant.look(self._begun, now)
         waits = [rate.wait(now) for rate in (self._calls, self._tokens, self.granted) if rate is not None]
         if self._closed_until > now:
             waits.append(self._closed_until - now)
         if self._faults_in_a_row >= _DOWN_AFTER and self.in_flight:
             return float("inf")  # one call at a time finds out whether it is back
         return max(waits, default=0.0)
+
+    @property
+    def granted(self) -> Rate | None:
+        """The calls a second that the endpoint's refusals taught, if they did."""
+        return self._grant.rate
 
     @property
     def down(self) -> bool:
@@ -118,7 +92,6 @@ class Pace:
         now = self._clock()
         self.in_flight -= 1
         self._faults_in_a_row = 0
-        self._measure.calls += 1
         self._trouble *= 1 - _MEMORY
         if tokens is not None:
             self._tokens_each += (tokens - self._tokens_each) * (0.05 if self._tokens_each else 1.0)
@@ -127,18 +100,19 @@ class Pace:
         step = max(1.0, self.concurrency / _STEPS_TO_FULL)
         self.window = min(self.concurrency, self.window + step / self.window)
         self._heed(ticket, allowances, now)
-        self._probe(now)
 
     def throttled(self, ticket: Ticket, wait: float | None) -> None:
         """The endpoint refused for its limit, and asked to wait for `wait` seconds if it did."""
         now = self._clock()
         self._undo(ticket, now)
-        self._measure.refused += 1
+        wait = 1.0 if wait is None else wait
+        call = Moment(ticket.number, ticket.at)
+        self._grant.refused(call, now)
         if now >= self._closed_until:  # the first of perhaps many refusals of one moment
-            self._learn(now)
-        if self.granted is None:
+            self._grant.nothing_left(call, self._begun, now, self._closed_until, wait)
+        if self._grant.in_doubt:
             self._cut(now)
-        self._closed_until = max(self._closed_until, now + (1.0 if wait is None else wait))
+        self._closed_until = max(self._closed_until, now + wait)
 
     def failed(self, ticket: Ticket, wait: float | None = None) -> None:
         """The endpoint did not do its work: a fault, no connection, no answer in time."""
@@ -179,46 +153,35 @@ class Pace:
         What remained was counted when the call arrived, so the calls begun after it are to be taken off, and what the
         endpoint has granted again since then is to be put on.
         """
-        if now < self._closed_until:
-            return
         for name, allowance in allowances.items():
+            window = self._is_window(name, ticket, allowance.reset)
+            if now < self._closed_until:
+                continue
             each = self._tokens_each if name == "tokens" else 1.0
             since = now - ticket.at
             regained = self.granted.per_second * since if self.granted else 0.0
             left = allowance.remaining / max(each, 1.0) - (self._begun - ticket.number) + regained
             if left >= 1 or allowance.reset <= since:
                 continue
-            self._learn(now)
             rest = allowance.reset - since
+            if self._grant.measured and rest < _SMALL:
+                continue  # so small a bucket is next to empty at the best of paces
+            self._grant.nothing_left(Moment(self._begun, now), self._begun, now, self._closed_until, rest if window else 0.0)
             if self.granted is not None:  # a bucket has some again long before it is full
                 rest = min(rest, (1 - left) / self.granted.per_second)
+            elif not window:
+                rest = min(rest, 1.0)
             self._closed_until = max(self._closed_until, now + rest)
 
-    def _learn(self, now: float) -> None:
-        """Nothing is left at this moment: what was granted since the last such moment is the endpoint's limit."""
-        seen, confirmed = self._measure, False
-        elapsed = now - seen.since
-        if seen.begun and (elapsed < _SHORTEST_MEASURE or seen.calls < _FEWEST_MEASURED):
-            return
-        if seen.begun:
-            share = seen.refused / (seen.refused + seen.calls)
-            by_chance = _CHANCE < share < _LIMIT
-            if self.granted is not None and by_chance and seen.refused + seen.calls >= _ENOUGH:
-                self.granted, self._distrust_until = None, now + _DISTRUST  # slower did not help
-            elif self.granted is not None or now >= self._distrust_until or share >= _LIMIT:
-                confirmed = self.granted is not None
-                self.granted = self.granted or Rate(1.0, now)
-                self.granted.per_second = _BELOW * seen.calls / elapsed
-        self._measure = _Measure(now, begun=True)
-        # A first figure may come from a time in which little was asked; a second one was taken at the rate itself.
-        self._probe_at = now + (_PROBE_AFTER if confirmed else _PROBE_EVERY)
-        self._probe_step = _PROBE_FIRST if confirmed else _PROBE_UNSURE
-
-    def _probe(self, now: float) -> None:
-        """Raise the learned rate a little after a time without refusals, and then by larger and larger steps."""
-        if self.granted is not None and now > self._probe_at:
-            self.granted.per_second *= 1 + self._probe_step
-            self._probe_at, self._probe_step = now + _PROBE_EVERY, min(_PROBE_MOST, 2 * self._probe_step)
+    def _is_window(self, name: str, ticket: Ticket, reset: float) -> bool:
+        """Whether a limit is one of windows: their end stays where it is; each call puts off the time when a bucket is full."""
+        end = ticket.at + reset
+        first, before, window = self._ends.setdefault(name, (ticket, end, False))
+        if ticket.at - first.at >= _LOOK and ticket.number - first.number >= _CALLS:
+            if ticket.at < before:
+                window = end - before < _SAME_END * (ticket.at - first.at)
+            self._ends[name] = ticket, end, window
+        return window
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +191,3 @@ class Ticket:
     number: int
     at: float
     booked: float
-
-
-@dataclass(slots=True)
-class _Measure:
-    """What was granted and refused since a moment at which nothing was left (`begun`), or since the beginning."""
-
-    since: float
-    begun: bool = False
-    calls: int = 0
-    refused: int = 0
