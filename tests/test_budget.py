@@ -11,7 +11,8 @@ from conftest import Teacher, cli
 
 from selfinstruct import definition, prices
 from selfinstruct.budget import Budget, Limits, committed, spent_usd
-from selfinstruct.entries import BatchLine, Counts, Entry, Fault, Line, Sent
+from selfinstruct.counts import Counts
+from selfinstruct.entries import BatchLine, Entry, Fault, Line, Sent
 from selfinstruct.prices import Price
 from selfinstruct.records import Failure, Reply, Usage
 

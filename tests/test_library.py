@@ -256,7 +256,7 @@ def test_the_package_and_its_help_load_nothing_heavy() -> None:
 
 
 WORDS = {"records", "contracts", "errors", "entries", "counts"}
-PARTS = {"config", "seeds", "prompts", "journal", "rouge", "plugins", "patience", "loops", "prices", "pacing", "halting"}
+PARTS = {"config", "seeds", "prompts", "journal", "rouge", "plugins", "patience", "loops", "prices", "granting", "halting"}
 FOLDERS = {"methods", "filters", "teachers", "formats", "notations"}
 TOP = {"run", "cli", "screen", "status", "fsck", "forecast", "progress", "__main__", "__init__"}
 

@@ -17,8 +17,8 @@ def ran(script: str, *flags: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_limit_that_is_only_told_by_refusals_is_found() -> None:
-    flags = ("--seconds", 7, "--settling", 4, "--cases", "bare", "--used", 0.6, "--refused", 0.2, "--concurrency", 12)
-    done = ran("trust_limits.py", *flags)  # wide bounds: the machine may be busy, and it is no test of the machine
+    flags = ("--seconds", 7, "--settling", 4, "--cases", "bare", "--used", 0.4, "--refused", 0.5, "--concurrency", 12)
+    done = ran("trust_limits.py", *flags)  # wide bounds, for the machine may be busy; unheeded, nine in ten are refused
     assert done.returncode == 0, done.stdout + done.stderr
 
 
