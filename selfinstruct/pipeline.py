@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from math import ceil
 from typing import Any
 
 from selfinstruct.asking import Ask
 from selfinstruct.contracts import Method
 from selfinstruct.curation import Curator
 from selfinstruct.dataset import RECENT_ROOTS, Dataset
+from selfinstruct.demand import Demand
 from selfinstruct.errors import RequestRefused, Unasked
 from selfinstruct.records import Candidate, Decision, Flaw, Item
 
@@ -38,11 +38,12 @@ async def harvest(
 ) -> Dataset:
     """Ask, decide and collect until there are `num` rows, or nothing more to be had.
 
-    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need; where
-    replies come `in_rounds`, many at once, no more than are needed even if those under way give the most they can.
-    Whatever ends it, replies that are in flight have been paid for and are waited for.
+    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need (see
+    `demand`); `in_rounds` says that replies come many at once. Whatever ends it, replies that are in flight have been paid
+    for and are waited for.
     """
-    crop = Harvest(method, ask, curator, num, give_up_after, least_acceptance, watch or (lambda dataset: None))
+    demand = Demand(num, method.rows_at_most, in_rounds=in_rounds)
+    crop = Harvest(method, ask, curator, demand, give_up_after, least_acceptance, watch or (lambda dataset: None))
     under_way: set[asyncio.Task[None]] = set()
     some_ended = asyncio.Event()
     errors: list[BaseException] = []
@@ -56,7 +57,7 @@ async def harvest(
     index = 0
     try:
         while under_way or not crop.over:
-            for _ in range(crop.worth_asking(len(under_way), window, in_rounds)):
+            for _ in range(0 if crop.over else crop.demand.more(index, len(under_way), window)):
                 task = asyncio.create_task(crop.root(index))
                 under_way.add(task)
                 task.add_done_callback(ended)
@@ -79,7 +80,7 @@ class Harvest:
         method: Method,
         ask: Ask,
         curator: Curator,
-        num: int,
+        demand: Demand,
         give_up_after: int,
         least_acceptance: float,
         watch: Watch,
@@ -87,11 +88,12 @@ class Harvest:
         self.method = method
         self.ask = ask
         self.curator = curator
-        self.num = num
+        self.demand = demand
+        self.num = demand.num
         self.give_up_after = give_up_after
         self.least_acceptance = least_acceptance
         self.watch = watch
-        self.dataset = Dataset(target=num, pool=curator.pool)
+        self.dataset = Dataset(target=self.num, pool=curator.pool)
         self.over = False
         self._admission = Turnstile()
         self._collection = Turnstile()
@@ -145,6 +147,7 @@ class Harvest:
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
+        self.demand.collected(len(self.dataset.rows), self.dataset.roots)
         gained = len(self.dataset.rows) - before
         self._barren = 0 if unanswered or gained else self._barren + 1
         self.dataset.recent.add(gained, sum(one.rule not in ("over_target", "unanswered") for one in decisions))
@@ -164,20 +167,6 @@ class Harvest:
         if len(recent.roots) < RECENT_ROOTS or share is None or share >= self.least_acceptance:
             return ""
         return f"saturated: only {recent.rows:,} of the last {recent.judged:,} candidates were accepted"
-
-    def worth_asking(self, under_way: int, window: int, in_rounds: bool) -> int:
-        """How many more root requests to begin: no more than the missing rows are likely to need.
-
-        The yield is taken from this run so far, beginning with the most that the method can give, so that a run errs
-        towards asking too little at once, which costs a moment, and not too much, which costs money.
-        """
-        if self.over:
-            return 0
-        rows, roots, most = len(self.dataset.rows), self.dataset.roots, self.method.rows_at_most
-        per_root = max((rows + most) / (roots + 1), 0.01)
-        missing = self.num - rows
-        wanted = ceil((missing - under_way * most) / per_root) if in_rounds else ceil(missing / per_root) - under_way
-        return max(0 if under_way else 1, min(wanted, window - under_way))
 
     def finish(self) -> None:
         """Ask nothing more and take no more decisions."""

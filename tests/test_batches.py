@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from conftest import HERE, Teacher, cli, command, derived, outcomes, rows
 
 import selfinstruct as si
 from selfinstruct import batching, collecting, patience
+from selfinstruct.demand import Demand
 from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.fsck import fsck
 from selfinstruct.status import status
@@ -499,3 +501,17 @@ def test_killed_at_some_calls_nothing_is_lost_and_nothing_doubled() -> None:
     done = subprocess.run([*script, *sizes], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 violations" in done.stdout
+
+
+@pytest.mark.parametrize("good", [0.9, 0.5, 0.1])
+def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
+    rng, demand, rows_had, begun, rounds = random.Random(3), Demand(500, 1, in_rounds=True), 0, 0, 0
+    collected = 0
+    while rows_had < 500:
+        begun += demand.more(begun, 0, 20_000)
+        rounds += 1
+        while collected < begun and rows_had < 500:
+            rows_had, collected = rows_had + (rng.random() < good), collected + 1
+            demand.collected(rows_had, collected)
+    assert begun <= 1.1 * collected
+    assert rounds <= 4
