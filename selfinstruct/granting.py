@@ -206,7 +206,8 @@ class Grant:
     def _keep(self, per_second: float, now: float) -> None:
         self._set(per_second, now)
         self.measured, self._probed = True, False
-        self._kept, self._probe_at, self._step = per_second, now + _PROBE_AFTER, _PROBE_FIRST
+        first, self._kept = not self._kept, per_second  # a first figure may be wrong by some per cent
+        self._probe_at, self._step = (now + _PROBE_EVERY, _PROBE_NEXT) if first else (now + _PROBE_AFTER, _PROBE_FIRST)
 
     def _set(self, per_second: float, now: float) -> None:
         self.rate = self.rate or Rate(per_second, now)
