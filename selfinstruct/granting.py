@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_BURST = 0.5  # seconds of a rate that may be used at once, so that a busy moment costs nothing
+_BURST = 0.25  # seconds of a rate that may be used at once, so that a busy moment costs nothing
 _FIRST_MEASURE, _SHORTEST_MEASURE = 4.0, 2.0  # seconds between two such moments by which a rate can be told
 _FEWEST_MEASURED = 8  # calls, likewise
 _WINDOW, _LONG_WINDOW = 2.0, 10.0  # seconds; who asks to wait for so long may count in windows, or certainly does
@@ -22,7 +22,8 @@ _TRIAL, _TRIAL_EVERY = 1.5, 1.0  # before there is a measure: factor on what was
 _SLOWEST = 1.0  # calls a second that are tried at least
 _EXCESS = 0.08  # share of refusals that a trial above a limit meets at least
 _PROBE_AFTER, _PROBE_EVERY = 20.0, 5.0  # seconds without a refusal before a measured rate is raised, and between two raises
-_PROBE_FIRST, _PROBE_MOST = 0.01, 0.25  # first and largest raise
+_PROBE_FIRST, _PROBE_NEXT, _PROBE_MOST = 0.01, 0.02, 0.25  # first raise, those near the measured rate, largest raise
+_PROBE_NEAR = 1.08  # times the measured rate that are near it
 _LOOSE = 4.0  # times the calls that are made: a rate that limits nothing
 _SOON, _OFTEN = 150, 3  # calls for each refusal that are few, and how often in a row that makes one wonder
 _EXPERIMENT, _ENOUGH = 1.3, 50  # factor on the rate, and calls that show what it does
@@ -77,7 +78,7 @@ class Grant:
         self._refused = self._refused_later = 0  # calls made after the start, and after the end
         self._slowest = 0.05  # seconds that refusals take to come back
         self._probe_at, self._step = now, _PROBE_FIRST
-        self._probed = False
+        self._kept, self._probed = 0.0, False
         self._soon = 0  # measures in a row that ended soon
         self._baseline: float | None = None  # what was granted before an experiment, while that lasts
         self._floor = 0.0
@@ -128,7 +129,9 @@ class Grant:
             return
         if self.measured:
             self.rate.per_second *= 1 + self._step
-            self._probe_at, self._step, self._probed = now + _PROBE_EVERY, min(_PROBE_MOST, 2 * self._step), True
+            beyond = self.rate.per_second > _PROBE_NEAR * self._kept  # no limit is near
+            self._step = min(_PROBE_MOST, 2 * self._step) if beyond else _PROBE_NEXT
+            self._probe_at, self._probed = now + _PROBE_EVERY, True
         else:
             self.rate.per_second *= _TRIAL
             self._probe_at = now + _TRIAL_EVERY
@@ -203,7 +206,8 @@ class Grant:
     def _keep(self, per_second: float, now: float) -> None:
         self._set(per_second, now)
         self.measured, self._probed = True, False
-        self._probe_at, self._step = now + _PROBE_AFTER, _PROBE_FIRST
+        first, self._kept = not self._kept, per_second  # a first figure may be wrong by some per cent
+        self._probe_at, self._step = (now + _PROBE_EVERY, _PROBE_NEXT) if first else (now + _PROBE_AFTER, _PROBE_FIRST)
 
     def _set(self, per_second: float, now: float) -> None:
         self.rate = self.rate or Rate(per_second, now)

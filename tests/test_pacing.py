@@ -78,17 +78,17 @@ def test_a_bucket_that_holds_a_minute_is_used_up_and_then_kept_to(style: str) ->
 def test_a_limit_that_is_raised_is_found_again() -> None:
     world = World(style="bare", concurrency=50).run(30)
     world.limits.kept["requests"].rate = 20.0  # was 10
-    world.run(150)
-    late = [kind for when, kind, _ in world.arrived if when >= 110]
-    assert late.count("ok") / (20 * 40) >= 0.9
+    world.run(240)
+    late = [kind for when, kind, _ in world.arrived if when >= 180]
+    assert late.count("ok") / (20 * 60) >= 0.9
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.05])
 @pytest.mark.parametrize(("latency", "concurrency"), [(1.0, 8), (0.3, 32), (1.0, 200)])
 def test_refusals_that_come_by_chance_do_not_throttle_it_for_good(chance: float, latency: float, concurrency: int) -> None:
-    world = World(limit=None, latency=latency, concurrency=concurrency, chance_429=chance).run(200)
+    world = World(limit=None, latency=latency, concurrency=concurrency, chance_429=chance).run(120)
     late = [kind for when, kind, _ in world.arrived if when >= 30]
-    assert late.count("ok") >= 0.5 * 170 * concurrency / latency
+    assert late.count("ok") >= 0.65 * 90 * concurrency / latency
 
 
 def test_a_rate_that_limits_nothing_is_not_raised_without_end() -> None:
