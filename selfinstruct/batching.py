@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from selfinstruct.collecting import LONGEST_LOOK, Collector
 from selfinstruct.contracts import BatchEndpoint
@@ -31,8 +31,6 @@ from selfinstruct.errors import (
 )
 from selfinstruct.live import Live, sampling_of
 from selfinstruct.records import Request, Usage
-
-T = TypeVar("T")
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000  # of one batch, as OpenAI allows
 _QUIET = 0.5  # seconds without a new request after which those gathered are handed in
@@ -67,13 +65,12 @@ class Batching:
         self._tries = Counter(
             key for batch in self.journal.counts.batches.values() if _tried(batch) for key in batch.plan.requests
         )
+        self._tended: set[str] = set()  # batches that somebody looks after
         self._workers: set[asyncio.Task[None]] = set()
         self.halt.on_close.append(self._wake)
 
     def start(self) -> None:
-        """Look after the batches that a former process left behind, and hand in what is gathered."""
-        for name in self.journal.counts.open_batches:
-            self._work(self.collector.tend(name))
+        """Begin to hand in what is gathered; batches of a former process are looked after when a row waits for them."""
         if self.new:
             self._work(self._hand_in())
 
@@ -99,11 +96,16 @@ class Batching:
             if (entry := self.journal.get(key)) is not None:
                 return entry
             if name := self._batch_of(key):
+                if name not in self._tended:
+                    self._tended.add(name)
+                    self._work(self.collector.tend(name))
                 await self._ended.setdefault(name, asyncio.Event()).wait()
             elif self.new and self._tries[key] < BATCHES_AT_MOST:
                 await self._gather(key, request)
             else:
                 return await self.live.obtain(key, request)
+        if (entry := self.journal.get(key)) is not None:  # it came while the run was stopping
+            return entry
         raise Unasked(key)
 
     def _batch_of(self, key: str) -> str | None:
@@ -196,6 +198,7 @@ class Batching:
     async def _submit(self, shard: list[_Gathered]) -> None:
         """Plan a batch in the journal, hand it in, and look after it."""
         name = uuid.uuid4().hex
+        self._tended.add(name)
         self.live.note(_plan(name, shard))
         for one in shard:
             _place(one, True)

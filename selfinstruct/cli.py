@@ -177,7 +177,11 @@ def cancel(directory: Directory) -> None:
     from selfinstruct import screen
     from selfinstruct.run import Run
 
-    screen.cancelled(directory, Run(directory).cancel())
+    run = Run(directory)
+    batches = run.cancel()
+    if batches:
+        run.write()
+    screen.cancelled(run, batches)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.counts import Batch
 from selfinstruct.entries import BatchLine, Entry, Outcome
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
-from selfinstruct.live import Live
+from selfinstruct.live import FAILURES_IN_A_ROW, Live
 from selfinstruct.records import BatchState, Failure, Reply, Usage
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class Collector:
         self._open = open_batches
         self._on_end = on_end
         self._cancelling = False
+        self.late = False  # whether replies came after the run had stopped to look
 
     async def cancel(self) -> None:
         """Cancel every batch under way at the provider, and collect what is done; raises TeacherError if that fails."""
@@ -95,8 +96,9 @@ class Collector:
 
     async def _collect(self, name: str, id: str, state: BatchState) -> None:
         """Put what a batch brought into the journal, and let those who wait for it go on."""
-        silent, stop = await self.persist(lambda: self._brought(name, id))
-        lost = silent if state.word == "completed" else None  # what was ended early was not worked on
+        silent, charged, stop = await self.persist(lambda: self._brought(name, id))
+        # What a batch that ended early says nothing of was not worked on.
+        lost = _bounds(self.journal.counts.batches[name], silent | charged if state.word == "completed" else charged)
         batch = self.journal.counts.batches[name]
         missing = sum(key not in self.journal for key in batch.plan.requests)
         words = [f"{len(batch.plan.requests) - missing:,} of {len(batch.plan.requests):,} answered", state.detail]
@@ -110,27 +112,44 @@ class Collector:
         if stop and not self._cancelling and not self.halt.closed:
             self.halt.close(stop)
 
-    async def _brought(self, name: str, id: str) -> tuple[Usage, TeacherStop | None]:
+    async def _brought(self, name: str, id: str) -> tuple[set[str], set[str], TeacherStop | None]:
         """Note every outcome of a batch that the journal lacks yet.
 
-        Returns the most that can have been billed without a trace, and what the user must mend, if a line says so.
+        Returns the keys of which nothing came, those that may have been billed for nothing, and what the user must mend, if
+        a line says so. A batch of which every line is refused is such a case too, and none of these lines is noted.
         """
         batch = self.journal.counts.batches[name]
         silent = {key for key in batch.plan.requests if key not in self.journal}
-        count, stop = 0, None
+        charged: set[str] = set()
+        refused: dict[str, RequestRefused] = {}
+        count, stop, answered = 0, None, len(silent) < len(batch.plan.requests)
         async for key, outcome in self._open().results(id):
             stop = outcome if isinstance(outcome, TeacherStop) else stop
-            if not (isinstance(outcome, TransientError) and outcome.charged):
-                silent.discard(key)
-            if key not in batch.plan.requests or key in self.journal or not isinstance(outcome, Reply | RequestRefused):
-                continue  # not ours, there already, or to be asked for again
+            if key not in batch.plan.requests or key in self.journal:
+                continue  # not ours, or there already
+            silent.discard(key)
+            if isinstance(outcome, TransientError) and outcome.charged:
+                charged.add(key)
+            if isinstance(outcome, RequestRefused):
+                refused[key] = outcome
+            if not isinstance(outcome, Reply):
+                continue  # decided on below, or to be asked for again
+            charged.discard(key)
+            answered = True
+            self.late = self.late or self.halt.closed
             self.live.note(_entry(batch, key, outcome))
             count += 1
             if count % _SAVED_TOGETHER == 0:
                 await self.live.saved()
+        if refused and not answered and len(refused) >= FAILURES_IN_A_ROW:
+            last = list(refused.values())[-1]
+            stop = stop or TeacherStop(f"all {len(refused):,} requests of a batch were refused, the last one so: {last}")
+        else:
+            for key, error in refused.items():
+                if key not in self.journal:
+                    self.live.note(_entry(batch, key, error))
         await self.live.saved()
-        bounds = [batch.plan.requests[key][2:] for key in silent]
-        return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds)), stop
+        return silent, charged, stop
 
     async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """The result of a step that may be repeated safely; it is, until patience is over."""
@@ -147,6 +166,12 @@ class Collector:
     def note(self, name: str, state: str, detail: str = "", id: str = "") -> None:
         """Write a step in the life of a batch into the journal."""
         self.live.note(BatchLine(name, state, time.time(), id, detail))
+
+
+def _bounds(batch: Batch, keys: set[str]) -> Usage:
+    """The most that these requests of a batch can have been billed for."""
+    bounds = [batch.plan.requests[key][2:] for key in keys]
+    return Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds))
 
 
 def _entry(batch: Batch, key: str, outcome: Reply | RequestRefused) -> Entry:

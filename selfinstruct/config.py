@@ -60,11 +60,22 @@ class Generate(_Part):
             try:
                 parts = urlsplit(address)
                 good = not address or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
-            except ValueError:
+                if parts.username or parts.password:
+                    raise ValueError("holds a name or a password, which would be written to the disk; give a key instead")
+            except ValueError as error:
+                if "password" in str(error):
+                    raise
                 good = False
             if not good:
                 raise ValueError("is not an http(s) address; write it like http://localhost:8000/v1")
         return value if isinstance(value, str) or len(value) != 1 else value[0]
+
+    @field_validator("extra")
+    @classmethod
+    def _is_no_part_of_the_request(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if own := value.keys() & {"model", "messages", "prompt", "stream"}:
+            raise ValueError(f"cannot set {sorted(own)[0]!r}, which this package sets itself")
+        return value
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class Batch:
     ended: str = ""
     detail: str = ""
     pending: Usage = Usage()
-    replies: int = 0
+    outcomes: int = 0
 
     @property
     def state(self) -> str:
@@ -51,7 +51,6 @@ class Counts:
     lost_calls: int = 0
     reserved: Usage = Usage()
     reserved_batched: Usage = Usage()
-    unbounded: int = 0
     open: dict[str, Usage | None] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     without_usage: int = 0
@@ -119,6 +118,8 @@ class Counts:
         batch = self.batches.get(entry.batch or "")
         if batch is None and not self.noted:  # written by a version that did not note each call
             self.calls += entry.attempts
+        if batch:
+            batch.outcomes += 1
         bound = self._settle(batch, entry.key) if batch else self.close(entry.key, lost=False)
         if isinstance(entry.outcome, Failure):
             self.failures[entry.outcome.cause] += 1
@@ -132,7 +133,6 @@ class Counts:
             return
         self.usage += usage
         if batch:
-            batch.replies += 1
             self.batched += usage
 
     def _add_batch(self, line: BatchLine) -> None:

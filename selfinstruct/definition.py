@@ -29,7 +29,7 @@ class Definition:
     """A run's recipe, seeds and prompt.
 
     `seeds_name` and `package` say where seeds and run came from; `given` are the settings that the run was begun with,
-    `listed_price` is what the teacher cost then by the price list.
+    `listed_price` is what the teacher costs by the price list, `earlier_price` the highest that was in force before.
     """
 
     recipe: Recipe
@@ -39,6 +39,7 @@ class Definition:
     package: str
     given: Mapping[str, Any]
     listed_price: Price | None = None
+    earlier_price: Price | None = None
 
     @property
     def seeds_digest(self) -> str:
@@ -61,8 +62,12 @@ class Definition:
 
     @property
     def price(self) -> Price | None:
-        """What the teacher's tokens cost: as the recipe says, else as was listed when the run began; None if unknown."""
-        return prices.stated(self.recipe.runtime.price) or self.listed_price
+        """What the teacher's tokens cost: as the recipe says, else as was listed when the run began; None if unknown.
+
+        Where another price was in force before, the higher one counts for all, so that no change can break a limit.
+        """
+        now = prices.stated(self.recipe.runtime.price) or self.listed_price
+        return now if now is None or self.earlier_price is None else prices.highest([self.earlier_price, now])
 
     @property
     def endpoint(self) -> str:
@@ -136,8 +141,9 @@ def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
 def _listed_price(generate: Generate) -> Price | None:
     if generate.teacher in _IN_PROCESS:
         return Price(0.0, 0.0, "it runs in this process")
-    address = generate.addresses[0] or DEFAULT_URL
-    return prices.listed(generate.model, address) if generate.teacher == "openai" and generate.model else None
+    if generate.teacher != "openai" or not generate.model:
+        return None
+    return prices.highest(prices.listed(generate.model, address or DEFAULT_URL) for address in generate.addresses)
 
 
 def check_same(old: Definition, new: Definition) -> None:

@@ -74,8 +74,10 @@ def read(path: Path) -> Definition:
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
         tasks = seeds.load(path / SEEDS)
         prompt = replace(prompts.load(path / PROMPT), name=stored["prompt"]["name"])
-        price = Price(**stored["price"]) if stored.get("price") else None
-        found = Definition(recipe, tasks, prompt, stored["seeds"]["name"], stored["package"], stored["given"], price)
+        listed, earlier = (Price(**stored[name]) if stored.get(name) else None for name in ("listed_price", "price"))
+        earlier = None if has_no_replies(path) else earlier
+        known = stored["seeds"]["name"], stored["package"], stored["given"]
+        found = Definition(recipe, tasks, prompt, *known, listed, earlier)
         with_address = {**found.frozen, "base_url": recipe.generate.base_url}  # at first it was fixed too
         unchanged = stored["digest"] in (digest(found.frozen), digest(with_address))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -117,7 +119,8 @@ def _run_json(definition: Definition) -> bytes:
         },
         "prompt": {"name": definition.prompt.name, "digest": definition.prompt.digest},
         "given": dict(definition.given),
-        "price": definition.listed_price and definition.listed_price.as_values(),
+        "listed_price": definition.listed_price and definition.listed_price.as_values(),
+        "price": definition.price and definition.price.as_values(),
         **definition.recipe.model_dump(),
     }
     return (json.dumps(contents, indent=2, ensure_ascii=False, default=str) + "\n").encode()

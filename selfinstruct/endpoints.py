@@ -107,11 +107,6 @@ class Endpoints:
         for endpoint in self._endpoints:
             endpoint.pace.open_by(seconds)
 
-    @property
-    def window(self) -> int:
-        """How many calls may be under way now."""
-        return sum(max(1, int(endpoint.pace.window)) for endpoint in self._endpoints)
-
     def _best(self) -> tuple[float, Endpoint | None]:
         """The endpoint to ask next and the seconds until it may be asked."""
         concurrency, rpm, tpm = self._settings

@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Iterator
 
-from selfinstruct.budget import committed, spent_usd
+from selfinstruct.budget import Budget, Limits, committed, spent_usd
+from selfinstruct.counts import Counts
 from selfinstruct.directory import JOURNAL
 from selfinstruct.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
 from selfinstruct.journal import Journal
@@ -28,9 +29,29 @@ def plan(run: Run) -> None:
     print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
     print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.endpoint}")
     print(f"Price: {_price(run.definition.price)}")
+    for line in _limits(run, request):
+        print(line)
     for line in _estimate(run, request):
         print(line)
     print("Nothing was asked, nothing was written.")
+
+
+def terms(run: Run) -> str:
+    """The price and the limits under which a paid run goes, in a line; empty for a teacher that costs nothing."""
+    price, runtime = run.definition.price, run.recipe.runtime
+    if price is not None and not price.output and not price.input:
+        return ""
+    cost = "price unknown" if price is None else f"${price.input:g} and ${price.output:g} for a million tokens in and out"
+    limits = [
+        f"{value:,} {name}"
+        for value, name in (
+            (runtime.max_usd, "US dollars"),
+            (runtime.max_tokens, "tokens"),
+            (runtime.max_requests, "requests"),
+        )
+        if value is not None
+    ]
+    return f"{cost}; limit: {', '.join(limits) or 'none (see --max-usd)'}"
 
 
 def _price(price: Price | None) -> str:
@@ -38,6 +59,21 @@ def _price(price: Price | None) -> str:
         return "unknown (state it in the recipe: [runtime] price = { input = ..., output = ... }); tokens are counted"
     batch = f"; by batch {price.batch:g} times that" if price.batch != 1 else ""
     return f"${price.input:g} for a million tokens of prompts, ${price.output:g} of replies{batch} ({price.source})"
+
+
+def _limits(run: Run, request: Request) -> Iterator[str]:
+    """The limits of the run, beside the worst case of its first request."""
+    runtime, price, bound = run.recipe.runtime, run.definition.price, request.bound
+    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
+    yield terms(run).partition("; ")[2].capitalize() or "Limit: none needed"
+    if limits.usd is not None and price is None:
+        yield "  --max-usd cannot hold without a price: the run would not begin"
+    if bound is not None:
+        cost = "" if price is None or not price.output else f", {dollars(price.usd(bound))}"
+        yield f"  the worst case of the first request, reserved before it is sent: {bound.tokens:,} tokens{cost}"
+    budget = Budget(limits, Counts(), price)
+    if budget.room(bound) == "never":
+        yield f"  {budget.reached}"
 
 
 def _estimate(run: Run, request: Request) -> Iterator[str]:
@@ -73,12 +109,13 @@ def spending(run: Run, rows: int) -> Iterator[str]:
     price = run.definition.price
     cost = "; the price is unknown"
     if price is not None:
-        usd = spent_usd(counts, price, reserved=False)
-        cost = f", {dollars(usd)}" + (f" ({dollars(1000 * usd / rows)} for 1,000 rows)" if rows and usd else "")
+        usd = price.usd(counts.usage, counts.batched)
+        cost = f", {dollars(spent_usd(counts, price, reserved=False))}"
+        cost += f" ({dollars(1000 * usd / rows)} of replies for 1,000 rows)" if rows and usd else ""
     yield f"in all: {counts.calls:,} calls, {short(committed(counts, reserved=False).tokens)} tokens{cost}"
     if counts.lost.tokens:
         yield f"  of these, {short(counts.lost.tokens)} tokens at most for {counts.lost_calls:,} calls that brought no reply"
     if counts.faults:
-        yield "  tried again after: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
+        yield "  calls without a reply: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
     for name, batch in counts.open_batches.items():
         yield f"batch {name[:8]} is still at the provider ({batch.detail or batch.state}): run the same command to collect it"

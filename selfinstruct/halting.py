@@ -18,6 +18,7 @@ class Halt:
         self.on_close: list[Callable[[], None]] = []
         self._closed = asyncio.Event()
         self._deadlines: set[asyncio.Timeout] = set()
+        self._end: float | None = None  # the moment at which all calls are given up
 
     @property
     def closed(self) -> bool:
@@ -33,11 +34,14 @@ class Halt:
 
     def hurry(self, seconds: float) -> None:
         """Give what is in flight this many seconds more, no longer."""
-        end = asyncio.get_running_loop().time() + seconds
+        self._end = asyncio.get_running_loop().time() + seconds
         for deadline in self._deadlines:
-            when = deadline.when()
-            if not deadline.expired() and (when is None or when > end):
-                deadline.reschedule(end)
+            self._shorten(deadline)
+
+    def _shorten(self, deadline: asyncio.Timeout) -> None:
+        when = deadline.when()
+        if self._end is not None and not deadline.expired() and (when is None or when > self._end):
+            deadline.reschedule(self._end)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, but no longer than until the run stops."""
@@ -49,6 +53,7 @@ class Halt:
     def watching(self, deadline: asyncio.Timeout) -> Iterator[None]:
         """Let `hurry` shorten this deadline meanwhile."""
         self._deadlines.add(deadline)
+        self._shorten(deadline)
         try:
             yield
         finally:

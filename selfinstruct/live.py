@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from selfinstruct.budget import Budget
@@ -15,6 +16,7 @@ from selfinstruct.errors import (
     JournalError,
     RecipeError,
     RequestRefused,
+    SelfInstructError,
     TeacherStop,
     TeacherUnavailable,
     TransientError,
@@ -23,10 +25,10 @@ from selfinstruct.errors import (
 from selfinstruct.halting import Halt
 from selfinstruct.journal import Journal
 from selfinstruct.patience import persist
-from selfinstruct.records import Failure, Reply, Request
+from selfinstruct.records import Failure, Reply, Request, Usage
 
 _NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
-_FAILURES_IN_A_ROW = 20
+FAILURES_IN_A_ROW = 20
 _ATTEMPTS = 8  # calls for one request that fail while others are answered
 
 
@@ -94,7 +96,9 @@ class Live:
             if verdict == "now":
                 return
             if verdict == "never":
+                # Nothing more is sent, not even what is smaller: proposals without room for their answers are no use.
                 self.halt.limit = self.budget.reached
+                self.halt.close()
                 break
             self._settled.clear()
             await self._settled.wait()
@@ -104,7 +108,11 @@ class Live:
         """One call: its place, its reservation, the reply, and the line in the journal, with no `await` before that."""
         bound = request.bound
         expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
-        call = await self.endpoints.begin(expected, lambda: self.halt.closed)
+        try:
+            call = await self.endpoints.begin(expected, lambda: self.halt.closed)
+        except SelfInstructError as error:  # a teacher that cannot be opened
+            self.halt.close(error)
+            raise Unasked(key) from None
         if call is None:
             raise Unasked(key)
         pace, ticket = call.endpoint.pace, call.ticket
@@ -114,9 +122,18 @@ class Live:
             self.note(Sent(key, bound, time.time()))
             if self.budget.limits.any:  # a limit must hold even if the power fails now
                 await self.saved()
+                if self.halt.closed:
+                    self.note(Fault(key, "unsent", False, time.time()))
+                    raise Unasked(key)
             started = time.monotonic()
             outcome = await self._outcome(call, key, request)
-            self.note(entry := entry_of(key, request, outcome, time.monotonic() - started, number))
+            entry = entry_of(key, request, outcome, time.monotonic() - started, number)
+            try:
+                self.note(entry)
+            except (TypeError, ValueError, AttributeError):  # an own teacher's side fields: they must not cost the reply
+                assert isinstance(outcome, Reply)
+                entry = replace(entry, outcome=_plain(outcome))
+                self.note(entry)
             usage = outcome.usage if isinstance(outcome, Reply) else None
             allowances = outcome.allowances if isinstance(outcome, Reply) else {}
             tell = lambda: pace.answered(ticket, usage.tokens if usage else None, allowances)  # noqa: E731
@@ -180,7 +197,7 @@ class Live:
     def _failed(self, failure: Failure) -> Failure:
         """Count a failure; after too many without a reply in between, stop instead of burning through the plan."""
         self._failures_in_a_row += 1
-        if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
+        if self._failures_in_a_row >= FAILURES_IN_A_ROW:
             count = self._failures_in_a_row
             self.halt.close(TeacherStop(f"{count} requests failed in a row, the last one so: {failure.message}"))
         return failure
@@ -189,6 +206,12 @@ class Live:
 def entry_of(key: str, request: Request, outcome: Outcome, seconds: float, attempts: int) -> Entry:
     """The line that records what came of a request."""
     return Entry(key, request.digest, outcome, sampling_of(request), seconds, attempts, time.time())
+
+
+def _plain(reply: Reply) -> Reply:
+    """A reply without the side fields that cannot be written as JSON."""
+    usage = reply.usage if isinstance(reply.usage, Usage) else None
+    return Reply(reply.text, str(reply.finish_reason), str(reply.model), usage, str(reply.host))
 
 
 def sampling_of(request: Request) -> dict[str, Any]:

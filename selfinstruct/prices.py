@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -39,6 +39,26 @@ class Price:
         return (plain * self.input + usage.cached_tokens * cached_input + usage.completion_tokens * self.output) / _MILLION
 
 
+def highest(prices: Iterable[Price | None]) -> Price | None:
+    """The price by which a limit holds whichever of these applies: the highest of each rate; None if one is unknown."""
+    known: list[Price] = []
+    for price in prices:
+        if price is None:
+            return None
+        if price not in known:
+            known.append(price)
+    if len(known) < 2:
+        return known[0] if known else None
+    cached = [price.input if price.cached_input is None else price.cached_input for price in known]
+    return Price(
+        max(price.input for price in known),
+        max(price.output for price in known),
+        "the highest of: " + "; ".join(price.source for price in known),
+        max(cached),
+        max(price.batch for price in known),
+    )
+
+
 def stated(values: Mapping[Any, float]) -> Price | None:
     """The price that a recipe states, or None; `values` has `input` and `output`, and perhaps the rest of a Price."""
     if not values:
@@ -54,13 +74,20 @@ def listed(model: str, base_url: str) -> Price | None:
         provider, entry = get_snapshot().find_provider_model(model, None, None, base_url)
     except LookupError:
         return None
+    source = f"genai-prices {version('genai-prices')}: {provider.id}/{entry.id}"
     now = datetime.now(UTC)
-    rates, batch = entry.get_prices(now), entry.get_prices(now, {"processing": "batch"})
+    day = [_at(entry, now + timedelta(hours=hour), source) for hour in range(24)]  # some cost more at certain hours
+    price = highest(day)
+    return price and replace(price, source=source)
+
+
+def _at(entry: Any, moment: datetime, source: str) -> Price | None:
+    """A model's price at a moment; None where it is not by tokens alone."""
+    rates, batch = entry.get_prices(moment), entry.get_prices(moment, {"processing": "batch"})
     input, output, cached = (_rate(getattr(rates, f"{name}_mtok")) for name in ("input", "output", "cache_read"))
-    if input is None or output is None:
+    if input is None or output is None or getattr(rates, "requests_kcount", None):
         return None
     less = _rate(batch.output_mtok)
-    source = f"genai-prices {version('genai-prices')}: {provider.id}/{entry.id}"
     return Price(input, output, source, cached, less / output if less is not None and output else 1.0)
 
 

@@ -88,7 +88,7 @@ class Progress:
         if faults := counts.faults.total():
             parts.append(f"{faults:,} faults")
         parts.append(f"{short(counts.usage.tokens)} tokens")
-        return ", ".join(parts)
+        return safe(", ".join(parts))
 
     def _warn(self, dataset: Dataset, ask: Ask) -> None:
         """Say once, early, that little of what is paid for becomes rows."""

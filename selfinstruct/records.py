@@ -95,11 +95,11 @@ class Request:
         No tokenizer makes more tokens than there are bytes of UTF-8; chat templates add a few to each message.
         """
         texts = [self.prompt or "", *(text for message in self.messages for text in message.values())]
-        longest = self.sampling.get("max_completion_tokens") or self.sampling.get("max_tokens")
-        if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+        bounds = [self.sampling[name] for name in ("max_tokens", "max_completion_tokens") if name in self.sampling]
+        several = [self.sampling[name] for name in ("n", "best_of") if name in self.sampling]
+        if not bounds or not all(type(value) is int and value > 0 for value in [*bounds, *several]):
             return None
-        several = self.sampling.get("n")
-        count = several if isinstance(several, int) and several > 1 else 1
+        longest, count = max(bounds), max([1, *several])
         size = sum(len(text.encode(errors="replace")) for text in texts)
         # Tools and response formats, which some providers count with the prompt, are part of the sampling.
         size += len(json.dumps(dict(self.sampling), default=str))

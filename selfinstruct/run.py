@@ -128,6 +128,8 @@ class Run:
                     await batching.close()
                 if not ask.stopped_by and not self._interrupted:
                     await batching.glean()
+                if batching.collector.late and not dataset.complete:  # the files must be what the journal gives
+                    dataset = await self._harvest(Ask(journal), 1, None)
                 try:
                     if self._on_write:
                         self._on_write(len(dataset.rows))
@@ -145,6 +147,8 @@ class Run:
 
     def cancel(self) -> dict[str, str]:
         """Cancel the batches at the provider and keep what is done; how each ended, by its name. Raises TeacherError."""
+        if self.is_new:
+            raise UserMistake(f"{self.path}: there is no run here; check the path")
         return loops.run(self._cancel)
 
     async def _cancel(self) -> dict[str, str]:

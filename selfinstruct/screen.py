@@ -36,14 +36,18 @@ def opening(run: Run) -> None:
         note(f"the dataset there has {had:,} rows; its replies stay, and a larger --num brings the others back")
     verb = "beginning" if run.is_new else "continuing"
     model = safe(generate.model or "its default model")
-    note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher}, {model}")
+    where = f"{run.definition.endpoint}, {model}"
+    note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher} ({where})")
+    if line := forecast.terms(run):
+        note(line)
 
 
 def closing(run: Run, dataset: Dataset) -> None:
     """Say what was made, what it took, where it is."""
     tokens = dataset.usage.prompt_tokens + dataset.usage.completion_tokens
     rows, dropped = len(dataset.rows), len(dataset.rejected)
-    note(f"{rows:,} rows, {dropped:,} candidates dropped, {dataset.requests:,} requests, {short(tokens)} tokens")
+    used = f"{dataset.requests:,} requests and {short(tokens)} tokens used for these"
+    note(f"{rows:,} rows, {dropped:,} candidates dropped; {used}")
     if dropped:
         note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
     if rows:
@@ -56,7 +60,7 @@ def closing(run: Run, dataset: Dataset) -> None:
 
 def stopping(in_flight: int, grace: float) -> None:
     """Say what the first Ctrl-C waits for."""
-    waiting = f"waiting up to {grace:g} s for {in_flight} replies in flight, which are paid for"
+    waiting = f"waiting up to {grace:g} s for {in_flight} replies in flight, which are paid for" if in_flight else "writing"
     note(f"\nstopping: {waiting} (Ctrl-C again stops at once)")
 
 
@@ -68,6 +72,9 @@ def writing(rows: int) -> None:
 
 def interrupted(run: Run) -> None:
     """Say that nothing is lost, and how to go on."""
+    if not exists(run.path):
+        note("stopped before anything was asked or written; run the same command again")
+        return
     for line in forecast.spending(run, _count_lines(run.path / DATASET)):
         note(line)
     where = shlex.quote(str(run.path))
@@ -81,12 +88,15 @@ def _batches_left(run: Run) -> None:
             note(f"batches go on at the provider; to end them: selfinstruct cancel {shlex.quote(str(run.path))}")
 
 
-def cancelled(path: Path, batches: Mapping[str, str]) -> None:
-    """Say what became of the batches."""
+def cancelled(run: Run, batches: Mapping[str, str]) -> None:
+    """Say what became of the batches, and how to go on."""
     for name, state in batches.items():
         print(safe(f"batch {name[:8]}: {state}"))
     if not batches:
-        print(f"{path} has no batch at the provider")
+        print(f"{run.path} has no batch at the provider")
+        return
+    print(f"{_count_lines(run.path / DATASET):,} rows are in {run.path / DATASET}")
+    print(f"To go on without batches: selfinstruct generate {shlex.quote(str(run.path))} --no-batch")
 
 
 def findings(found: Sequence[str]) -> None:
@@ -114,19 +124,23 @@ def status(found: Mapping[str, Any]) -> None:
     failed = ", ".join(f"{count} {cause}" for cause, count in requests["failed"].items()) or "none"
     faults = ", ".join(f"{count:,} {cause}" for cause, count in requests["faults"].items()) or "none"
     money, left = found["money"], found["left"]
-    cost = "unknown price" if money["usd"] is None else dollars(money["usd"])
+    cost = "unknown price" if money["usd"] is None else f"{dollars(money['usd_for_replies'])} for replies"
+    if money["usd_for_lost_at_most"]:
+        cost += f", and at most {dollars(money['usd_for_lost_at_most'])} for calls that brought none"
     if money["usd_per_1000_rows"] is not None:
         cost += f" ({dollars(money['usd_per_1000_rows'])} for 1,000 rows)"
+    limits = ", ".join(f"{value:,} {name}" for name, value in found["limits"].items() if value is not None) or "none"
     lines = [
         ("state", state),
         ("rows", f"{found['rows']:,} of {found['target']:,} ({found['candidates']:,} candidates{acceptance})"),
         ("dropped", ", ".join(f"{count:,} {rule}" for rule, count in found["dropped"].items()) or "none"),
         ("requests", f"{requests['answered']:,} answered ({requests['used']:,} used), {requests['in_flight']:,} in flight"),
-        ("calls", f"{requests['calls']:,} in all, {requests['retries']:,} retries"),
-        ("failed", f"{failed}; tried again: {faults}"),
+        ("calls", f"{requests['calls']:,} in all; without a reply: {faults}"),
+        ("failed", failed),
         ("replies", ", ".join(f"{count:,} {reason}" for reason, count in requests["finish_reasons"].items()) or "none"),
         ("tokens", f"{short(tokens['prompt'])} in prompts, {short(tokens['completion'])} in replies"),
         ("money", cost),
+        ("limits", limits),
         ("time", f"{clock(found['seconds'])} from the first reply to the last"),
         ("teacher", f"{found['teacher']}, {found['model'] or 'its default model'}, method {found['method']}"),
     ]

@@ -29,7 +29,7 @@ def status(path: str | Path) -> dict[str, Any]:
     dataset = run.build()
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
-    generate, writing = run.recipe.generate, writer(run.path)
+    generate, runtime, writing = run.recipe.generate, run.recipe.runtime, writer(run.path)
     if writing is None:
         counts.close_all()
     speed = counts.per_minute(time.time()) if writing else None
@@ -51,6 +51,7 @@ def status(path: str | Path) -> dict[str, Any]:
             "lost_at_most": counts.lost.tokens,
             "replies_without_a_count": counts.without_usage,
         },
+        "limits": {"US dollars": runtime.max_usd, "tokens": runtime.max_tokens, "requests": runtime.max_requests},
         "money": _money(dataset, counts, run.definition.price),
         "seconds": round((counts.last_time or 0) - (counts.first_time or 0), 1),
         "requests_per_minute": speed and round(speed, 1),
@@ -73,7 +74,7 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
         "answered": counts.replies,
         "used": dataset.requests,
         "in_flight": len(counts.open),
-        "in_batches": sum(len(batch.plan.requests) - batch.replies for batch in counts.open_batches.values()),
+        "in_batches": sum(len(batch.plan.requests) - batch.outcomes for batch in counts.open_batches.values()),
         "failed": dict(counts.failures.most_common()),
         "faults": dict(counts.faults.most_common()),
         "finish_reasons": dict(counts.finish_reasons.most_common()),
@@ -85,9 +86,12 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
 
 def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, Any]:
     spent, rows = None if price is None else spent_usd(counts, price, reserved=False), len(dataset.rows)
-    per_row = spent / rows if spent is not None and rows else None
+    per_row = price.usd(counts.usage, counts.batched) / rows if price and rows else None
+    replies = 0.0 if price is None else price.usd(counts.usage, counts.batched)
     return {
         "usd": None if spent is None else round(spent, 6),
+        "usd_for_replies": None if spent is None else round(replies, 6),
+        "usd_for_lost_at_most": None if spent is None else round(spent - replies, 6),
         "usd_reserved": price and round(spent_usd(counts, price), 6),
         "usd_per_1000_rows": None if per_row is None else round(1000 * per_row, 6),
         "price": price and price.as_values(),
@@ -108,7 +112,7 @@ def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
     runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
     budget = Budget(Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd), counts, run.definition.price)
     bound = run.first_request().bound or Usage()
-    return budget.reached if to_do and not dataset.ended and budget.room(bound) == "never" else to_do
+    return budget.reached if to_do and not dataset.ended and budget.room(bound, batch=runtime.batch) == "never" else to_do
 
 
 def writer(path: Path) -> int | None:

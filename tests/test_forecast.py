@@ -50,7 +50,8 @@ def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
     done = cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 100, "--recipe", priced)
     _, prompt, completion = teacher.spent()
     usd = (prompt + 10 * completion) / 1e6
-    assert f"${usd:.4f} (${10 * usd:.4f} for 1,000 rows)" in done.stderr
+    assert f"${usd:.4f} (${10 * usd:.4f} of replies for 1,000 rows)" in done.stderr
+    assert "$1 and $10 for a million tokens in and out; limit: none (see --max-usd)" in done.stderr
     money = json.loads(cli("status", run, "--json").stdout)["money"]
     assert money["usd"] == pytest.approx(usd, abs=1e-6)
     assert money["usd_per_1000_rows"] == pytest.approx(10 * usd, abs=1e-5)

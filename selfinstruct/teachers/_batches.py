@@ -101,7 +101,7 @@ class OpenAIBatches:
         try:
             fields = json.loads(line)
             key, response, error = str(fields["custom_id"]), fields.get("response"), fields.get("error")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         if not isinstance(response, dict):
             code = error.get("code") if isinstance(error, dict) else None

@@ -124,7 +124,7 @@ class OpenAI:
         sampling = dict(request.sampling)
         if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
             # OpenAI's newer models refuse the older name, which is the only one that most other servers know.
-            sampling["max_completion_tokens"] = sampling.pop("max_tokens")
+            sampling.setdefault("max_completion_tokens", sampling.pop("max_tokens"))
         asked = {"messages": list(request.messages)} if request.prompt is None else {"prompt": request.prompt}
         return {"model": self.model, **asked, **sampling}
 
@@ -146,7 +146,7 @@ class OpenAI:
                 allowances=allowances,
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            start = self._safe(" ".join(text[:80].split()))
+            start = " ".join(self._safe(text[:2000]).split())[:80]
             message = f"{self.host} sent a body that is no completion: {start!r}"
             raise TransientError(message, cause="unreadable", charged=True) from None
 
@@ -156,9 +156,11 @@ class OpenAI:
 
         root: BaseException = error
         connected = True
-        while root.__cause__ is not None:
-            root = root.__cause__
+        while True:
             connected = connected and not isinstance(root, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            if root.__cause__ is None:
+                break
+            root = root.__cause__
         if cause == "timeout" and isinstance(root, TimeoutError):
             return TransientError(f"{self.host} did not answer in time", cause=cause, charged=connected)
         reason = self._safe(str(root) or type(root).__name__)
@@ -215,7 +217,12 @@ def _usage(value: Any) -> Usage | None:
     prompt = _count(counted.get("prompt_tokens"))
     details = counted.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return None if prompt is None else Usage(prompt, _count(counted.get("completion_tokens")) or 0, min(cached or 0, prompt))
+    completion, total = _count(counted.get("completion_tokens")), _count(counted.get("total_tokens"))
+    if prompt is None or completion is None:
+        return None
+    if total is not None:  # some count a model's thinking in the total alone
+        completion = max(completion, total - prompt)
+    return Usage(prompt, completion, min(cached or 0, prompt))
 
 
 def _allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
