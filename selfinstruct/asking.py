@@ -98,6 +98,17 @@ def _sum(usages: Iterable[Usage]) -> Usage:
     return sum(usages, Usage())
 
 
+def limits_of(runtime: Runtime, price: Price | None) -> Limits:
+    """The limits of a run; raises RecipeError for one in US dollars where the price is unknown."""
+    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
+    if limits.usd is not None and price is None:
+        raise RecipeError(
+            "--max-usd needs the price of the teacher's tokens, which is not known: state it in the recipe, [runtime] "
+            "price = { input = 0.15, output = 0.6 } (US dollars per million tokens), or use --max-tokens"
+        )
+    return limits
+
+
 def online(
     journal: Journal, runtime: Runtime, price: Price | None, open_teachers: Callable[[], Sequence[Teacher]]
 ) -> tuple[Ask, Batching]:
@@ -105,12 +116,7 @@ def online(
 
     Raises RecipeError for a limit in US dollars where the price is unknown.
     """
-    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
-    if limits.usd is not None and price is None:
-        raise RecipeError(
-            "--max-usd needs the price of the teacher's tokens, which is not known: state it in the recipe, [runtime] "
-            "price = { input = 0.15, output = 0.6 } (US dollars per million tokens), or use --max-tokens"
-        )
+    limits = limits_of(runtime, price)
 
     def open_batches() -> BatchEndpoint:
         batches: BatchEndpoint | None = getattr(open_teachers()[0], "batches", None)

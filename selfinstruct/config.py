@@ -25,7 +25,7 @@ FilterSetting = bool | dict[str, Any]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Generate(_Part):
@@ -108,8 +108,8 @@ class Runtime(_Part):
     """
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
-    rpm: Annotated[float, Field(gt=0)] | None = None
-    tpm: Annotated[float, Field(gt=0)] | None = None
+    rpm: Annotated[float, Field(ge=0.1)] | None = None
+    tpm: Annotated[float, Field(ge=1)] | None = None
     max_requests: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_usd: Annotated[float, Field(gt=0)] | None = None

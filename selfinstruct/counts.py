@@ -49,6 +49,7 @@ class Counts:
     batched: Usage = Usage()
     lost: Usage = Usage()
     lost_calls: int = 0
+    beyond: int = 0  # replies that were billed beyond their bound
     reserved: Usage = Usage()
     reserved_batched: Usage = Usage()
     open: dict[str, Usage | None] = field(default_factory=dict)
@@ -132,6 +133,8 @@ class Counts:
             self.lost += bound or Usage()  # nobody knows what it cost: the most that it can have cost
             return
         self.usage += usage
+        if bound and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
+            self.beyond += 1
         if batch:
             self.batched += usage
 

@@ -115,12 +115,14 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
     if kind not in _KINDS:
         return None
     key, time = line["key"], line["time"]
+    if not isinstance(key, str) or not isinstance(time, int | float) or isinstance(time, bool):
+        raise TypeError("a line has a text as its key and a number as its time")
     if kind == "sent":
         return Sent(key, _usage(line["bound"]), time)
     if kind == "fault":
-        return Fault(key, line["cause"], line["charged"], time)
+        return Fault(key, str(line["cause"]), bool(line["charged"]), time)
     if kind == "batch":
-        requests = {key: (one[0], one[1], one[2], one[3]) for key, one in line.get("requests", {}).items()}
+        requests = {key: (one[0], *_counted(one[1:4])) for key, one in line.get("requests", {}).items()}
         samplings = tuple(line.get("samplings", ()))
         return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, _usage(line.get("lost")))
     outcome: Outcome
@@ -143,4 +145,11 @@ def _listed(usage: Usage | None) -> list[int] | None:
 
 
 def _usage(values: list[int] | None) -> Usage | None:
-    return Usage(*values) if values else None
+    return Usage(*_counted(values)) if values else None
+
+
+def _counted(values: list[int]) -> list[int]:
+    """The values, which must be counts: a negative one would lift a limit."""
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError(f"{values} are no counts")
+    return values

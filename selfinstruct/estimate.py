@@ -38,12 +38,15 @@ def beforehand(method: Method, request: Request, rows: int, price: Price | None,
     return Estimate(requests, tokens, usd)
 
 
-def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None) -> Estimate | None:
-    """An estimate of what is left, at what this run's rows have taken so far; None while there are none."""
+def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None, used: int) -> Estimate | None:
+    """An estimate of what is left, at what this run's rows have taken so far; None while there are none.
+
+    `used` are the requests whose replies have been decided on; the others that were answered need not be asked again.
+    """
     rows, missing = len(dataset.rows), dataset.target - len(dataset.rows)
-    if not rows or not counts.replies:
+    if not rows or not counts.replies or not used:
         return None
-    requests = missing * counts.requests / rows
+    requests = max(0.0, missing * used / rows - (counts.replies - used))
     share = requests / counts.requests
     tokens = Usage(round(counts.usage.prompt_tokens * share), round(counts.usage.completion_tokens * share))
     usd = None if price is None else price.usd(counts.usage, counts.batched) * share

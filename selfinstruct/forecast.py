@@ -83,7 +83,7 @@ def _estimate(run: Run, request: Request) -> Iterator[str]:
     if not run.is_new and (run.path / JOURNAL).exists():
         dataset = run.build()
         with Journal.reading(run.path / JOURNAL) as journal:
-            left = to_go(dataset, journal.counts, price, journal.counts.per_minute(time.time()))
+            left = to_go(dataset, journal.counts, price, journal.counts.per_minute(time.time()), dataset.requests)
         rows = f"{len(dataset.rows):,} of {num:,} rows are there"
     if left is not None:
         yield f"Estimate, by this run's own replies: {rows}; {_amount(left)} still to go."
@@ -114,7 +114,11 @@ def spending(run: Run, rows: int) -> Iterator[str]:
         cost += f" ({dollars(1000 * usd / rows)} of replies for 1,000 rows)" if rows and usd else ""
     yield f"in all: {counts.calls:,} calls, {short(committed(counts, reserved=False).tokens)} tokens{cost}"
     if counts.lost.tokens:
-        yield f"  of these, {short(counts.lost.tokens)} tokens at most for {counts.lost_calls:,} calls that brought no reply"
+        what = f"{counts.lost_calls:,} calls that brought no reply"
+        what += f" and {counts.without_usage:,} replies without a token count" if counts.without_usage else ""
+        yield f"  of these, {short(counts.lost.tokens)} tokens at most for {what}"
+    if counts.beyond:
+        yield f"  {counts.beyond:,} replies were billed beyond their bound: the provider does not keep to the tokens it is allowed"
     if counts.faults:
         yield "  calls without a reply: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
     for name, batch in counts.open_batches.items():

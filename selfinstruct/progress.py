@@ -51,7 +51,7 @@ class Progress:
         """Show this state."""
         self._warn(dataset, ask)
         self._latest = dataset, ask
-        if self.bar is not None and time.monotonic() - self._shown >= _SHOW_EVERY:
+        if self.bar is not None and time.monotonic() - self._shown >= _SHOW_EVERY * (1 + len(ask.used) / 2_000):
             self._shown = time.monotonic()
             self._show(dataset, ask)
         elif self.bar is None and time.monotonic() - self._logged >= _LOG_EVERY:
@@ -77,7 +77,7 @@ class Progress:
         speed = counts.per_minute(time.time(), self._since) if ask.obtained else None
         # The most wanted first: a narrow terminal cuts off the rest.
         parts = ["no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted"]
-        left = to_go(dataset, counts, self.price, speed)
+        left = to_go(dataset, counts, self.price, speed, ask.usage_below(dataset.roots)[0])
         if left and left.seconds and left.requests:
             parts.append(f"{clock(left.seconds)} left")
         if self.price is not None and self.price.output:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
-from selfinstruct.asking import Ask, cancelled, online
+from selfinstruct.asking import Ask, cancelled, limits_of, online
 from selfinstruct.config import Recipe
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.dataset import Dataset
@@ -245,6 +245,7 @@ class Run:
 
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
+        limits_of(self.recipe.runtime, self.definition.price)
         if self.is_new:
             self._teachers.open()
 

@@ -99,7 +99,7 @@ def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, A
 
 
 def _left(dataset: Dataset, counts: Counts, price: Price | None, speed: float | None) -> dict[str, Any] | None:
-    left = to_go(dataset, counts, price, speed)
+    left = to_go(dataset, counts, price, speed, dataset.requests)
     if left is None or dataset.complete:
         return None
     seconds = None if left.seconds is None else round(left.seconds)

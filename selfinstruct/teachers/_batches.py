@@ -48,8 +48,10 @@ class OpenAIBatches:
     async def submit(self, name: str, path: str, lines: bytes) -> str:
         """Upload the lines and make a batch of them."""
         client, file = self._client, (_file_name(name), lines, "application/jsonl")
-        uploaded = await self._tried(lambda: client.files.create(file=file, purpose="batch"))
-        body = {"input_file_id": uploaded.id, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
+        uploaded = getattr(await self._tried(lambda: client.files.create(file=file, purpose="batch")), "id", None)
+        if not isinstance(uploaded, str):
+            raise TransientError(f"{self._endpoint.host} took a file and gave no id for it", cause="unreadable")
+        body = {"input_file_id": uploaded, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
         made = await self._object(lambda: client.post("/batches", body=body, cast_to=dict[str, object]))
         if not isinstance(made.get("id"), str):
             raise TransientError(f"{self._endpoint.host} made a batch without an id", cause="unreadable")
@@ -60,13 +62,13 @@ class OpenAIBatches:
         after: str | None = None
         while True:
             page = await self._page({"limit": _PAGE} | ({"after": after} if after else {}))
-            batches = page.get("data") or []
+            batches = _objects(page.get("data"))
             for batch in batches:
-                if (batch.get("metadata") or {}).get(_LABEL) == name:
+                if _object(batch.get("metadata")).get(_LABEL) == name and isinstance(batch.get("id"), str):
                     return str(batch["id"])
             if not page.get("has_more") or not batches:
                 return None
-            after = str(batches[-1]["id"])
+            after = str(batches[-1].get("id"))
 
     async def discard(self, name: str) -> None:
         """Delete the uploaded lines of a batch that was never made; without them it cannot be made later either."""
@@ -110,7 +112,7 @@ class OpenAIBatches:
         if response.get("status_code") == 200:
             try:
                 return key, self._endpoint.read(json.dumps(body))
-            except TransientError as unreadable:
+            except TeacherError as unreadable:
                 return key, unreadable
         status = response.get("status_code")
         return key, self._endpoint.sorted_status(status if isinstance(status, int) else 500, body)
@@ -184,8 +186,18 @@ def _file_name(name: str) -> str:
 
 
 def _state(batch: dict[str, Any]) -> BatchState:
-    counts = batch.get("request_counts") or {}
-    errors = (batch.get("errors") or {}).get("data") or []
-    detail = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in errors[:3])
-    total, done, failed = (int(counts.get(name) or 0) for name in ("total", "completed", "failed"))
-    return BatchState(str(batch.get("status") or "unknown"), total, done, failed, detail)
+    """A batch's state; what is odd about its counts and errors, which are only shown, is passed over."""
+    counts, errors = _object(batch.get("request_counts")), _objects(_object(batch.get("errors")).get("data"))
+    detail = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in errors[:3])[:300]
+    total, done, failed = (
+        count if isinstance(count := counts.get(name), int) else 0 for name in ("total", "completed", "failed")
+    )
+    return BatchState(str(batch.get("status") or "unknown")[:50], total, done, failed, detail)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -80,12 +80,15 @@ class OpenAI:
         content = json.dumps(self.body(request)).encode()
         try:
             # The SDK's headers, but not its typed calls: a thousand replies a second are more than these can do.
-            async with self._opened().post(self._url + self.path(request), data=content) as response:
+            async with self._opened().post(self._url + self.path(request), data=content, allow_redirects=False) as response:
                 text = (await response.read()).decode(errors="replace")
         except TimeoutError as error:
             raise self._unreached(error, "timeout") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreached(error, "connection") from None
+        if 300 <= response.status < 400 and (to := response.headers.get("location")):
+            # Followed, it would take prompts to a host that nobody named.
+            raise TeacherStop(f"{self.host} sends us to another address ({self._safe(to)}); set --base-url to that one")
         if response.ok:
             return self.read(text, _allowances(response.headers))
         raise self.sorted_status(response.status, _decoded(text), _wait(response.headers), " ".join(text.split()))
@@ -129,9 +132,12 @@ class OpenAI:
         return {"model": self.model, **asked, **sampling}
 
     def read(self, text: str, allowances: Mapping[str, Allowance] = {}) -> Reply:
-        """The reply in a body; raises TransientError where there is none."""
+        """The reply in a body; raises TransientError where there is none, or what an error in its place means."""
         try:
             raw = json.loads(text)
+            if "choices" not in raw and isinstance(raw.get("error"), dict):  # an error that calls itself a success
+                code = raw["error"].get("code")
+                raise self.sorted_status(code if type(code) is int and 400 <= code < 600 else 500, raw)
             choice = raw["choices"][0]
             message = choice.get("message")
             content = choice.get("text") if message is None else message.get("content") or message.get("refusal")
@@ -203,7 +209,8 @@ class OpenAI:
 
     def _safe(self, text: str) -> str:
         """A provider's words with the key taken out, should it repeat it."""
-        return text.replace(self._key, "[key]") if self._key != "none" else text
+        text = text.replace(self._key, "[key]") if self._key != "none" else text
+        return " ".join(text.split())
 
 
 def _count(value: Any) -> int | None:
