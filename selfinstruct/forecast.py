@@ -118,7 +118,7 @@ def spending(run: Run, rows: int) -> Iterator[str]:
         what += f" and {counts.without_usage:,} replies without a token count" if counts.without_usage else ""
         yield f"  of these, {short(counts.lost.tokens)} tokens at most for {what}"
     if counts.beyond:
-        yield f"  {counts.beyond:,} replies were billed beyond their bound: the provider does not keep to the tokens it is allowed"
+        yield f"  {counts.beyond:,} replies were billed beyond their bound: the provider does not keep to the tokens allowed"
     if counts.faults:
         yield "  calls without a reply: " + ", ".join(f"{n:,} {cause}" for cause, n in counts.faults.most_common())
     for name, batch in counts.open_batches.items():

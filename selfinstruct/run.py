@@ -159,10 +159,7 @@ class Run:
             await self._teachers.close()
 
     def stop(self) -> None:
-        """Ask nothing more; `generate` then waits for what is in flight, writes, and raises KeyboardInterrupt.
-
-        It waits for `grace` seconds at most.
-        """
+        """Ask nothing more; `generate` waits up to `grace` for what is in flight, writes, and raises KeyboardInterrupt."""
         self._interrupted = self._busy
         if self._ask and self._loop:
             self._loop.call_soon_threadsafe(self._ask.close)
