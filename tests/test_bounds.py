@@ -15,7 +15,6 @@ from selfinstruct.prices import Price
 from selfinstruct.records import Reply, Request, Usage
 from selfinstruct.teachers import openai
 
-
 END = {"state": "planned", "id": "", "detail": ""}
 
 

@@ -1,7 +1,9 @@
-"""Any endpoint that speaks OpenAI's API (chat or legacy completions), through the official client.
+"""Any endpoint that speaks OpenAI's API (chat or legacy completions); batches go through the official client.
 
-One call is one attempt: the client's own retries are off, and every fault is sorted into "try again", "this request
-never" or "no request until the user acts". The reply is read from the provider's raw JSON, which is kept.
+Single calls go out by aiohttp, which is also what the client can be told to use: with its typed calls around it, a process
+makes a few hundred of them a second, and begins a second and a half later. One call is one attempt, and every fault is
+sorted into "try again", "this request never" or "no request until the user acts". The reply is read from the provider's raw
+JSON, which is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,10 +25,13 @@ from selfinstruct.teachers._batches import OpenAIBatches
 
 if TYPE_CHECKING:
     import aiohttp
+    from openai import AsyncOpenAI
 
     from selfinstruct.config import Generate
 
 KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
+_ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # as the official client does
+_AGENT = f"selfinstruct/{version('selfinstruct')}"
 URL_VARIABLE = "OPENAI_BASE_URL"
 DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
@@ -62,16 +68,22 @@ class OpenAI:
     name = "openai"
 
     def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
-        from openai import AsyncOpenAI
-
         self.model = model
         self.host = urlsplit(url).hostname or url
         self._key = key
         self._url = url.rstrip("/")
         self._timeout = timeout
-        self._client = AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=timeout)
         self._session: aiohttp.ClientSession | None = None
-        self.batches = OpenAIBatches(self, self._client)
+        self._client: AsyncOpenAI | None = None
+
+    @property
+    def batches(self) -> OpenAIBatches:
+        """The endpoint's Batch API."""
+        from openai import AsyncOpenAI
+
+        if self._client is None:
+            self._client = AsyncOpenAI(base_url=self._url, api_key=self._key, max_retries=0, timeout=self._timeout)
+        return OpenAIBatches(self, self._client)
 
     async def reply(self, key: str, request: Request) -> Reply:
         """One attempt at one request; raises TransientError, RequestRefused or TeacherStop."""
@@ -79,7 +91,6 @@ class OpenAI:
 
         content = json.dumps(self.body(request)).encode()
         try:
-            # The SDK's headers, but not its typed calls: a thousand replies a second are more than these can do.
             async with self._opened().post(self._url + self.path(request), data=content, allow_redirects=False) as response:
                 text = (await response.read()).decode(errors="replace")
         except TimeoutError as error:
@@ -102,8 +113,8 @@ class OpenAI:
             # The pace of the run bounds what is in flight; the pool of connections must never be a second, hidden bound
             # (0 is none). Certificates are checked, by the same context that the SDK makes.
             secure = httpx2.create_ssl_context() if self._url.startswith("https:") else True
-            headers = {name: value for name, value in self._client.default_headers.items() if isinstance(value, str)}
-            headers["Authorization"] = f"Bearer {self._key}"
+            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json", "User-Agent": _AGENT}
+            headers |= {name: os.environ[variable] for name, variable in _ACCOUNT.items() if os.environ.get(variable)}
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=secure),
                 headers=headers,
@@ -114,7 +125,8 @@ class OpenAI:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if self._client is not None:
+            await self._client.close()
         if self._session is not None:
             await self._session.close()
 
