@@ -91,14 +91,14 @@ class Live:
                     "--max-usd and --max-tokens need a bound on the length of each reply; set --reply-tokens to a number above 0"
                 )
             )
-        while not self.halt.closed:
+        # At a limit nothing more is begun, not even what is smaller: proposals without room for their answers are no use.
+        while not self.halt.closed and not self.halt.limit:
             verdict = self.budget.room(bound, batch=batch)
             if verdict == "now":
                 return
             if verdict == "never":
-                # Nothing more is sent, not even what is smaller: proposals without room for their answers are no use.
                 self.halt.limit = self.budget.reached
-                self.halt.close()
+                self._settled.set()
                 break
             self._settled.clear()
             await self._settled.wait()
