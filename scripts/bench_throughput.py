@@ -64,10 +64,15 @@ def compare(options: argparse.Namespace) -> list[str]:
         print(f"  ratio {ratio:.2f} (wanted: {least:g})\n")
         if ratio < least:
             missed.append(f"{title}: {ratio:.2f} times the bare loop, wanted {least:g}")
-    with running_teacher(latency=1.0, jitter=0) as teacher:
+    with running_teacher(latency=1.0) as teacher:
         mine = apart("ours", teacher.url, ONE_TASK, options)
-    share = mine["arrived"] / options.concurrency
-    print(f"one task a reply, teacher of 1,000 ms\n  selfinstruct            {mine['arrived']:8.0f} replies/s journaled")
+    share = mine["flow"] / options.concurrency
+    print(
+        f"one task a reply, teacher of 1,000 ms (500 to 1,500)\n  selfinstruct            {mine['flow']:8.0f} replies/s journaled"
+    )
+    print(
+        f"    in full flow, after the first {options.concurrency}; {mine['arrived']:.0f} with the start, which takes one latency"
+    )
     print(f"  {100 * share:.1f} % of the ideal, {options.concurrency} replies/s (wanted: 95 %)")
     return [*missed, *([f"1,000 ms: {100 * share:.1f} % of the ideal, wanted 95 %"] if share < 0.95 else [])]
 
@@ -138,8 +143,10 @@ def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
         def watch(dataset, ask):  # type: ignore[no-untyped-def]
             if ask.in_flight and "first" not in moments:
                 moments.update(first=first_call(run.path), cpu=-time.process_time())
+            if ask.journal.counts.replies >= concurrency and "begun" not in moments:
+                moments.update(begun=time.time(), had=ask.journal.counts.replies)
             if ask.journal.counts.replies >= replies and "arrived" not in moments:
-                moments["arrived"] = time.time()
+                moments.update(arrived=time.time(), came=ask.journal.counts.replies)
             if dataset.roots >= replies and "decided" not in moments:
                 moments.update(decided=time.time(), rows=len(dataset.rows), cpu=moments["cpu"] + time.process_time())
                 run.stop()
@@ -150,7 +157,8 @@ def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
             ended = time.time()
     return {
         "per_second": replies / (moments["decided"] - moments["first"]),
-        "arrived": replies / (moments["arrived"] - moments["first"]),
+        "arrived": moments["came"] / (moments["arrived"] - moments["first"]),
+        "flow": (moments["came"] - moments["had"]) / (moments["arrived"] - moments["begun"]),
         "cpu": 1000 * moments["cpu"] / replies,
         "rows": moments["rows"],
         "writing": ended - moments["decided"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,14 @@ class Call:
     ticket: Ticket
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    """Somebody who waits for a place."""
+
+    expected_tokens: float
+    call: asyncio.Future[Call | None]
+
+
 class Endpoints:
     """Gives out calls in the order in which they are asked for.
 
@@ -73,48 +82,72 @@ class Endpoints:
         self._open_teachers = open_teachers
         self._settings = concurrency, rpm, tpm
         self._endpoints: list[Endpoint] = []
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._waiting: deque[_Waiter] = deque()
+        self._look_again: asyncio.TimerHandle | None = None
+        self._stopped = False
         self.in_flight = 0
 
-    async def begin(self, expected_tokens: float, stopped: Callable[[], bool]) -> Call | None:
-        """Wait for a place, and take it; None when `stopped` says so first. Give it to `done` whatever happens."""
-        async with self._turn:
-            while not stopped():
-                wait, endpoint = self._best()
-                if endpoint is not None and wait <= 0:
-                    self.in_flight += 1
-                    return Call(endpoint, endpoint.pace.begin(expected_tokens))
-                self._changed.clear()
-                try:
-                    async with asyncio.timeout(min(wait, _LONGEST_LOOK)):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass
-        return None
+    async def begin(self, expected_tokens: float) -> Call | None:
+        """Wait for a place, and take it; None once the run has stopped. Give it back with `done` whatever happens."""
+        self._open()
+        waiter = _Waiter(expected_tokens, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        self._hand_out()
+        try:
+            return await waiter.call
+        except asyncio.CancelledError:
+            if waiter.call.done() and not waiter.call.cancelled() and (call := waiter.call.result()):
+                call.endpoint.pace.abandoned(call.ticket)
+                self.done()
+            raise
 
     def done(self) -> None:
-        """A call has ended and its pace was told: whoever waits may look again."""
+        """A call has ended and its pace was told: whoever waits may have its place."""
         self.in_flight -= 1
-        self._changed.set()
+        self._hand_out()
 
-    def wake(self) -> None:
-        """Something else has changed, such as the run being stopped."""
-        self._changed.set()
+    def stop(self) -> None:
+        """Nobody gets a place any more."""
+        self._stopped = True
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give places to all who can have one now, at once: a busy event loop must not make them queue up one by one."""
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
+        while self._waiting:
+            if self._waiting[0].call.done():  # given up meanwhile
+                self._waiting.popleft()
+                continue
+            if self._stopped:
+                self._waiting.popleft().call.set_result(None)
+                continue
+            wait, endpoint = self._best()
+            if endpoint is None or wait > 0:
+                loop = asyncio.get_running_loop()
+                self._look_again = loop.call_later(min(wait, _LONGEST_LOOK), self._hand_out)
+                return
+            waiter = self._waiting.popleft()
+            self.in_flight += 1
+            waiter.call.set_result(Call(endpoint, endpoint.pace.begin(waiter.expected_tokens)))
 
     def open_by(self, seconds: float) -> None:
         """Let a call try in this many seconds at the latest, however long the endpoints asked to wait."""
         for endpoint in self._endpoints:
             endpoint.pace.open_by(seconds)
 
-    def _best(self) -> tuple[float, Endpoint | None]:
-        """The endpoint to ask next and the seconds until it may be asked."""
-        concurrency, rpm, tpm = self._settings
+    def _open(self) -> None:
         if not self._endpoints:
+            concurrency, rpm, tpm = self._settings
             teachers = self._open_teachers()
             share = len(teachers)  # what the user states is for the teacher as a whole
             rates = rpm and rpm / share, tpm and tpm / share
             self._endpoints = [Endpoint(teacher, Pace(concurrency, *rates)) for teacher in teachers]
+
+    def _best(self) -> tuple[float, Endpoint | None]:
+        """The endpoint to ask next and the seconds until it may be asked."""
+        concurrency = self._settings[0]
         if self.in_flight >= concurrency:
             return float("inf"), None
         waits = [(endpoint.pace.wait(), endpoint) for endpoint in self._endpoints]

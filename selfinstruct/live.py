@@ -48,7 +48,7 @@ class Live:
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         self._trouble_since: float | None = None
-        halt.on_close += [endpoints.wake, self._settled.set]
+        halt.on_close += [endpoints.stop, self._settled.set]
 
     async def obtain(self, key: str, request: Request) -> Entry:
         """The journaled outcome of a request that had none; raises Unasked when the run must stop instead."""
@@ -109,7 +109,7 @@ class Live:
         bound = request.bound
         expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
         try:
-            call = await self.endpoints.begin(expected, lambda: self.halt.closed)
+            call = await self.endpoints.begin(expected)
         except SelfInstructError as error:  # a teacher that cannot be opened
             self.halt.close(error)
             raise Unasked(key) from None
