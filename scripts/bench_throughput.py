@@ -133,7 +133,7 @@ def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
 
 
 def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
-    """The whole pipeline, stopped when so many replies have been decided on."""
+    """The whole pipeline, stopped when so many requests have been sent; the end is when the last is decided on."""
     import openai  # noqa: F401 (what is imported once is no part of the flow)
 
     moments: dict[str, float] = {}
@@ -145,21 +145,23 @@ def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
                 moments.update(first=first_call(run.path), cpu=-time.process_time())
             if ask.journal.counts.replies >= concurrency and "begun" not in moments:
                 moments.update(begun=time.time(), had=ask.journal.counts.replies)
-            if ask.journal.counts.replies >= replies and "arrived" not in moments:
+            if ask.journal.counts.replies >= replies - concurrency and "arrived" not in moments:
                 moments.update(arrived=time.time(), came=ask.journal.counts.replies)
-            if dataset.roots >= replies and "decided" not in moments:
-                moments.update(decided=time.time(), rows=len(dataset.rows), cpu=moments["cpu"] + time.process_time())
-                run.stop()
+            if ask.journal.counts.calls >= replies and "stopped" not in moments:
+                moments["stopped"] = time.time()
+                run.stop()  # what is in flight still arrives, and all of it is decided on
+            if dataset.roots > moments.get("roots", 0):
+                moments.update(decided=time.time(), roots=dataset.roots, rows=len(dataset.rows), used=time.process_time())
 
         try:
             run.generate(watch)
         except KeyboardInterrupt:
             ended = time.time()
     return {
-        "per_second": replies / (moments["decided"] - moments["first"]),
+        "per_second": moments["roots"] / (moments["decided"] - moments["first"]),
         "arrived": moments["came"] / (moments["arrived"] - moments["first"]),
         "flow": (moments["came"] - moments["had"]) / (moments["arrived"] - moments["begun"]),
-        "cpu": 1000 * moments["cpu"] / replies,
+        "cpu": 1000 * (moments["used"] + moments["cpu"]) / moments["roots"],
         "rows": moments["rows"],
         "writing": ended - moments["decided"],
     }
