@@ -86,12 +86,15 @@ class Generate(_Part):
 class Curate(_Part):
     """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction.
 
+    `tokens` says what ROUGE-L compares: "unicode" (as `rouge_score` for ASCII text, and other scripts too) or "ascii" (as
+    `rouge_score` for any text; instructions in other scripts are then near to nothing).
     A run ends as saturated when the acceptance (0 to 1) of its last 100 root requests is below `least_acceptance`.
     """
 
     num: Annotated[int, Field(ge=1)] = 100
     least_acceptance: Annotated[float, Field(ge=0, le=1)] = 0.02
     rouge: Annotated[float, Field(gt=0, le=1)] = 0.7
+    tokens: Literal["unicode", "ascii"] = "unicode"
     language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
     format: str = "alpaca"
     filters: dict[str, FilterSetting] = {}

@@ -83,9 +83,8 @@ class Curator:
     def __init__(self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None) -> None:
         self.limit = curate.rouge
         self.rules = rules(curate.filters, own)
-        self.pool = RougeIndex(curate.rouge)
-        for seed in seeds:
-            self.pool.add(f"seed:{seed.id}", seed.instruction)
+        self.pool = RougeIndex(curate.rouge, tokens=curate.tokens)
+        self.pool.add_all([seed.instruction for seed in seeds], [f"seed:{seed.id}" for seed in seeds])
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
         echoes = shown | {text.rstrip(".!?: ") for text in shown}
@@ -101,7 +100,7 @@ class Curator:
         decision = self._filtered(candidate, self._on_proposal[candidate.item.output is not None])
         if not decision.kept:
             return decision
-        if near := self.pool.admit(candidate.id, candidate.item.instruction):
+        if near := self.pool.admit(candidate.item.instruction, candidate.id):
             return Decision(candidate, "rouge", near.score, self.limit, (near,))
         return decision
 

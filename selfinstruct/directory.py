@@ -71,6 +71,7 @@ def read(path: Path) -> Definition:
             raise RunDirectoryError(f"{path / RUN}: was written by another version of this package; use that one")
         if "max_tokens" in stored["generate"]:  # as it was called at first
             stored["generate"]["reply_tokens"] = stored["generate"].pop("max_tokens")
+        stored["curate"].setdefault("tokens", "ascii")  # as all instructions were compared at first: the same rows come out
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
         tasks = seeds.load(path / SEEDS)
         prompt = replace(prompts.load(path / PROMPT), name=stored["prompt"]["name"])

@@ -195,13 +195,13 @@ def seeds(path: str | None, near: float, against: str | None, as_json: bool) -> 
     if not tasks and not bad:
         found.findings.append(f"{source}: no seed tasks in it")
     findings = found.findings
-    index = RougeIndex()
-    for other in seed_tasks.load(against) if against else ():
-        index.add(f"{against} {other.id}", other.instruction)
+    index = RougeIndex(near)
+    others = seed_tasks.load(against) if against else ()
+    index.add_all([other.instruction for other in others], [f"{against} {other.id}" for other in others])
     for task in tasks:
-        if (nearest := index.nearest(task.instruction, 1)) and nearest[0].score > near:
-            findings.append(f"{task.id}: instruction: ROUGE-L {nearest[0].score:.2f} to {nearest[0].id}")
-        index.add(task.id, task.instruction)
+        if nearest := index.too_near(task.instruction):
+            findings.append(f"{task.id}: instruction: ROUGE-L {nearest.score:.2f} to {nearest.id}")
+        index.add(task.instruction, task.id)
     if as_json:
         print(json.dumps({"counts": found.counts, "domains": found.domains, "findings": findings}, indent=2))
         return bool(findings)

@@ -76,12 +76,9 @@ def test_the_bundled_file_is_written_as_the_package_writes_seeds() -> None:
 
 
 def test_no_two_bundled_seeds_are_above_rouge_l_one_half() -> None:
-    index = RougeIndex()
-    near = []
-    for seed in BUNDLED:
-        near += [(seed.id, other.id, other.score) for other in index.nearest(seed.instruction, 1) if other.score > 0.5]
-        index.add(seed.id, seed.instruction)
-    assert near == []
+    index = RougeIndex(0.5)
+    near = index.admit_all([seed.instruction for seed in BUNDLED], [seed.id for seed in BUNDLED])
+    assert [(seed.id, other.id, other.score) for seed, other in zip(BUNDLED, near, strict=True) if other] == []
 
 
 @pytest.mark.parametrize("name", plugins.names("filter"))

@@ -1,0 +1,128 @@
+/* The compiled half of the ROUGE-L index: texts as lists of whole numbers (tokens), never as characters.
+ *
+ * Two texts of m and n tokens whose longest common subsequence has c tokens have F = 2c/(m + n). F > t needs
+ * c > t(m + n)/2. All pruning below uses a bound a hair under t, so that rounding can only let more pairs through;
+ * what is let through is measured, and the last comparison repeats the floating-point operations of `rouge_score`.
+ *
+ * Nothing here is shared between threads but a Pool that is only read: each thread brings its own Query.
+ */
+#ifndef SELFINSTRUCT_KERNEL_H
+#define SELFINSTRUCT_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KERNEL_VERSION 1
+
+#if defined(_WIN32)
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
+/* Hot loops are compiled once for each level of the processor's instructions, and the right one is chosen at load time. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "popcnt", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+#define WIDTH 8               /* 64-bit words of a sketch */
+#define SATURATED 0xFFFF      /* in a list: as much or more */
+#define FINE 8.0              /* steps of `latest` to a token */
+#define WIDE_FROM 40          /* tokens from which on a text keeps its whole sketch: a single word says too little then */
+#define MOST_WORDS 256        /* words a text may have for its rows to be held all at once */
+#define NO_PLACE UINT32_MAX
+#define NO_MEMORY INT64_MIN
+#define HAIR 1e-9
+
+/* The texts in whose prefix a token is, in the order of their places. Row by row in one block, for most of them are passed over
+ * by length and latest alone. */
+typedef struct {
+    uint64_t *sketches;  /* of the whole text, folded to one word; the block begins here */
+    uint32_t *places;    /* which text */
+    uint16_t *lengths;   /* how many tokens it has, SATURATED if there are more */
+    uint16_t *latest;    /* how much later the query may have the token: see latest_of in pool.c */
+    uint32_t count, room;
+} List;
+
+/* Texts of one length, in the order of their places: what the search for the nearest goes through. */
+typedef struct {
+    uint32_t *places;
+    uint64_t *sketches[WIDTH];  /* word w of all sketches lies in one row */
+    uint32_t count, room;
+} Shelf;
+
+typedef struct {
+    double threshold, bound;
+    uint32_t count;             /* texts */
+    int32_t *tokens;            /* of all texts, one after the other; those of text i from starts[i] to starts[i + 1] */
+    int64_t *starts;
+    size_t tokens_room, starts_room;
+    uint32_t vocabulary;        /* tokens that have a weight and a list: 0 to vocabulary - 1 */
+    uint32_t *weights;          /* the greater, the rarer: tokens not known when texts were last put in order come first */
+    uint32_t *seen;             /* how often each token was met */
+    List *lists;
+    uint64_t *wide;             /* whole sketches of long texts */
+    uint32_t *wide_of;          /* by place: which of them, counted from 1; 0 for a short text */
+    size_t wide_room, wide_of_room;
+    uint32_t wide_count;
+    int broken;                 /* memory ran out while texts were put in order: nothing can be looked up any more */
+    uint64_t met, met_at_order; /* tokens met in all, and when texts were last put in order */
+    uint32_t shelved;           /* texts that stand on a shelf already */
+    Shelf *shelves;             /* by length */
+    uint32_t *filled;           /* the lengths that have a text, ascending */
+    uint32_t shelves_room, filled_count;
+} Pool;
+
+/* What became of the pairs that were looked at. A pair may be visited once for each token of both prefixes. */
+typedef struct {
+    uint64_t queries, visited, length_or_position, sketch, repeated, whole_sketch, stopped, finished;
+} Counters;
+
+/* One thread's view of one text, and its room to work in. */
+typedef struct {
+    const int32_t *tokens;
+    uint32_t length;
+    uint64_t sketch[WIDTH], folded;
+    uint64_t *order;            /* weight << 32 | token, rarest first */
+    size_t order_room;
+    uint32_t different;         /* tokens, each kind counted once */
+    uint32_t words;             /* 64-bit words that one bit a token takes */
+    uint64_t *mask;             /* by token: where it stands in the text, for texts of one word */
+    uint32_t *slot;             /* by token, for longer texts: which row of `rows` says where it stands; 0 for nowhere */
+    uint32_t tables_room;
+    uint64_t *rows, *column;
+    size_t rows_room;
+    uint8_t *carries;           /* for texts of more than MOST_WORDS words */
+    size_t carries_room;
+    int masked;                 /* whether mask or slot and rows are those of this text */
+    uint32_t *stamps, stamp;    /* by place: texts met under this stamp are known already */
+    size_t stamps_room;
+    Counters counters;
+} Query;
+
+/* text.c */
+void sort_descending(uint64_t *values, uint32_t count);
+int read_text(const Pool *pool, Query *query, const int32_t *tokens, uint32_t length);
+int mask_text(Query *query);
+void unmask_text(Query *query);
+int64_t common(Query *query, const int32_t *other, uint32_t length, int64_t needed);
+double f_measure(int64_t common, uint32_t length, uint32_t other);
+void *grown(void *items, size_t *room, size_t wanted, size_t size);
+
+/* pool.c */
+uint32_t prefix_of(const Pool *pool, uint32_t length);
+uint16_t latest_needed(const Pool *pool, uint32_t length);
+int add_text(Pool *pool, const Query *query);
+
+static inline uint32_t length_of(const Pool *pool, uint32_t place) {
+    return (uint32_t)(pool->starts[place + 1] - pool->starts[place]);
+}
+
+/* The fewest common tokens for an F-measure above `bound`: not too many, and at most one too few. */
+static inline int64_t needed_for(double half_of_bound, uint32_t length, uint32_t other) {
+    return (int64_t)(half_of_bound * ((double)length + (double)other)) + 1;
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* Is a text too near to one of the pool, and to which one most? */
+#include "kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 512   /* texts of a list that are sifted before any is looked at more closely */
+#define AHEAD 2     /* tokens by which lists are sent for ahead */
+
+/* What is looked for: the best above the threshold, of equals the earliest; or all of them. */
+typedef struct {
+    uint32_t from;              /* the first place that is looked at */
+    uint32_t place;             /* the best so far, or NO_PLACE */
+    int64_t common;
+    double score;               /* of the best so far; the threshold where there is none */
+    int all, failed;            /* whether all are wanted; whether there was no memory */
+    uint32_t *places;           /* where the first `room` of all go to, and how many there were */
+    int64_t *commons;
+    int64_t room, count;
+} Search;
+
+/* Places that were looked at for this text already. Returns 0 when there is no memory. */
+int begin_stamps(const Pool *pool, Query *query) {
+    if (query->stamps_room < pool->count) {
+        size_t room = pool->count + pool->count / 4 + 256;
+        uint32_t *stamps = calloc(room, sizeof *stamps);
+        if (!stamps) return 0;
+        free(query->stamps);
+        query->stamps = stamps;
+        query->stamps_room = room;
+        query->stamp = 0;
+    }
+    if (++query->stamp == 0) {
+        memset(query->stamps, 0, query->stamps_room * sizeof *query->stamps);
+        query->stamp = 1;
+    }
+    return 1;
+}
+
+FOR_EACH_PROCESSOR
+static void measure(const Pool *pool, Query *query, uint32_t place, Search *search) {
+    if (query->stamps[place] == query->stamp) {
+        query->counters.repeated++;
+        return;
+    }
+    query->stamps[place] = query->stamp;
+    uint32_t length = length_of(pool, place);
+    int64_t needed = needed_for(search->score * (1 - HAIR) / 2, query->length, length);
+    if (pool->wide_of[place]) {
+        const uint64_t *wide = pool->wide + (size_t)(pool->wide_of[place] - 1) * WIDTH;
+        int64_t apart = 0;
+        for (int word = 0; word < WIDTH; word++) apart += __builtin_popcountll(wide[word] ^ query->sketch[word]);
+        if (apart > (int64_t)query->length + length - 2 * needed) {
+            query->counters.whole_sketch++;
+            return;
+        }
+    }
+    if (!mask_text(query)) {
+        search->failed = 1;
+        return;
+    }
+    int64_t found = common(query, pool->tokens + pool->starts[place], length, needed);
+    search->failed |= found == NO_MEMORY;
+    if (found <= 0) return;
+    double score = f_measure(found, query->length, length);
+    if (search->all) {
+        if (score <= pool->threshold) return;
+        if (search->count < search->room) {
+            search->places[search->count] = place;
+            search->commons[search->count] = found;
+        }
+        search->count++;
+    } else if (score > search->score || (score == search->score && place < search->place && search->place != NO_PLACE)) {
+        search->place = place;
+        search->common = found;
+        search->score = score;
+    }
+}
+
+/* Mark which of `count` texts pass by length and latest. */
+FOR_EACH_PROCESSOR
+static void sift(const uint16_t *lengths, const uint16_t *latest, uint32_t count, uint16_t longest, uint16_t needed, uint8_t *pass) {
+    for (uint32_t i = 0; i < count; i++) pass[i] = (lengths[i] <= longest) & (latest[i] >= needed);
+}
+
+/* With p tokens before the first shared one in the query's m, texts of n tokens come into question only where c <= m - p. */
+static uint16_t longest_possible(const Query *query, uint32_t position, double half) {
+    double longest = half > 0 ? ((double)query->length - position) / half - query->length + 1 : SATURATED;
+    return longest >= SATURATED ? SATURATED : longest <= 0 ? 0 : (uint16_t)longest;
+}
+
+static uint32_t first_from(const List *list, uint32_t from) {
+    uint32_t low = 0, high = list->count;
+    while (from && low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (list->places[middle] < from) low = middle + 1;
+        else high = middle;
+    }
+    return from ? low : 0;
+}
+
+/* Go through the texts that have this token in their prefix; `position` is where it stands in the query's. */
+FOR_EACH_PROCESSOR
+static void scan(const Pool *pool, Query *query, const List *list, uint32_t position, Search *search) {
+    uint8_t pass[CHUNK + sizeof(uint64_t)];
+    uint64_t passed = 0, by_sketch = 0;
+    uint32_t first = first_from(list, search->from);
+    uint16_t latest = latest_needed(pool, query->length);
+    double half = search->score * (1 - HAIR) / 2;
+    query->counters.visited += list->count - first;
+    for (uint32_t from = first; from < list->count; from += CHUNK) {
+        uint32_t count = list->count - from < CHUNK ? list->count - from : CHUNK;
+        sift(list->lengths + from, list->latest + from, count, longest_possible(query, position, half), latest, pass);
+        memset(pass + count, 0, sizeof(uint64_t));
+        for (uint32_t eight = 0; eight < count; eight += sizeof(uint64_t)) {
+            uint64_t any;
+            memcpy(&any, pass + eight, sizeof any);
+            if (!any) continue;
+            for (uint32_t i = eight; i < eight + sizeof any; i++) {
+                if (!pass[i]) continue;
+                passed++;
+                uint32_t at = from + i, place = list->places[at], length = list->lengths[at];
+                if (length == SATURATED) length = length_of(pool, place);
+                int64_t apart = __builtin_popcountll(list->sketches[at] ^ query->folded);
+                if (apart > (int64_t)query->length + length - 2 * needed_for(half, query->length, length)) {
+                    by_sketch++;
+                    continue;
+                }
+                measure(pool, query, place, search);
+                half = search->score * (1 - HAIR) / 2;
+            }
+        }
+    }
+    query->counters.length_or_position += list->count - first - passed;
+    query->counters.sketch += by_sketch;
+}
+
+/* Look for what is near to the text of the query. Memory is slow and lists lie anywhere in it: what will be read soon is sent
+ * for before it is needed. */
+static int look(const Pool *pool, Query *query, Search *search) {
+    uint32_t end = prefix_of(pool, query->length);
+    query->counters.queries++;
+    if (pool->broken || !begin_stamps(pool, query)) return 0;
+    for (uint32_t i = 0; i < end; i++)
+        if ((uint32_t)query->order[i] < pool->vocabulary) __builtin_prefetch(&pool->lists[(uint32_t)query->order[i]]);
+    for (uint32_t i = 0; i < end && !search->failed; i++) {
+        uint32_t token = (uint32_t)query->order[i];
+        if (i + AHEAD < end && (uint32_t)query->order[i + AHEAD] < pool->vocabulary) {
+            const List *later = &pool->lists[(uint32_t)query->order[i + AHEAD]];
+            uint32_t at = search->from ? later->count : 0;
+            __builtin_prefetch(later->lengths + at);
+            __builtin_prefetch(later->latest + at);
+        }
+        if (token >= pool->vocabulary || (i && query->order[i] == query->order[i - 1])) continue;
+        if (pool->lists[token].count) scan(pool, query, &pool->lists[token], i, search);
+    }
+    return !search->failed;
+}
+
+static Search best_of(const Pool *pool, uint32_t from) {
+    return (Search){.from = from, .place = NO_PLACE, .score = pool->threshold};
+}
+
+/* For each of these texts the nearest of the pool that is above the threshold, or NO_PLACE. Reads the pool only, so that
+ * several threads may do this at a time, each with its own query. Returns 0 when there is no memory. */
+EXPORTED int pool_look(const Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count,
+                       uint32_t *places, int64_t *commons) {
+    for (int64_t i = 0; i < count; i++) {
+        Search search = best_of(pool, 0);
+        if (!read_text(pool, query, tokens + starts[i], (uint32_t)(starts[i + 1] - starts[i]))) return 0;
+        if (!look(pool, query, &search)) return 0;
+        places[i] = search.place;
+        commons[i] = search.common;
+    }
+    return 1;
+}
+
+/* Take these texts one after the other: what is too near to a text of the pool, with those just added, stays out of it. On
+ * the way in, `places` and `commons` say what `pool_look` found among the first `from` texts. Returns 0 when there is no
+ * memory. */
+EXPORTED int pool_admit(Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count, uint32_t from,
+                        uint32_t *places, int64_t *commons) {
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t length = (uint32_t)(starts[i + 1] - starts[i]);
+        Search search = best_of(pool, from);
+        if (from && places[i] != NO_PLACE) {
+            search.place = places[i];
+            search.common = commons[i];
+            search.score = f_measure(commons[i], length, length_of(pool, places[i]));
+        }
+        if (!read_text(pool, query, tokens + starts[i], length) || !look(pool, query, &search)) return 0;
+        places[i] = search.place;
+        commons[i] = search.common;
+        if (search.place == NO_PLACE && !add_text(pool, query)) return 0;
+    }
+    return 1;
+}
+
+/* Put these texts into the pool as they are. */
+EXPORTED int pool_add(Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (!read_text(pool, query, tokens + starts[i], (uint32_t)(starts[i + 1] - starts[i]))) return 0;
+        if (!add_text(pool, query)) return 0;
+    }
+    return 1;
+}
+
+/* All texts of the pool that are too near: how many; the first `room` of them are written. -1 when there is no memory. */
+EXPORTED int64_t pool_above(const Pool *pool, Query *query, const int32_t *tokens, int64_t length, uint32_t *places,
+                            int64_t *commons, int64_t room) {
+    Search search = best_of(pool, 0);
+    search.all = 1;
+    search.places = places;
+    search.commons = commons;
+    search.room = room;
+    if (!read_text(pool, query, tokens, (uint32_t)length) || !look(pool, query, &search)) return -1;
+    return search.count;
+}

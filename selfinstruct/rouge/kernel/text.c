@@ -1,0 +1,244 @@
+/* One text: its tokens in order of rarity, its sketch, and the length of its common subsequence with another one. */
+#include "kernel.h"
+
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if FLT_EVAL_METHOD != 0
+#error "this machine does not round each floating-point operation as Python does; the portable engine is used instead"
+#endif
+
+#define BITS 64
+#define STEPS 16  /* tokens of the other text between two looks at whether enough can still be found */
+#define FEW 24    /* values that are sorted faster by insertion */
+
+void *grown(void *items, size_t *room, size_t wanted, size_t size) {
+    if (wanted <= *room) return items;
+    size_t larger = *room + *room / 2 + 16;
+    if (larger < wanted) larger = wanted;
+    if (larger > SIZE_MAX / size) return NULL;
+    void *moved = realloc(items, larger * size);
+    if (moved) *room = larger;
+    return moved;
+}
+
+static int descending(const void *one, const void *other) {
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return (a < b) - (a > b);
+}
+
+void sort_descending(uint64_t *values, uint32_t count) {
+    if (count > FEW) {
+        qsort(values, count, sizeof *values, descending);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t value = values[i];
+        uint32_t at = i;
+        for (; at > 0 && values[at - 1] < value; at--) values[at] = values[at - 1];
+        values[at] = value;
+    }
+}
+
+/* A sketch turns one bit over for each token, where the second `the` of a text is another token than the first. So two
+ * sketches differ in no more bits than there are tokens that only one of the two texts has. */
+static void make_sketch(Query *query) {
+    const uint64_t *order = query->order;
+    uint64_t occurrence = 0, *sketch = query->sketch;
+    query->different = 0;
+    memset(sketch, 0, sizeof query->sketch);
+    for (uint32_t i = 0; i < query->length; i++) {
+        occurrence = i && order[i] == order[i - 1] ? occurrence + 1 : 0;
+        query->different += !occurrence;
+        uint64_t hash = ((uint32_t)order[i] + 1) * 0x9E3779B97F4A7C15u + occurrence * 0xD6E8FEB86659FD93u;
+        hash ^= hash >> 32;
+        hash *= 0xD6E8FEB86659FD93u;
+        hash >>= 64 - 9;
+        sketch[hash / BITS % WIDTH] ^= 1ull << (hash % BITS);
+    }
+    query->folded = 0;
+    for (int word = 0; word < WIDTH; word++) query->folded ^= sketch[word];
+}
+
+static int make_tables(Query *query, uint32_t vocabulary) {
+    if (vocabulary <= query->tables_room) return 1;
+    size_t room = (size_t)vocabulary + vocabulary / 4 + 64;
+    uint64_t *mask = calloc(room, sizeof *mask);
+    uint32_t *slot = calloc(room, sizeof *slot);
+    if (!mask || !slot) {
+        free(mask);
+        free(slot);
+        return 0;
+    }
+    free(query->mask);
+    free(query->slot);
+    query->mask = mask;
+    query->slot = slot;
+    query->tables_room = (uint32_t)room;
+    return 1;
+}
+
+/* Make the query that of this text. Returns 0 when there is no memory. */
+int read_text(const Pool *pool, Query *query, const int32_t *tokens, uint32_t length) {
+    unmask_text(query);
+    uint64_t *order = grown(query->order, &query->order_room, length, sizeof *order);
+    if (!order && length) return 0;
+    query->order = order;
+    uint32_t vocabulary = pool->vocabulary;
+    for (uint32_t i = 0; i < length; i++) {
+        uint32_t token = (uint32_t)tokens[i];
+        uint32_t weight = token < pool->vocabulary ? pool->weights[token] : token;
+        order[i] = (uint64_t)weight << 32 | token;
+        if (token >= vocabulary) vocabulary = token + 1;
+    }
+    sort_descending(order, length);
+    query->tokens = tokens;
+    query->length = length;
+    query->words = (length + BITS - 1) / BITS;
+    make_sketch(query);
+    return make_tables(query, vocabulary);
+}
+
+/* Note where each token stands in the text; done once there is somebody to compare it with. */
+int mask_text(Query *query) {
+    if (query->masked) return 1;
+    if (query->words <= 1) {
+        for (uint32_t i = 0; i < query->length; i++) query->mask[query->tokens[i]] |= 1ull << i;
+    } else if (query->words <= MOST_WORDS) {
+        size_t words = query->words, wanted = ((size_t)query->different + 1) * words;
+        uint64_t *rows = grown(query->rows, &query->rows_room, wanted + words, sizeof *rows);
+        if (!rows) return 0;
+        query->rows = rows;
+        query->column = rows + wanted;
+        uint32_t used = 1;
+        memset(rows, 0, words * sizeof *rows);
+        for (uint32_t i = 0; i < query->length; i++) {
+            uint32_t *slot = &query->slot[query->tokens[i]];
+            if (!*slot) {
+                *slot = used++;
+                memset(rows + *slot * words, 0, words * sizeof *rows);
+            }
+            rows[*slot * words + i / BITS] |= 1ull << (i % BITS);
+        }
+    }
+    query->masked = 1;
+    return 1;
+}
+
+void unmask_text(Query *query) {
+    if (!query->masked) return;
+    for (uint32_t i = 0; i < query->length; i++) {  /* by `order`, for the caller's tokens may be gone by now */
+        query->mask[(uint32_t)query->order[i]] = 0;
+        query->slot[(uint32_t)query->order[i]] = 0;
+    }
+    query->masked = 0;
+}
+
+/* The longest common subsequence by whole words of bits (Hyyro, 2004): a bit of `column` is 0 where one more token of the
+ * text has been matched. Gives up, with -1, once fewer than `needed` can be reached. */
+FOR_EACH_PROCESSOR
+static int64_t common_narrow(const uint64_t *mask, const int32_t *other, uint32_t length, int64_t needed) {
+    uint64_t column = ~0ull;
+    int64_t found = 0;
+    for (uint32_t i = 0; i < length;) {
+        uint32_t until = length - i > STEPS ? i + STEPS : length;
+        for (; i < until; i++) {
+            uint64_t both = column & mask[other[i]];
+            column = (column + both) | (column - both);
+        }
+        found = __builtin_popcountll(~column);
+        if (found + (int64_t)(length - i) < needed) return -1;
+    }
+    return found;
+}
+
+FOR_EACH_PROCESSOR
+static int64_t common_wide(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
+    const uint32_t *slot = query->slot;
+    const size_t words = query->words;
+    uint64_t *column = query->column;
+    int64_t found = 0, spare = (int64_t)length - needed;
+    for (uint32_t i = 0; i < length && spare >= 0; i++) spare -= !slot[other[i]];
+    if (spare < 0) return -1;
+    memset(column, 0xFF, words * sizeof *column);
+    for (uint32_t i = 0; i < length;) {
+        uint32_t until = length - i > STEPS ? i + STEPS : length;
+        for (; i < until; i++) {
+            if (!slot[other[i]]) continue;
+            const uint64_t *row = query->rows + slot[other[i]] * words;
+            uint64_t carry = 0;
+            for (size_t word = 0; word < words; word++) {
+                uint64_t old = column[word], both = old & row[word];
+                uint64_t sum = old + both, carried = sum + carry;
+                carry = (sum < old) | (carried < sum);
+                column[word] = carried | (old - both);
+            }
+        }
+        found = 0;
+        for (size_t word = 0; word < words; word++) found += __builtin_popcountll(~column[word]);
+        if (found + (int64_t)(length - i) < needed) return -1;
+    }
+    return found;
+}
+
+/* The same for texts so long that their rows would fill the memory: one word of the column after the other, each over the whole
+ * of the other text, with what each step carries over to the next word. */
+static int64_t common_huge(Query *query, const int32_t *other, uint32_t length) {
+    uint8_t *carries = grown(query->carries, &query->carries_room, (size_t)length + 1, sizeof *carries);
+    if (!carries) return NO_MEMORY;
+    query->carries = carries;
+    memset(carries, 0, length);
+    int64_t found = 0;
+    for (uint32_t first = 0; first < query->length; first += BITS) {
+        uint32_t last = query->length - first < BITS ? query->length : first + BITS;
+        uint64_t column = ~0ull;
+        for (uint32_t i = first; i < last; i++) query->mask[query->tokens[i]] |= 1ull << (i - first);
+        for (uint32_t i = 0; i < length; i++) {
+            uint64_t both = column & query->mask[other[i]], sum = column + both, carried = sum + carries[i];
+            carries[i] = (sum < column) | (carried < sum);
+            column = carried | (column - both);
+        }
+        for (uint32_t i = first; i < last; i++) query->mask[query->tokens[i]] = 0;
+        found += __builtin_popcountll(~column);
+    }
+    return found;
+}
+
+/* How many tokens the text of the query has in common with another one, in their order; -1 if fewer than `needed`, NO_MEMORY if
+ * there is none. */
+int64_t common(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
+    int64_t found = query->words <= 1            ? common_narrow(query->mask, other, length, needed)
+                    : query->words <= MOST_WORDS ? common_wide(query, other, length, needed)
+                                                 : common_huge(query, other, length);
+    if (found == NO_MEMORY) return found;
+    if (found < 0 || found < needed) {
+        query->counters.stopped += found < 0;
+        query->counters.finished += found >= 0;
+        return -1;
+    }
+    query->counters.finished++;
+    return found;
+}
+
+/* The F-measure by the very operations, in the very order, of `rouge_score`. */
+double f_measure(int64_t common, uint32_t length, uint32_t other) {
+    if (common <= 0) return 0.0;
+    double precision = (double)common / (double)length, recall = (double)common / (double)other;
+    return 2 * precision * recall / (precision + recall);
+}
+
+EXPORTED Query *query_new(void) { return calloc(1, sizeof(Query)); }
+
+EXPORTED void query_free(Query *query) {
+    if (!query) return;
+    free(query->order);
+    free(query->mask);
+    free(query->slot);
+    free(query->rows);
+    free(query->carries);
+    free(query->stamps);
+    free(query);
+}
+
+EXPORTED void query_counters(const Query *query, Counters *into) { *into = query->counters; }

@@ -1,0 +1,84 @@
+"""What ROUGE-L compares: the tokens of a text.
+
+`rouge_score` lower-cases and takes runs of a-z and 0-9. That is kept for ASCII text, token for token. In other scripts it
+finds nothing, so that two equal Thai texts score 0; there, by default, a token is a run of letters, marks and digits, and
+where a script puts no spaces between words, one letter or digit with its marks.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+from selfinstruct.errors import UserMistake
+
+Tokenizer = Callable[[str], list[str]]
+Kind = Literal["unicode", "ascii"]
+
+_ASCII = re.compile(r"[a-z0-9]+")
+_UNSPACED = (
+    r"\p{Han}\p{Hiragana}\p{Katakana}\u30FC\p{Bopomofo}\p{Yi}\p{Tangut}\p{Nushu}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+    r"\p{Tai_Tham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Viet}\p{Javanese}\p{Balinese}"
+)
+_STEMMED_FROM = 4  # characters; `rouge_score` leaves shorter tokens as they are
+
+
+def ascii_tokens(text: str) -> list[str]:
+    """The tokens of a text as `rouge_score` makes them without stemming: lower case, runs of a-z and 0-9."""
+    found: list[str] = _ASCII.findall(text.lower())
+    return found
+
+
+def unicode_tokens(text: str) -> list[str]:
+    """The same for ASCII text; for other text also runs of letters, marks and digits of any script.
+
+    The text is brought to one form first, so that one word written in two ways is one token: compatibility forms and case as
+    in Unicode's NFKC_Casefold, without characters that are invisible, stretch a word or enclose (joiners, soft hyphens,
+    variation selectors, Arabic tatweel, keycaps). A zero-width space ends a word, as it is meant to. Scripts that put no
+    spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan and others) give a token for each letter or digit.
+    Signs, emoji and marks without a letter give none.
+    """
+    if text.isascii():
+        return ascii_tokens(text)
+    tokens, ignored, piled = _patterns()
+    normal = ignored.sub("", unicodedata.normalize("NFKC", piled.sub("", text))).casefold()
+    normal = normal.replace("i\u0307", "i")  # what Python makes of the Turkish capital of i
+    found: list[str] = tokens.findall(unicodedata.normalize("NFKC", normal))
+    return found
+
+
+def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
+    """The function that makes tokens: `unicode` or `ascii`; with `stem`, by Porter's stemmer as in `rouge_score`.
+
+    Raises UserMistake for another kind.
+    """
+    functions: dict[str, Tokenizer] = {"unicode": unicode_tokens, "ascii": ascii_tokens}
+    if kind not in functions:
+        raise UserMistake(f"tokens are made by one of {', '.join(functions)} (it is {kind!r})")
+    plain = functions[kind]
+    if not stem:
+        return plain
+    stemmed = _stems()
+    return lambda text: [stemmed(token) for token in plain(text)]
+
+
+@cache
+def _patterns() -> tuple[Any, Any, Any]:
+    """What a token is; which characters are left out; marks beyond the thirtieth in a row, which make normalization slow."""
+    import regex  # knows the scripts, which `re` does not; needed for text that is not ASCII only
+
+    alone = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*"
+    run = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]*"
+    ignored = r"[[\p{Default_Ignorable_Code_Point}\p{Me}\u0640]--[\u200B]]+"
+    return regex.compile(f"(?V1){alone}|{run}"), regex.compile(f"(?V1){ignored}"), regex.compile(r"\p{M}{30}\K\p{M}+")
+
+
+@cache
+def _stems() -> Callable[[str], str]:
+    from nltk.stem.porter import PorterStemmer  # slow to load, and seldom wanted
+
+    stemmer = PorterStemmer()
+    return cache(lambda token: stemmer.stem(token) if len(token) >= _STEMMED_FROM else token)

@@ -1,0 +1,45 @@
+"""What pyproject.toml cannot say: the compiled kernel, and the seed tasks and prompts that go into the package.
+
+The kernel is plain C, so building it needs a C compiler and no Python headers. Where there is none, the package installs without
+it, and the ROUGE index uses its portable engine.
+"""
+
+import shutil
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+KERNEL = Path("selfinstruct/rouge/kernel")
+BUNDLED = {"seeds": "*.jsonl", "prompts": "*.txt"}
+
+
+class BuildWithBundle(build_py):
+    """Puts the top-level folders of data into the package, where an installed one finds them."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # it finds them in the clone
+        for folder, pattern in BUNDLED.items():
+            target = Path(self.build_lib, "selfinstruct", "bundled", folder)
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted(Path(folder).glob(pattern)):
+                shutil.copyfile(path, target / path.name)
+
+
+setup(
+    cmdclass={"build_py": BuildWithBundle},
+    ext_modules=[
+        Extension(
+            "selfinstruct.rouge._kernel",
+            sources=[str(path) for path in sorted(KERNEL.glob("*.c"))],
+            depends=[str(path) for path in sorted(KERNEL.glob("*.h"))],
+            # Products and sums must round as they do in Python, so that ties at a threshold fall alike.
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off"],
+            py_limited_api=True,  # it uses none of Python's API, so one build serves all versions
+            optional=True,
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
