@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from selfinstruct.dedup_command import dedup
 from selfinstruct.errors import SelfInstructError, Shortfall
 
 app = typer.Typer(
@@ -209,6 +210,9 @@ def seeds(
 
     if screen.seeds(path, near, against, as_json):
         raise typer.Exit(1)
+
+
+app.command()(dedup)
 
 
 @app.command("list")

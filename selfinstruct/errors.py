@@ -6,8 +6,10 @@ SelfInstructError                       1
 │   ├── PromptError                         a prompt file that cannot be used
 │   ├── RecipeError                         a recipe, or a flag that stands for a part of it
 │   │   └── RecipeChanged                   continuing a run with another [generate] part
+│   ├── TableError                          a file or data set whose rows cannot be used as they are
 │   ├── PluginError                         a method, filter, teacher, notation or format that is not there
 │   └── MissingExtra                        an optional package that is not installed
+├── OutputError                         1   a directory for results that cannot be written
 ├── RunDirectoryError                   1   a run directory that cannot be read or written
 │   ├── JournalError                        its journal is damaged, foreign, or cannot be written
 │   └── RunLocked                           another process writes to it
@@ -52,12 +54,20 @@ class RecipeChanged(RecipeError):
     """A run was continued with another [generate] part than it was begun with."""
 
 
+class TableError(UserMistake):
+    """A file or data set of anybody's rows that cannot be used as it is."""
+
+
 class PluginError(UserMistake):
     """A method, filter, teacher, notation or format that does not exist or cannot be loaded."""
 
 
 class MissingExtra(UserMistake):
     """An optional package that is needed here is not installed."""
+
+
+class OutputError(SelfInstructError):
+    """A directory for results that cannot be written."""
 
 
 class RunDirectoryError(SelfInstructError):

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import shutil
-import sys
 import time
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import TextIO
 
 from selfinstruct.asking import Ask
+from selfinstruct.bar import Bar
 from selfinstruct.budget import spent_usd
 from selfinstruct.dataset import Dataset
 from selfinstruct.estimate import dollars, to_go
 from selfinstruct.prices import Price
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_LOG_EVERY = 15.0  # seconds between two lines in a log file
-_SHOW_EVERY = 0.1  # seconds between two states of the bar
-_WIDE = 120  # columns; fewer leave no room for a bar beside the figures
 _LOW = 0.25  # acceptance that a person should hear of
 
 
@@ -33,17 +26,10 @@ class Progress:
     def __init__(self, target: int, price: Price | None = None, stream: TextIO | None = None) -> None:
         self.target = target
         self.price = price
-        self.stream = stream or sys.stderr or io.StringIO()  # a process may have been given no error stream
-        self.bar: tqdm[Any] | None = None
-        if self.stream.isatty():
-            wide = _columns() >= _WIDE
-            shape = (
-                "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}" if wide else "{n_fmt}/{total_fmt} rows{postfix}"
-            )
-            self.bar = tqdm(total=target, file=self.stream, bar_format=shape, ncols=_columns(), nrows=20)
-        self._logged = time.monotonic()
+        details = "{n_fmt}/{total_fmt} rows{postfix}"
+        with_bar = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
+        self.bar = Bar(target, with_bar, details, stream)
         self._since = time.time()  # what a former process did says nothing about the speed of this one
-        self._shown = 0.0
         self._latest: tuple[Dataset, Ask] | None = None
         self._warned = False
 
@@ -51,26 +37,21 @@ class Progress:
         """Show this state."""
         self._warn(dataset, ask)
         self._latest = dataset, ask
-        if self.bar is not None and time.monotonic() - self._shown >= _SHOW_EVERY * (1 + len(ask.used) / 2_000):
-            self._shown = time.monotonic()
+        if not self.bar.is_due(1 + len(ask.used) / 2_000):
+            return
+        if self.bar.moving is not None:
             self._show(dataset, ask)
-        elif self.bar is None and time.monotonic() - self._logged >= _LOG_EVERY:
-            self._logged = time.monotonic()
-            self._say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
+        else:
+            self.bar.say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
 
     def _show(self, dataset: Dataset, ask: Ask) -> None:
-        assert self.bar is not None
-        self.bar.n = len(dataset.rows)
-        self.bar.ncols = _columns()
-        self.bar.set_postfix_str(self._details(dataset, ask), refresh=False)
-        self.bar.refresh()
+        self.bar.show(len(dataset.rows), self._details(dataset, ask))
 
     def close(self) -> None:
         """Leave the line as it is and go to the next."""
-        if self.bar is not None:
-            if self._latest:
-                self._show(*self._latest)  # the end, however soon it came
-            self.bar.close()
+        if self.bar.moving is not None and self._latest:
+            self._show(*self._latest)  # the end, however soon it came
+        self.bar.close()
 
     def _details(self, dataset: Dataset, ask: Ask) -> str:
         counts = ask.journal.counts
@@ -97,20 +78,10 @@ class Progress:
             return
         self._warned = True
         worst = next(iter(dataset.funnel), "nothing")
-        self._say(
+        self.bar.say(
             f"only {100 * share:.0f} % of the last candidates were accepted; most were dropped by `{worst}` (see `selfinstruct "
             "status`, and `show --rejected` after stopping with Ctrl-C)"
         )
-
-    def _say(self, line: str) -> None:
-        if self.bar is not None:
-            self.bar.clear()
-        print(line, file=self.stream, flush=True)
-
-
-def _columns() -> int:
-    """The terminal's width now; 80 where it says 0, as some do, by which tqdm would hide the bar."""
-    return shutil.get_terminal_size().columns
 
 
 def clock(seconds: float) -> str:

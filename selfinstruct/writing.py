@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,9 +11,10 @@ from typing import Any
 from selfinstruct import plugins
 from selfinstruct.dataset import Dataset
 from selfinstruct.entries import Entry
-from selfinstruct.errors import PluginError, RunDirectoryError
+from selfinstruct.errors import OutputError, PluginError, RunDirectoryError
 from selfinstruct.journal import Journal
 from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
+from selfinstruct.staging import Staged
 
 _REMEMBERED = 64  # requests at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
@@ -106,34 +106,10 @@ def _call(entry: Entry | None) -> dict[str, Any]:
 
 def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
     """Put files into a directory so that a reader, or a crash, sees each one whole: the old or the new."""
-    made: list[Path] = []
     try:
-        for name, content in contents.items():
-            made.append(directory / f".{name}.new")
-            _write(made[-1], content)
-        for name in contents:
-            (directory / f".{name}.new").replace(directory / name)
-        _sync(directory)
-    except OSError as error:
-        for path in made:
-            path.unlink(missing_ok=True)
-        raise RunDirectoryError(
-            f"{directory}: cannot be written ({error.strerror}); make room or mend its rights, then run the same command "
-            "again: the replies are safe in the journal"
-        ) from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    """Make the new names in a directory survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with Staged(directory) as files:
+            for name, content in contents.items():
+                files.open(name).write(content)
+            files.commit()
+    except OutputError as error:
+        raise RunDirectoryError(f"{error}: the replies are safe in the journal") from None

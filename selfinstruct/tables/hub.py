@@ -1,0 +1,62 @@
+"""What `datasets` loads by a name: from the hub, or what it kept of it.
+
+A name is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT, such as `openai/gsm8k:main:test` or `tatsu-lab/alpaca::train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from selfinstruct.errors import TableError
+from selfinstruct.tables.arrow import ArrowRows, first_line, fitting
+
+
+def loaded(name: str) -> list[HubTable]:
+    """The splits of a data set in its own order, or the one that is named; raises TableError if it cannot be loaded."""
+    import datasets  # heavy, and only needed here
+
+    path, _, rest = name.partition(":")
+    config, _, split = rest.partition(":")
+    datasets.disable_progress_bars()
+    try:
+        found = datasets.load_dataset(path, config or None, split=split or None)
+    except Exception as error:  # datasets raises dozens of types; the first line says it
+        raise TableError(
+            f"{name}: is no file, and `datasets` cannot load it ({first_line(error.__cause__ or error)}); check the path, or "
+            "give NAME, NAME:CONFIG or NAME:CONFIG:SPLIT of a data set"
+        ) from None
+    if split:
+        return [HubTable(name, found)]
+    return [HubTable(f"{path}:{config}:{part}", found[part]) for part in found]
+
+
+class HubTable:
+    """One split of a data set. Its rows are those of Parquet, with the features of `datasets` in the schema."""
+
+    kind = "parquet"
+    compression = "SNAPPY"
+
+    def __init__(self, name: str, split: Any) -> None:
+        self.name = name
+        self._split = split.with_format("arrow")
+        self.schema = split.features.arrow_schema
+        self.columns: tuple[str, ...] | None = tuple(self.schema.names)
+        self.length: int | None = split.num_rows
+        self.size = max(1, int(split.data.nbytes))
+        self.done = 0
+
+    def batches(self) -> Iterator[ArrowRows]:
+        """All rows."""
+        length = self.length or 0
+        step = fitting(length, self.size)
+        for start in range(0, length, step):
+            first = start + 1
+            for batch in self._split[start : start + step].combine_chunks().to_batches():
+                yield ArrowRows(self.name, self.kind, first, batch)
+                first += batch.num_rows
+            self.done = self.size * min(start + step, length) // max(1, length)
+
+    def sha256(self) -> None:
+        """There is no one file to have a digest."""
+        return
