@@ -87,7 +87,8 @@ class Curate(_Part):
     """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction.
 
     `tokens` says what ROUGE-L compares: "unicode" (as `rouge_score` for ASCII text, and other scripts too) or "ascii" (as
-    `rouge_score` for any text; instructions in other scripts are then near to nothing).
+    `rouge_score` for any text; instructions in other scripts are then near to nothing). With `mean_similarity` the provenance
+    also has each row's mean ROUGE-L to all earlier instructions, as Alpaca's has; that measures every pair.
     A run ends as saturated when the acceptance (0 to 1) of its last 100 root requests is below `least_acceptance`.
     """
 
@@ -95,6 +96,7 @@ class Curate(_Part):
     least_acceptance: Annotated[float, Field(ge=0, le=1)] = 0.02
     rouge: Annotated[float, Field(gt=0, le=1)] = 0.7
     tokens: Literal["unicode", "ascii"] = "unicode"
+    mean_similarity: bool = False
     language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
     format: str = "alpaca"
     filters: dict[str, FilterSetting] = {}

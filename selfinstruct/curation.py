@@ -12,7 +12,7 @@ from selfinstruct import plugins
 from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.records import Candidate, Decision, Drop, Example, Seed
+from selfinstruct.records import Candidate, Decision, Drop, Example, Neighbour, Seed
 from selfinstruct.rouge import RougeIndex
 
 NEIGHBOURS = 10
@@ -95,14 +95,12 @@ class Curator:
             solved: [r.step for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)
         }
 
-    def admit(self, candidate: Candidate) -> Decision:
-        """The verdict on a proposed candidate: filters on what there is of it, then ROUGE-L to all admitted before."""
-        decision = self._filtered(candidate, self._on_proposal[candidate.item.output is not None])
-        if not decision.kept:
-            return decision
-        if near := self.pool.admit(candidate.item.instruction, candidate.id):
-            return Decision(candidate, "rouge", near.score, self.limit, (near,))
-        return decision
+    def admit(self, candidates: Sequence[Candidate]) -> list[Decision]:
+        """The verdicts on proposed candidates, in order: filters on what there is of each, then ROUGE-L to all before."""
+        decisions = [self._filtered(one, self._on_proposal[one.item.output is not None]) for one in candidates]
+        passed = [decision.candidate for decision in decisions if decision.kept]
+        found = iter(self.pool.admit_all([one.item.instruction for one in passed], [one.id for one in passed]))
+        return [self._near(decision, next(found)) if decision.kept else decision for decision in decisions]
 
     def check(self, candidate: Candidate) -> Decision:
         """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
@@ -112,6 +110,9 @@ class Curator:
         """Let later candidates be compared with this row."""
         example = candidate.example
         self._rows[example.instruction.lower(), example.input.lower()] = example.output
+
+    def _near(self, decision: Decision, near: Neighbour | None) -> Decision:
+        return Decision(decision.candidate, "rouge", near.score, self.limit, (near,)) if near else decision
 
     def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
         if flaw := candidate.item.flaw:

@@ -104,6 +104,23 @@ class Dataset:
     def nearest(self, rows: Sequence[Decision] | None = None, count: int = NEIGHBOURS) -> Iterator[tuple[Neighbour, ...]]:
         """For each row (or each of these rows), the nearest of the seeds and of the instructions admitted before it.
 
-        They are looked for when this is called, for all rows that takes a while: 30,000 need some ten seconds of one core.
+        They are looked for when this is called, on all cores.
         """
-        return self.pool.nearest_earlier([row.candidate.id for row in (self.rows if rows is None else rows)], count)
+        return self.pool.nearest_earlier(self._ids(rows), count)
+
+    def means(self, rows: Sequence[Decision] | None = None) -> Iterator[float | None]:
+        """For each row (or each of these), the mean ROUGE-L F-measure (0 to 1) to all seeds and instructions before it.
+
+        None for each where the settings do not ask for it (`mean_similarity`): it measures every pair.
+        """
+        if self.curate is None or not self.curate.mean_similarity:
+            return (None for _ in self._ids(rows))
+        return self.pool.mean_earlier(self._ids(rows))
+
+    @property
+    def without_tokens(self) -> int:
+        """How many instructions (seeds and dropped answers included) hold nothing that ROUGE-L could compare."""
+        return self.pool.without_tokens
+
+    def _ids(self, rows: Sequence[Decision] | None) -> list[str]:
+        return [row.candidate.id for row in (self.rows if rows is None else rows)]

@@ -104,7 +104,7 @@ class Harvest:
         try:
             candidates = await self.propose(index)
             await self._admission.turn(index)
-            decisions = [self.curator.admit(candidate) for candidate in candidates]
+            decisions = self.curator.admit(candidates)
             self._admission.next()
             if any(decision.kept and decision.candidate.item.output is None for decision in decisions):
                 decisions = await _all(self.solve(decision) for decision in decisions)

@@ -50,12 +50,19 @@ def closing(run: Run, dataset: Dataset) -> None:
     note(f"{rows:,} rows, {dropped:,} candidates dropped; {used}")
     if dropped:
         note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
+    _incomparable(dataset)
     if rows:
         note(f"{tokens / rows:,.0f} tokens a row")
     for line in forecast.spending(run, rows):
         note(line)
     _batches_left(run)
     note(f"the dataset is {run.path / DATASET}")
+
+
+def _incomparable(dataset: Dataset) -> None:
+    """Say how many instructions the near-duplicate rule could not judge."""
+    if dataset.without_tokens:
+        note(f"{dataset.without_tokens:,} instructions without tokens were admitted: there is nothing in them to compare")
 
 
 def stopping(in_flight: int, grace: float) -> None:
@@ -111,6 +118,7 @@ def built(run: Run, dataset: Dataset, where: Path) -> None:
     note(f"{len(dataset.rows):,} rows from {len(dataset.rows) + len(dataset.rejected):,} candidates, without asking anybody")
     if dataset.funnel:
         note("dropped: " + ", ".join(f"{count:,} {rule}" for rule, count in dataset.funnel.items()))
+    _incomparable(dataset)
     if reason := run.shortfall(dataset):
         note(reason)
     note(f"the dataset is {where / DATASET}")

@@ -27,8 +27,8 @@ def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format:
     write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
     call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
-    pairs = zip(dataset.rows, dataset.nearest(), strict=True)
-    origins = (provenance(row, nearest, call_of, origin) for row, nearest in pairs)
+    found = zip(dataset.rows, dataset.nearest(), dataset.means(), strict=True)
+    origins = (provenance(row, nearest, mean, call_of, origin) for row, nearest, mean in found)
     return {
         DATASET: b"".join(rows),
         PROVENANCE: b"".join(map(json_line, origins)),
@@ -50,11 +50,16 @@ def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
 
 
 def provenance(
-    row: Decision, nearest: Sequence[Neighbour], call_of: Callable[[str], Mapping[str, Any]], origin: Mapping[str, Any]
+    row: Decision,
+    nearest: Sequence[Neighbour],
+    mean: float | None,
+    call_of: Callable[[str], Mapping[str, Any]],
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
 
-    `proposed_by` is the request that gave the instruction, where that was another one; `call_of` describes a request.
+    `proposed_by` is the request that gave the instruction, where that was another one; `call_of` describes a request. `mean`
+    is the row's mean similarity, None where that is not wanted.
     """
     candidate = row.candidate
     return {
@@ -66,6 +71,7 @@ def provenance(
         **call_of(candidate.solved_by or candidate.key),
         "proposed_by": call_of(candidate.key) if candidate.solved_by else None,
         "nearest": [{"id": near.id, "score": round(near.score, 6)} for near in nearest],
+        **({} if mean is None else {"mean_similarity": round(mean, 6)}),
     }
 
 

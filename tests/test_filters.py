@@ -328,7 +328,7 @@ def test_a_filter_from_outside_is_found_by_module_and_function(plugin: str) -> N
 def test_a_filter_from_outside_runs_after_those_of_its_stage_and_is_recorded_by_its_name(plugin: str) -> None:
     names = [rule.name for rule in rules(settled(Curate(filters={f"{plugin}:shy": True, f"{plugin}:no_urls": True})).filters)]
     assert names[-1] == f"{plugin}:no_urls" and names.index(f"{plugin}:shy") == names.index("word_count") + 1
-    decision = Curator([], Curate(filters={f"{plugin}:shy": True})).admit(Candidate("0", 0, Item("HEY YOU", "", "x")))
+    decision = Curator([], Curate(filters={f"{plugin}:shy": True})).admit([Candidate("0", 0, Item("HEY YOU", "", "x"))])[0]
     assert (decision.rule, decision.value) == (f"{plugin}:shy", "shouts")
 
 
@@ -347,7 +347,7 @@ def test_a_function_passed_by_itself_is_used_under_its_name() -> None:
         return Drop("never")
 
     name = plugins.name_of(never)
-    decision = Curator([], Curate(filters={name: True}), {name: never}).admit(Candidate("0", 0, Item("a b", "", "x")))
+    decision = Curator([], Curate(filters={name: True}), {name: never}).admit([Candidate("0", 0, Item("a b", "", "x"))])[0]
     assert decision.rule == name and name.startswith("test_filters:") and name.endswith("never")
 
 
@@ -388,7 +388,7 @@ def test_a_bad_name_is_refused_in_a_sentence(name: str, words: list[str], settin
 )
 def test_the_first_rule_that_drops_is_the_one_recorded(text: str, output: str, rule: str) -> None:
     curator = Curator([Seed("s", "", "Name a river.", (("", "x"),))], settled(Curate(rouge=1.0)))
-    decision = curator.admit(Candidate("0", 0, Item(text, "", output)))
+    decision = curator.admit([Candidate("0", 0, Item(text, "", output))])[0]
     assert decision.rule == rule and not decision.kept
 
 
@@ -398,7 +398,7 @@ def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> 
     rules = []
     for number, item in enumerate(items):
         candidate = Candidate("0", number, item)
-        assert curator.admit(candidate).kept
+        assert curator.admit([candidate])[0].kept
         decision = curator.check(candidate)
         rules.append(decision.rule)
         if decision.kept:

@@ -3,9 +3,11 @@
 index      the door: texts in, neighbours out
 tokens     what is compared
 measure    the F-measure
-encoding   texts as whole numbers, and what a pool of them answers
+words      a number for each token
+encoding   texts as numbers, and what a pool of them answers
 compiled   a pool in C (the folder `kernel`)
 portable   the same without anything to compile
+library    how the compiled code is found
 """
 
 from __future__ import annotations

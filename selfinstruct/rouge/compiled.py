@@ -1,75 +1,26 @@
-"""The pool in compiled code (the folder `kernel`), through ctypes: no Python header is needed to build it."""
+"""The pool in compiled code (the folder `kernel`)."""
 
 from __future__ import annotations
 
 import ctypes
-import weakref
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selfinstruct.rouge.encoding import NOWHERE, Batch, Found
+from selfinstruct.rouge.library import address, handle, library
 
-VERSION = 1  # of the calls below; a kernel that was built from other sources is not used
 _NOWHERE = 0xFFFF_FFFF
 _BLOCK = 4096  # texts that are looked up side by side before they are settled one after the other
 _SHARE = 128  # texts that one thread takes at a time
 _FEWEST = 512  # texts in a block or in a pool for which threads are worth their start
 
-_POINTER, _INT, _LONG, _PLACE, _REAL = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_uint32, ctypes.c_double
-_CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "pool_new": (_POINTER, (_REAL,)),
-    "pool_free": (None, (_POINTER,)),
-    "pool_cut": (None, (_POINTER, _PLACE)),
-    "pool_bytes": (_LONG, (_POINTER,)),
-    "pool_tokens": (_POINTER, (_POINTER,)),
-    "pool_starts": (_POINTER, (_POINTER,)),
-    "pool_meet": (_INT, (_POINTER, _POINTER, _LONG)),
-    "pool_is_out_of_order": (_INT, (_POINTER,)),
-    "pool_order": (_INT, (_POINTER, _POINTER)),
-    "pool_add": (_INT, (_POINTER, _POINTER, _POINTER, _POINTER, _LONG)),
-    "pool_look": (_INT, (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _POINTER, _POINTER)),
-    "pool_admit": (_INT, (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _PLACE, _POINTER, _POINTER)),
-    "pool_above": (_LONG, (_POINTER, _POINTER, _POINTER, _LONG, _POINTER, _POINTER, _LONG)),
-    "pool_shelve": (_INT, (_POINTER, _POINTER)),
-    "pool_nearest": (
-        _INT,
-        (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _POINTER, _PLACE, _POINTER, _POINTER, _POINTER),
-    ),
-    "pool_commons": (_INT, (_POINTER, _POINTER, _POINTER, _LONG, _PLACE, _POINTER)),
-    "query_new": (_POINTER, ()),
-    "query_free": (None, (_POINTER,)),
-    "query_counters": (None, (_POINTER, _POINTER)),
-}
 COUNTERS = ("queries", "visited", "length_or_position", "sketch", "repeated", "whole_sketch", "stopped", "finished")
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where it was not built (no C compiler at installation) or is of another version."""
-    for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f"_kernel{suffix}")
-        if not path.exists():
-            continue
-        try:
-            found = ctypes.CDLL(str(path))
-            if found.kernel_version() != VERSION:
-                continue
-            for name, (result, arguments) in _CALLS.items():
-                function = getattr(found, name)
-                function.restype, function.argtypes = result, arguments
-        except (OSError, AttributeError):
-            continue
-        return found
-    return None
 
 
 class CompiledPool:
@@ -80,7 +31,7 @@ class CompiledPool:
         assert found is not None
         self._calls = found
         self._threads = threads
-        self._pool = _handle(self, found.pool_new(threshold), found.pool_free)
+        self._pool = handle(self, found.pool_new(threshold), found.pool_free)
         self._queries: list[int] = []
         self._made: list[int] = []
         self._count = 0
@@ -109,7 +60,7 @@ class CompiledPool:
     def add(self, batch: Batch) -> None:
         self._meet(batch)
         with self._query() as query:
-            _checked(self._calls.pool_add(self._pool, query, _at(batch.codes), _at(batch.starts), len(batch)))
+            _checked(self._calls.pool_add(self._pool, query, address(batch.codes), address(batch.starts), len(batch)))
         self._count += len(batch)
 
     def cut(self, size: int) -> None:
@@ -132,8 +83,8 @@ class CompiledPool:
                 looked_up = self._count
                 self._look(batch, first, last, places, commons)
             with self._query() as query:
-                ends = (_at(batch.starts, first), last - first, looked_up, _at(places, first), _at(commons, first))
-                _checked(self._calls.pool_admit(self._pool, query, _at(batch.codes), *ends))
+                ends = (address(batch.starts, first), last - first, looked_up, address(places, first), address(commons, first))
+                _checked(self._calls.pool_admit(self._pool, query, address(batch.codes), *ends))
             self._count += places[first:last].count(_NOWHERE)
             first = last
         return _found(places, commons)
@@ -141,8 +92,8 @@ class CompiledPool:
     def above(self, batch: Batch) -> Found:
         places, commons = _room(len(self))
         with self._query() as query:
-            sizes = (len(batch.codes), _at(places), _at(commons), len(places))
-            count = self._calls.pool_above(self._pool, query, _at(batch.codes), *sizes)
+            sizes = (len(batch.codes), address(places), address(commons), len(places))
+            count = self._calls.pool_above(self._pool, query, address(batch.codes), *sizes)
         if count < 0:
             raise MemoryError
         pairs = sorted(zip(places[:count], commons[:count], strict=True))
@@ -150,7 +101,7 @@ class CompiledPool:
 
     def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
         with self._query() as query:
-            _checked(self._calls.pool_shelve(self._pool, query))
+            _checked(self._calls.pool_mention(self._pool, query))
         limits = array("I", before)
 
         def some(first: int) -> tuple[array[int], array[int], array[int]]:
@@ -158,8 +109,10 @@ class CompiledPool:
             places, commons = _room(size * count)
             counts = array("I", bytes(size * limits.itemsize))
             with self._query() as query:
-                ends = (_at(limits, first), count, _at(places), _at(commons), _at(counts))
-                _checked(self._calls.pool_nearest(self._pool, query, _at(batch.codes), _at(batch.starts, first), size, *ends))
+                ends = (address(limits, first), count, address(places), address(commons), address(counts))
+                _checked(
+                    self._calls.pool_nearest(self._pool, query, address(batch.codes), address(batch.starts, first), size, *ends)
+                )
             return places, commons, counts
 
         return [
@@ -168,12 +121,16 @@ class CompiledPool:
             for start, found in zip(range(0, len(places), count), counts, strict=True)
         ]
 
-    def commons(self, batch: Batch, before: int) -> NDArray[np.int64]:
-        commons = np.zeros(min(before, len(self)), np.int64)
-        with self._query() as query:
-            sizes = (len(batch.codes), before, commons.ctypes.data)
-            _checked(self._calls.pool_commons(self._pool, query, _at(batch.codes), *sizes))
-        return commons
+    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+        def some(number: int) -> NDArray[np.float64]:
+            scores = np.zeros(min(before[number], len(self)))
+            ends = (batch.starts[number + 1] - batch.starts[number], before[number], scores.ctypes.data)
+            with self._query() as query:
+                start = address(batch.codes, batch.starts[number])
+                _checked(self._calls.pool_scores(self._pool, query, start, *ends))
+            return scores
+
+        return self._spread(some, 0, len(batch), 1)
 
     def texts(self, places: Sequence[int]) -> Batch:
         batch = Batch()
@@ -187,25 +144,25 @@ class CompiledPool:
 
     def _meet(self, batch: Batch) -> None:
         """Count the tokens of texts that come now, and put all texts in order again where that pays."""
-        _checked(self._calls.pool_meet(self._pool, _at(batch.codes), len(batch.codes)))
+        _checked(self._calls.pool_meet(self._pool, address(batch.codes), len(batch.codes)))
         if self._calls.pool_is_out_of_order(self._pool):
             with self._query() as query:
                 _checked(self._calls.pool_order(self._pool, query))
 
     def _look(self, batch: Batch, first: int, last: int, places: array[int], commons: array[int]) -> None:
         def some(start: int) -> None:
-            ends = (_at(batch.starts, start), min(_SHARE, last - start), _at(places, start), _at(commons, start))
+            ends = (address(batch.starts, start), min(_SHARE, last - start), address(places, start), address(commons, start))
             with self._query() as query:
-                _checked(self._calls.pool_look(self._pool, query, _at(batch.codes), *ends))
+                _checked(self._calls.pool_look(self._pool, query, address(batch.codes), *ends))
 
         self._spread(some, first, last)
 
-    def _spread(self, work: Callable[[int], Any], first: int, last: int) -> list[Any]:
+    def _spread(self, work: Callable[[int], Any], first: int, last: int, share: int = _SHARE) -> list[Any]:
         """The results of `work` for each share of the texts, in order; the compiled calls let other threads run.
 
         All of it is done when this returns, so that nobody reads the pool while it changes.
         """
-        shares = range(first, last, _SHARE)
+        shares = range(first, last, share)
         if self._threads == 1 or len(shares) == 1:
             return list(map(work, shares))
         with ThreadPoolExecutor(self._threads, "rouge") as threads:
@@ -217,7 +174,7 @@ class CompiledPool:
         try:
             query = self._queries.pop()
         except IndexError:
-            query = _handle(self, self._calls.query_new(), self._calls.query_free)
+            query = handle(self, self._calls.query_new(), self._calls.query_free)
             self._made.append(query)
         try:
             yield query
@@ -225,23 +182,9 @@ class CompiledPool:
             self._queries.append(query)
 
 
-def _handle(owner: object, pointer: int | None, free: Callable[[int], None]) -> int:
-    """A pointer that is given back when its owner goes."""
-    if not pointer:
-        raise MemoryError
-    # Not at the interpreter's exit: other threads may still be at work then, and the memory goes back anyway.
-    weakref.finalize(owner, free, pointer).atexit = False
-    return pointer
-
-
 def _checked(done: int) -> None:
     if not done:
         raise MemoryError
-
-
-def _at(values: array[int], place: int = 0) -> int:
-    """The address of a value."""
-    return values.buffer_info()[0] + place * values.itemsize
 
 
 def _room(count: int) -> tuple[array[int], array[int]]:

@@ -12,14 +12,6 @@ from numpy.typing import NDArray
 NOWHERE = -1
 
 
-class Vocabulary(dict[str, int]):
-    """A whole number for each token, the next one for a token that was not met before."""
-
-    def __missing__(self, token: str) -> int:
-        self[token] = number = len(self)
-        return number
-
-
 class Batch:
     """Encoded texts, one after the other: those of text i are `codes[starts[i] : starts[i + 1]]`."""
 
@@ -81,8 +73,8 @@ class Pool(Protocol):
     def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
         """For each text i the nearest `count` of those at places below before[i], nearest first, of equals the earliest."""
 
-    def commons(self, batch: Batch, before: int) -> NDArray[np.int64]:
-        """The tokens that the only text of the batch has in common, in their order, with each text below place `before`."""
+    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+        """For each text i its F-measures to all at places below before[i], in the order of adding."""
 
     def texts(self, places: Sequence[int]) -> Batch:
         """The texts at these places."""

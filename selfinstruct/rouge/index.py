@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from selfinstruct.errors import UserMistake
 from selfinstruct.records import Neighbour
-from selfinstruct.rouge import compiled
-from selfinstruct.rouge.encoding import NOWHERE, Batch, Found, Pool, Vocabulary
-from selfinstruct.rouge.measure import f_measure, f_measures
-from selfinstruct.rouge.tokens import Kind, tokenizer
+from selfinstruct.rouge.compiled import CompiledPool
+from selfinstruct.rouge.encoding import NOWHERE, Batch, Found, Pool
+from selfinstruct.rouge.library import library
+from selfinstruct.rouge.measure import f_measure
+from selfinstruct.rouge.tokens import Kind
+from selfinstruct.rouge.words import CompiledWords, PortableWords, Words
 
 _QUERIES = 4096  # texts that are encoded at a time when the neighbours of many are looked for
+_MEANS = 16  # texts whose scores to all others are held at a time
 _SORTED_FROM = 256  # neighbours from which on it is quicker to measure all texts and sort
 
 
@@ -59,8 +62,7 @@ class RougeIndex:
         self.engine = _engine(engine)
         self._settings = {"tokens": tokens, "stem": stem, "threads": threads}
         self._pool = _pool(self.engine, self.threshold, threads)
-        self._tokens = tokenizer(tokens, stem)
-        self._vocabulary = Vocabulary()
+        self._words: Words = (CompiledWords if self.engine == "compiled" else PortableWords)(tokens, stem)
         self._texts: list[str] = []
         self._ids: dict[int, str] = {}
         self._lengths = array("i")
@@ -86,7 +88,7 @@ class RougeIndex:
         """Put texts into the pool, whatever they are near to."""
         texts, names = _paired(texts, ids)
         with self._growing():
-            batch = self._encode(texts)
+            batch = self._words.encode(texts)
             self._pool.add(batch)
             for text, name, length in zip(texts, names, batch.lengths.tolist(), strict=True):
                 self._note(text, name, length)
@@ -102,7 +104,7 @@ class RougeIndex:
     def too_near_all(self, texts: Iterable[str]) -> list[Neighbour | None]:
         """The same for each of these texts; the pool stays as it is (decontamination)."""
         with self._turn:
-            batch = self._encode(texts)
+            batch = self._words.encode(texts)
             places, commons = self._pool.look(batch)
             return [self._neighbour(*found) for found in zip(places, commons, batch.lengths.tolist(), strict=True)]
 
@@ -115,7 +117,7 @@ class RougeIndex:
         texts, names = _paired(texts, ids)
         near: list[Neighbour | None] = []
         with self._growing():
-            batch = self._encode(texts)
+            batch = self._words.encode(texts)
             found = zip(*self._pool.admit(batch), strict=True)
             for text, name, length, (place, common) in zip(texts, names, batch.lengths.tolist(), found, strict=True):
                 near.append(self._neighbour(place, common, length))
@@ -126,7 +128,7 @@ class RougeIndex:
     def above(self, text: str) -> list[Neighbour]:
         """All texts of the pool that are too near to this one, in the order in which they were added."""
         with self._turn:
-            batch = self._encode([text])
+            batch = self._words.encode([text])
             return self._neighbours(self._pool.above(batch), len(batch.codes))
 
     def nearest(self, text: str, k: int = 10) -> tuple[Neighbour, ...]:
@@ -141,7 +143,7 @@ class RougeIndex:
         size = len(self)
         for start in range(0, len(texts), _QUERIES):
             with self._turn:
-                batch = self._encode(texts[start : start + _QUERIES])
+                batch = self._words.encode(texts[start : start + _QUERIES])
                 answers = self._nearest(batch, [size] * len(batch), k)
             yield from answers
 
@@ -157,7 +159,7 @@ class RougeIndex:
     def scores(self, text: str) -> NDArray[np.float64]:
         """The ROUGE-L F-measure of `text` to every text of the pool, in the order in which they were added."""
         with self._turn:
-            return self._scores(self._encode([text]), len(self))
+            return self._pool.scores(self._words.encode([text]), [len(self)])[0]
 
     def mean(self, text: str) -> float:
         """The mean F-measure to all texts of the pool, as Alpaca wrote it for each row; 0 for an empty pool."""
@@ -165,10 +167,12 @@ class RougeIndex:
 
     def mean_earlier(self, ids: Iterable[str]) -> Iterator[float]:
         """For each of these texts of the pool, the mean F-measure to all that were added before it."""
-        for place in self._places(ids):
+        places = self._places(ids)
+        for start in range(0, len(places), _MEANS):
+            chunk = places[start : start + _MEANS]
             with self._turn:
-                scores = self._scores(self._pool.texts([place]), place)
-            yield _mean(scores)
+                scores = self._pool.scores(self._pool.texts(chunk), chunk)
+            yield from map(_mean, scores)
 
     @contextmanager
     def _growing(self) -> Iterator[None]:
@@ -182,12 +186,6 @@ class RougeIndex:
                 del self._texts[size:], self._lengths[size:]
                 self._ids = {place: id for place, id in self._ids.items() if place < size}
                 raise
-
-    def _encode(self, texts: Iterable[str]) -> Batch:
-        batch, number, tokens = Batch(), self._vocabulary.__getitem__, self._tokens
-        for text in texts:
-            batch.append(array("i", map(number, tokens(text))))
-        return batch
 
     def _note(self, text: str, name: str | None, length: int) -> None:
         if name is not None:
@@ -218,24 +216,19 @@ class RougeIndex:
         if not k:
             return [()] * len(batch)
         if k >= _SORTED_FROM:
-            found = [self._sorted(batch.only(number), limit, k) for number, limit in enumerate(before)]
-        else:
-            found = self._pool.nearest(batch, before, k)
+            return [self._sorted(batch.only(number), limit, k) for number, limit in enumerate(before)]
+        found = self._pool.nearest(batch, before, k)
         return [tuple(self._neighbours(*answer)) for answer in zip(found, batch.lengths.tolist(), strict=True)]
 
-    def _sorted(self, batch: Batch, before: int, k: int) -> Found:
-        commons = self._pool.commons(batch, before)
-        order = np.argsort(-self._scores(batch, before, commons), kind="stable")[:k]
-        return order.tolist(), commons[order].tolist()
-
-    def _scores(self, batch: Batch, before: int, commons: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        lengths = np.array(self._lengths[:before], np.float64)
-        return f_measures(self._pool.commons(batch, before) if commons is None else commons, len(batch.codes), lengths)
+    def _sorted(self, batch: Batch, before: int, k: int) -> tuple[Neighbour, ...]:
+        (scores,) = self._pool.scores(batch, [before])
+        order = np.argsort(-scores, kind="stable")[:k].tolist()
+        return tuple(Neighbour(self._name(place), float(scores[place]), self._texts[place]) for place in order)
 
 
 def _again(threshold: float, engine: str, settings: dict[str, Any], texts: list[str], ids: dict[int, str]) -> RougeIndex:
     """A copy; by the best engine there is where this one is not."""
-    there = engine == "portable" or compiled.library() is not None
+    there = engine == "portable" or library() is not None
     index = RougeIndex(threshold, engine=engine if there else None, **settings)
     index.add_all(texts)
     index._ids.update(ids)
@@ -258,7 +251,7 @@ def _mean(scores: NDArray[np.float64]) -> float:
 def _engine(wanted: str | None) -> str:
     if wanted not in (None, "compiled", "portable"):
         raise UserMistake(f"the engine of a RougeIndex is compiled or portable (it is {wanted!r})")
-    there = compiled.library() is not None
+    there = library() is not None
     if wanted == "compiled" and not there:
         raise UserMistake(
             "the compiled ROUGE engine was not built; install this package again where there is a C compiler (such as gcc)"
@@ -268,7 +261,7 @@ def _engine(wanted: str | None) -> str:
 
 def _pool(engine: str, threshold: float, threads: int | None) -> Pool:
     if engine == "compiled":
-        return compiled.CompiledPool(threshold, threads or _processors())
+        return CompiledPool(threshold, threads or _processors())
     from selfinstruct.rouge.portable import PortablePool
 
     return PortablePool(threshold)

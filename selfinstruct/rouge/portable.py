@@ -88,20 +88,21 @@ class PortablePool:
                 found.append((near[order].tolist(), commons[order].tolist()))
         return found
 
-    def commons(self, batch: Batch, before: int) -> NDArray[np.int64]:
-        (query,) = _characters(batch)
-        others = self._encoded[:before]
-        if not query or not others:
-            return np.zeros(len(others), np.int64)
-        distances = cdist([query], others, scorer=Indel.distance, dtype=np.float32, workers=1)[0]
-        commons: NDArray[np.int64] = ((len(query) + _lengths(others) - distances) / 2).astype(np.int64)
-        return commons
+    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+        return [self._scores(query, self._encoded[:limit]) for query, limit in zip(_characters(batch), before, strict=True)]
 
     def texts(self, places: Sequence[int]) -> Batch:
         batch = Batch()
         for place in places:
             batch.append([_code(character) for character in self._encoded[place]])
         return batch
+
+    def _scores(self, query: str, others: Sequence[str]) -> NDArray[np.float64]:
+        if not query or not others:
+            return np.zeros(len(others))
+        lengths = _lengths(others)
+        distances = cdist([query], others, scorer=Indel.distance, dtype=np.float32, workers=1)[0]
+        return f_measures((len(query) + lengths - distances) / 2, len(query), lengths)
 
     def _least(self, length: int) -> int:
         """Tokens that a text of this length shares at least with any text that is near."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from selfinstruct.errors import UserMistake
@@ -22,6 +22,10 @@ _ASCII = re.compile(r"[a-z0-9]+")
 _UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\u30FC\p{Bopomofo}\p{Yi}\p{Tangut}\p{Nushu}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
     r"\p{Tai_Tham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Viet}\p{Javanese}\p{Balinese}"
+)
+# Signs of English typesetting: a text that has no other characters beyond ASCII is treated as ASCII, which is quick.
+_ENGLISH_SIGNS = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u00a0\u00b0\u20ac\u00a3", " ")
 )
 _STEMMED_FROM = 4  # characters; `rouge_score` leaves shorter tokens as they are
 
@@ -41,12 +45,18 @@ def unicode_tokens(text: str) -> list[str]:
     spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan and others) give a token for each letter or digit.
     Signs, emoji and marks without a letter give none.
     """
+    text = text.translate(_ENGLISH_SIGNS)
     if text.isascii():
         return ascii_tokens(text)
-    tokens, ignored, piled = _patterns()
+    run, ignored, piled = _patterns()
     normal = ignored.sub("", unicodedata.normalize("NFKC", piled.sub("", text))).casefold()
     normal = normal.replace("i\u0307", "i")  # what Python makes of the Turkish capital of i
-    found: list[str] = tokens.findall(unicodedata.normalize("NFKC", normal))
+    found: list[str] = []
+    for word in run.findall(unicodedata.normalize("NFKC", normal)):
+        if word.isascii():
+            found.append(word)
+        else:
+            found += _parts(word)
     return found
 
 
@@ -67,13 +77,30 @@ def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
 
 @cache
 def _patterns() -> tuple[Any, Any, Any]:
-    """What a token is; which characters are left out; marks beyond the thirtieth in a row, which make normalization slow."""
+    """What a word is; which characters are left out; marks beyond the thirtieth in a row, which make normalization slow."""
     import regex  # knows the scripts, which `re` does not; needed for text that is not ASCII only
+
+    ignored = r"[[\p{Default_Ignorable_Code_Point}\p{Me}\u0640]--[\u200B]]+"
+    return (
+        regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"),
+        regex.compile(f"(?V1){ignored}"),
+        regex.compile(r"\p{M}{30}\K\p{M}+"),
+    )
+
+
+@lru_cache(1 << 16)  # to look up the script of each character takes long, and words come again
+def _parts(word: str) -> tuple[str, ...]:
+    """A word as it is, or the letters of which it is made where its script puts no spaces."""
+    return tuple(_pattern_of_parts().findall(word))
+
+
+@cache
+def _pattern_of_parts() -> Any:
+    import regex
 
     alone = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*"
     run = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]*"
-    ignored = r"[[\p{Default_Ignorable_Code_Point}\p{Me}\u0640]--[\u200B]]+"
-    return regex.compile(f"(?V1){alone}|{run}"), regex.compile(f"(?V1){ignored}"), regex.compile(r"\p{M}{30}\K\p{M}+")
+    return regex.compile(f"(?V1){alone}|{run}")
 
 
 @cache

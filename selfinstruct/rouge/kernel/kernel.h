@@ -28,6 +28,7 @@
 #endif
 
 #define WIDTH 8               /* 64-bit words of a sketch */
+#define STEPS 16              /* tokens of a text between two looks at whether enough can still be found */
 #define SATURATED 0xFFFF      /* in a list: as much or more */
 #define FINE 8.0              /* steps of `latest` to a token */
 #define WIDE_FROM 40          /* tokens from which on a text keeps its whole sketch: a single word says too little then */
@@ -46,12 +47,13 @@ typedef struct {
     uint32_t count, room;
 } List;
 
-/* Texts of one length, in the order of their places: what the search for the nearest goes through. */
+/* All texts that have a token, in the order of their places: what the search for the nearest goes through. */
 typedef struct {
     uint32_t *places;
-    uint64_t *sketches[WIDTH];  /* word w of all sketches lies in one row */
+    uint16_t *lengths;      /* SATURATED as above */
+    uint16_t *positions;    /* how many of the text's tokens come before this one when the rarest come first */
     uint32_t count, room;
-} Shelf;
+} Mentions;
 
 typedef struct {
     double threshold, bound;
@@ -69,10 +71,11 @@ typedef struct {
     uint32_t wide_count;
     int broken;                 /* memory ran out while texts were put in order: nothing can be looked up any more */
     uint64_t met, met_at_order; /* tokens met in all, and when texts were last put in order */
-    uint32_t shelved;           /* texts that stand on a shelf already */
-    Shelf *shelves;             /* by length */
-    uint32_t *filled;           /* the lengths that have a text, ascending */
-    uint32_t shelves_room, filled_count;
+    uint32_t orders;            /* how often texts were put in order */
+    Mentions *mentions;         /* by token, made when the nearest are first asked for */
+    uint64_t *sketches;         /* of all texts that are mentioned, whole */
+    size_t sketches_room;
+    uint32_t mentions_room, mentioned, mentioned_order;
 } Pool;
 
 /* What became of the pairs that were looked at. A pair may be visited once for each token of both prefixes. */
@@ -115,6 +118,35 @@ void *grown(void *items, size_t *room, size_t wanted, size_t size);
 uint32_t prefix_of(const Pool *pool, uint32_t length);
 uint16_t latest_needed(const Pool *pool, uint32_t length);
 int add_text(Pool *pool, const Query *query);
+
+/* probe.c */
+int begin_stamps(const Pool *pool, Query *query);
+
+/* nearest.c */
+void forget_mentions(Pool *pool, uint32_t keep);
+
+/* The longest common subsequence by whole words of bits (Hyyro, 2004), of a text of one word and another one: a bit of `column`
+ * is 0 where one more token of the text has been matched. Gives up, with -1, once fewer than `needed` can be reached. */
+static inline int64_t common_narrow(const uint64_t *mask, const int32_t *other, uint32_t length, int64_t needed) {
+    uint64_t column = ~0ull;
+    int64_t found = 0;
+    for (uint32_t i = 0; i < length;) {
+        uint32_t until = length - i > STEPS ? i + STEPS : length;
+        for (; i < until; i++) {
+            uint64_t both = column & mask[other[i]];
+            column = (column + both) | (column - both);
+        }
+        found = __builtin_popcountll(~column);
+        if (found + (int64_t)(length - i) < needed) return -1;
+    }
+    return found;
+}
+
+static inline int64_t bits_apart(const uint64_t *one, const uint64_t *other) {
+    int64_t apart = 0;
+    for (int word = 0; word < WIDTH; word++) apart += __builtin_popcountll(one[word] ^ other[word]);
+    return apart;
+}
 
 static inline uint32_t length_of(const Pool *pool, uint32_t place) {
     return (uint32_t)(pool->starts[place + 1] - pool->starts[place]);

@@ -37,12 +37,13 @@ static void empty_lists(Pool *pool) {
 EXPORTED void pool_free(Pool *pool) {
     if (!pool) return;
     empty_lists(pool);
-    for (uint32_t length = 0; length < pool->shelves_room; length++) {
-        free(pool->shelves[length].places);
-        for (int word = 0; word < WIDTH; word++) free(pool->shelves[length].sketches[word]);
+    for (uint32_t token = 0; token < pool->mentions_room; token++) {
+        free(pool->mentions[token].places);
+        free(pool->mentions[token].lengths);
+        free(pool->mentions[token].positions);
     }
-    free(pool->shelves);
-    free(pool->filled);
+    free(pool->mentions);
+    free(pool->sketches);
     free(pool->tokens);
     free(pool->starts);
     free(pool->weights);
@@ -189,6 +190,7 @@ EXPORTED int pool_order(Pool *pool, Query *query) {
         if (!list_prefix(pool, query, place)) return 0;
     }
     pool->broken = 0;
+    pool->orders++;
     pool->met_at_order = pool->met;
     return 1;
 }
@@ -202,12 +204,8 @@ EXPORTED void pool_cut(Pool *pool, uint32_t keep) {
         List *list = &pool->lists[token];
         while (list->count && list->places[list->count - 1] >= keep) list->count--;
     }
-    for (uint32_t length = 0; length < pool->shelves_room; length++) {
-        Shelf *shelf = &pool->shelves[length];
-        while (shelf->count && shelf->places[shelf->count - 1] >= keep) shelf->count--;
-    }
+    forget_mentions(pool, keep);
     if (pool->count > keep) pool->count = keep;
-    if (pool->shelved > keep) pool->shelved = keep;
 }
 
 EXPORTED const int32_t *pool_tokens(const Pool *pool) { return pool->tokens; }
@@ -219,7 +217,8 @@ EXPORTED int64_t pool_bytes(const Pool *pool) {
     bytes += pool->vocabulary * (sizeof *pool->weights + sizeof *pool->seen + sizeof *pool->lists);
     for (uint32_t token = 0; token < pool->vocabulary; token++) bytes += pool->lists[token].room * BYTES;
     bytes += pool->wide_room * sizeof *pool->wide + pool->wide_of_room * sizeof *pool->wide_of;
-    for (uint32_t length = 0; length < pool->shelves_room; length++)
-        bytes += sizeof(Shelf) + pool->shelves[length].room * (sizeof(uint32_t) + WIDTH * sizeof(uint64_t));
+    for (uint32_t token = 0; token < pool->mentions_room; token++)
+        bytes += sizeof(Mentions) + pool->mentions[token].room * (sizeof(uint32_t) + 2 * sizeof(uint16_t));
+    bytes += pool->sketches_room * sizeof *pool->sketches;
     return (int64_t)bytes;
 }

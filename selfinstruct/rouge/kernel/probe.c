@@ -47,10 +47,8 @@ static void measure(const Pool *pool, Query *query, uint32_t place, Search *sear
     uint32_t length = length_of(pool, place);
     int64_t needed = needed_for(search->score * (1 - HAIR) / 2, query->length, length);
     if (pool->wide_of[place]) {
-        const uint64_t *wide = pool->wide + (size_t)(pool->wide_of[place] - 1) * WIDTH;
-        int64_t apart = 0;
-        for (int word = 0; word < WIDTH; word++) apart += __builtin_popcountll(wide[word] ^ query->sketch[word]);
-        if (apart > (int64_t)query->length + length - 2 * needed) {
+        const uint64_t *whole = pool->wide + (size_t)(pool->wide_of[place] - 1) * WIDTH;
+        if (bits_apart(whole, query->sketch) > (int64_t)query->length + length - 2 * needed) {
             query->counters.whole_sketch++;
             return;
         }

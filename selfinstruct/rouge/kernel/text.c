@@ -10,7 +10,6 @@
 #endif
 
 #define BITS 64
-#define STEPS 16  /* tokens of the other text between two looks at whether enough can still be found */
 #define FEW 24    /* values that are sorted faster by insertion */
 
 void *grown(void *items, size_t *room, size_t wanted, size_t size) {
@@ -135,24 +134,7 @@ void unmask_text(Query *query) {
     query->masked = 0;
 }
 
-/* The longest common subsequence by whole words of bits (Hyyro, 2004): a bit of `column` is 0 where one more token of the
- * text has been matched. Gives up, with -1, once fewer than `needed` can be reached. */
-FOR_EACH_PROCESSOR
-static int64_t common_narrow(const uint64_t *mask, const int32_t *other, uint32_t length, int64_t needed) {
-    uint64_t column = ~0ull;
-    int64_t found = 0;
-    for (uint32_t i = 0; i < length;) {
-        uint32_t until = length - i > STEPS ? i + STEPS : length;
-        for (; i < until; i++) {
-            uint64_t both = column & mask[other[i]];
-            column = (column + both) | (column - both);
-        }
-        found = __builtin_popcountll(~column);
-        if (found + (int64_t)(length - i) < needed) return -1;
-    }
-    return found;
-}
-
+/* The same for a text of several words, of which a carry goes from each to the next. */
 FOR_EACH_PROCESSOR
 static int64_t common_wide(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
     const uint32_t *slot = query->slot;
@@ -207,6 +189,7 @@ static int64_t common_huge(Query *query, const int32_t *other, uint32_t length) 
 
 /* How many tokens the text of the query has in common with another one, in their order; -1 if fewer than `needed`, NO_MEMORY if
  * there is none. */
+FOR_EACH_PROCESSOR
 int64_t common(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
     int64_t found = query->words <= 1            ? common_narrow(query->mask, other, length, needed)
                     : query->words <= MOST_WORDS ? common_wide(query, other, length, needed)
