@@ -119,8 +119,8 @@ class Dataset:
 
     @property
     def without_tokens(self) -> int:
-        """How many instructions (seeds and dropped answers included) hold nothing that ROUGE-L could compare."""
-        return self.pool.without_tokens
+        """How many rows have an instruction that holds nothing ROUGE-L could compare: they were kept for that."""
+        return len(set(self.pool.ids_without_tokens()).intersection(self._ids(None)))
 
     def _ids(self, rows: Sequence[Decision] | None) -> list[str]:
         return [row.candidate.id for row in (self.rows if rows is None else rows)]

@@ -60,9 +60,9 @@ def closing(run: Run, dataset: Dataset) -> None:
 
 
 def _incomparable(dataset: Dataset) -> None:
-    """Say how many instructions the near-duplicate rule could not judge."""
+    """Say how many rows the near-duplicate rule could not judge."""
     if dataset.without_tokens:
-        note(f"{dataset.without_tokens:,} instructions without tokens were admitted: there is nothing in them to compare")
+        note(f"{dataset.without_tokens:,} rows with an instruction without tokens were kept: there is nothing in it to compare")
 
 
 def stopping(in_flight: int, grace: float) -> None:

@@ -246,6 +246,41 @@ def test_provenance_says_where_each_row_came_from(teacher: Teacher, tmp_path: Pa
         assert max(scores) <= 0.7
 
 
+def test_the_mean_similarity_goes_into_the_provenance_if_it_is_wanted(teacher: Teacher, tmp_path: Path) -> None:
+    run(tmp_path / "run", teacher, num=20).generate()
+    assert not any("mean_similarity" in origin for origin in rows(tmp_path / "run" / "provenance.jsonl"))
+    built = si.Run(tmp_path / "run").build(mean_similarity=True)
+    si.Run(tmp_path / "run").write(built, to=tmp_path / "means")
+    for row, origin in zip(built.rows, rows(tmp_path / "means" / "provenance.jsonl"), strict=True):
+        earlier = next(built.pool.nearest_earlier([row.candidate.id], len(built.pool)))
+        assert origin["mean_similarity"] == pytest.approx(sum(near.score for near in earlier) / len(earlier), abs=1e-6)
+
+
+def scripted_run(directory: Path, *instructions: str) -> si.Run:
+    """A finished run whose only reply holds these tasks."""
+    text = "\n".join(f"###\n{number}. Instruction: {one}\n{number}. Input:\n<noinput>\n{number}. Output:\nDone, number {number}."
+                     for number, one in enumerate(instructions, 4))  # fmt: skip
+    teacher, off = si.Scripted(lambda key, request: text), {"punctuation_start": False}
+    made = si.Run(directory, teacher=teacher, filters=off, num=len(instructions), give_up_after=1, language="th")
+    made.generate()
+    return made
+
+
+def test_instructions_in_other_scripts_are_compared_but_not_in_runs_of_earlier_versions(tmp_path: Path) -> None:
+    thai = "\u0e40\u0e02\u0e35\u0e22\u0e19\u0e01\u0e25\u0e2d\u0e19"  # write a poem
+    made = scripted_run(tmp_path / "run", thai, thai + "\u0e46", "\u266b \u266b \u266b \u266b")
+    dataset = made.build()
+    assert [row.candidate.item.instruction for row in dataset.rows] == [thai, "\u266b \u266b \u266b \u266b"]
+    assert dataset.funnel["rouge"] >= 1 and dataset.without_tokens == 1
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert recorded["curate"].pop("tokens") == "unicode"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(recorded))
+    old = si.Run(tmp_path / "run")
+    assert old.recipe.curate.tokens == "ascii"
+    assert (len(old.build().rows), old.build().without_tokens) == (3, 3)
+    assert len(old.build(tokens="unicode").rows) == 2
+
+
 def test_the_package_and_its_help_load_nothing_heavy() -> None:
     code = (
         "import sys, selfinstruct, selfinstruct.cli;"

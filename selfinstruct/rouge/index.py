@@ -80,6 +80,10 @@ class RougeIndex:
         """How many texts of the pool have no tokens, so that nothing can be near to them."""
         return self._lengths.count(0)
 
+    def ids_without_tokens(self) -> list[str]:
+        """The ids of these, in the order in which they were added."""
+        return [self._name(place) for place, length in enumerate(self._lengths) if not length]
+
     def add(self, text: str, id: str | None = None) -> None:
         """Put a text into the pool, whatever it is near to."""
         self.add_all([text], None if id is None else [id])
