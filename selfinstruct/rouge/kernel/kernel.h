@@ -142,6 +142,22 @@ static inline int64_t common_narrow(const uint64_t *mask, const int32_t *other, 
     return found;
 }
 
+/* With p tokens before the first shared one in a text of m, texts of n tokens come into question only where t/2 * (m + n) < m - p:
+ * the most that n can be. */
+static inline uint16_t longest_possible(uint32_t length, uint32_t position, double half_of_bound) {
+    double longest = half_of_bound > 0 ? ((double)length - position) / half_of_bound - length + 1 : SATURATED;
+    return longest >= SATURATED ? SATURATED : longest <= 0 ? 0 : (uint16_t)longest;
+}
+
+/* Which of eight bytes, each 0 or 1, is the first that is 1; eight of them stand in the order of the machine's memory. */
+static inline uint32_t first_byte(uint64_t bytes) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (uint32_t)__builtin_ctzll(bytes) / 8;
+#else
+#error "the order of bytes in this machine's memory is not the expected one; the portable engine is used instead"
+#endif
+}
+
 static inline int64_t bits_apart(const uint64_t *one, const uint64_t *other) {
     int64_t apart = 0;
     for (int word = 0; word < WIDTH; word++) apart += __builtin_popcountll(one[word] ^ other[word]);

@@ -124,14 +124,15 @@ static inline void weigh(const Pool *pool, Query *query, uint32_t place, int64_t
     if (found > 0) rank(place, found, f_measure(found, query->length, length), nearest);
 }
 
-/* Mark which texts may be among the best: c tokens in common need c <= m - i, the query's tokens from this one on, and
- * c <= n - q, the other's. By a hair more generous than exact, for floats are short. */
+/* Mark which texts may be among the best. With h half the score that is wanted, c > h(m + n) tokens in common need c <= m - i, the
+ * query's tokens from this one on: so n is at most `longest`. And they need c <= n - q, the other's: so n(1 - h) - q > h * m, which
+ * is held in whole numbers, n(1 - h) rounded up and h * m down. */
 FOR_EACH_PROCESSOR
-static void sift(const uint16_t *lengths, const uint16_t *positions, uint32_t count, float length, float left, float half,
-                 uint8_t *pass) {
+static void sift(const uint16_t *lengths, const uint16_t *positions, uint32_t count, uint16_t longest, uint16_t share,
+                 uint16_t wanted, uint8_t *pass) {
     for (uint32_t i = 0; i < count; i++) {
-        float other = lengths[i], needed = half * (length + other);
-        pass[i] = (uint8_t)(((needed < left) & (needed < other - positions[i])) | (lengths[i] == SATURATED));
+        uint16_t most = (uint16_t)(((uint32_t)lengths[i] * share >> 16) + 1), taken = (uint16_t)(positions[i] + wanted);
+        pass[i] = (uint8_t)((lengths[i] <= longest) & ((most > taken) | (taken < wanted)));
     }
 }
 
@@ -153,15 +154,18 @@ static void scan(const Pool *pool, Query *query, const Mentions *list, uint32_t 
     query->counters.visited += all;
     for (uint32_t from = 0; from < all; from += CHUNK) {
         uint32_t count = all - from < CHUNK ? all - from : CHUNK;
-        float half = (float)(half_wanted(nearest) * (1 - 1e-6));
-        sift(list->lengths + from, list->positions + from, count, (float)query->length, (float)left, half, pass);
+        double half = half_wanted(nearest), share = (1 - half) * 65536 + 1, wanted = half * query->length;
+        uint16_t longest = longest_possible(query->length, position, half);
+        sift(list->lengths + from, list->positions + from, count, longest, share > SATURATED ? SATURATED : (uint16_t)share,
+             wanted > SATURATED ? SATURATED : (uint16_t)wanted, pass);
         memset(pass + count, 0, sizeof(uint64_t));
         for (uint32_t eight = 0; eight < count; eight += sizeof(uint64_t)) {
-            uint64_t any;
-            memcpy(&any, pass + eight, sizeof any);
-            if (!any) continue;
-            for (uint32_t i = eight; i < eight + sizeof any; i++)
-                if (pass[i]) weigh(pool, query, list->places[from + i], left, list->positions[from + i], nearest);
+            uint64_t some;
+            memcpy(&some, pass + eight, sizeof some);
+            for (; some; some &= some - 1) {
+                uint32_t at = from + eight + first_byte(some);
+                weigh(pool, query, list->places[at], left, list->positions[at], nearest);
+            }
         }
     }
 }

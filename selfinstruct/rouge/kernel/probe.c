@@ -81,12 +81,6 @@ static void sift(const uint16_t *lengths, const uint16_t *latest, uint32_t count
     for (uint32_t i = 0; i < count; i++) pass[i] = (lengths[i] <= longest) & (latest[i] >= needed);
 }
 
-/* With p tokens before the first shared one in the query's m, texts of n tokens come into question only where c <= m - p. */
-static uint16_t longest_possible(const Query *query, uint32_t position, double half) {
-    double longest = half > 0 ? ((double)query->length - position) / half - query->length + 1 : SATURATED;
-    return longest >= SATURATED ? SATURATED : longest <= 0 ? 0 : (uint16_t)longest;
-}
-
 static uint32_t first_from(const List *list, uint32_t from) {
     uint32_t low = 0, high = list->count;
     while (from && low < high) {
@@ -108,16 +102,14 @@ static void scan(const Pool *pool, Query *query, const List *list, uint32_t posi
     query->counters.visited += list->count - first;
     for (uint32_t from = first; from < list->count; from += CHUNK) {
         uint32_t count = list->count - from < CHUNK ? list->count - from : CHUNK;
-        sift(list->lengths + from, list->latest + from, count, longest_possible(query, position, half), latest, pass);
+        sift(list->lengths + from, list->latest + from, count, longest_possible(query->length, position, half), latest, pass);
         memset(pass + count, 0, sizeof(uint64_t));
         for (uint32_t eight = 0; eight < count; eight += sizeof(uint64_t)) {
-            uint64_t any;
-            memcpy(&any, pass + eight, sizeof any);
-            if (!any) continue;
-            for (uint32_t i = eight; i < eight + sizeof any; i++) {
-                if (!pass[i]) continue;
+            uint64_t some;
+            memcpy(&some, pass + eight, sizeof some);
+            for (; some; some &= some - 1) {
+                uint32_t at = from + eight + first_byte(some), place = list->places[at], length = list->lengths[at];
                 passed++;
-                uint32_t at = from + i, place = list->places[at], length = list->lengths[at];
                 if (length == SATURATED) length = length_of(pool, place);
                 int64_t apart = __builtin_popcountll(list->sketches[at] ^ query->folded);
                 if (apart > (int64_t)query->length + length - 2 * needed_for(half, query->length, length)) {
