@@ -157,12 +157,12 @@ class CompiledPool:
 
         self._spread(some, first, last)
 
-    def _spread(self, work: Callable[[int], Any], first: int, last: int, share: int = _SHARE) -> list[Any]:
+    def _spread(self, work: Callable[[int], Any], first: int, last: int, share: int | None = None) -> list[Any]:
         """The results of `work` for each share of the texts, in order; the compiled calls let other threads run.
 
         All of it is done when this returns, so that nobody reads the pool while it changes.
         """
-        shares = range(first, last, share)
+        shares = range(first, last, share or _SHARE)
         if self._threads == 1 or len(shares) == 1:
             return list(map(work, shares))
         with ThreadPoolExecutor(self._threads, "rouge") as threads:

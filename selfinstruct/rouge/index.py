@@ -144,7 +144,9 @@ class RougeIndex:
 
         Texts that are added before the last answer was taken are not among the answers.
         """
-        size = len(self)
+        return self._nearest_of(texts, k, len(self))
+
+    def _nearest_of(self, texts: Sequence[str], k: int, size: int) -> Iterator[tuple[Neighbour, ...]]:
         for start in range(0, len(texts), _QUERIES):
             with self._turn:
                 batch = self._words.encode(texts[start : start + _QUERIES])
@@ -213,7 +215,11 @@ class RougeIndex:
         return Neighbour(self._name(place), f_measure(common, length, self._lengths[place]), self._texts[place])
 
     def _neighbours(self, found: Found, length: int) -> list[Neighbour]:
-        return [near for pair in zip(*found, strict=True) if (near := self._neighbour(*pair, length))]
+        ids, texts, lengths = self._ids, self._texts, self._lengths
+        return [
+            Neighbour(ids.get(place) or self._name(place), f_measure(common, length, lengths[place]), texts[place])
+            for place, common in zip(*found, strict=True)
+        ]
 
     def _nearest(self, batch: Batch, before: Sequence[int], k: int) -> list[tuple[Neighbour, ...]]:
         k = max(0, min(k, len(self)))

@@ -11,7 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-VERSION = 1  # of the calls below; a library that was built from other sources is not used
+VERSION = 2  # of the calls below; a library that was built from other sources is not used
 
 _POINTER, _INT, _LONG, _PLACE, _REAL = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_uint32, ctypes.c_double
 _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {

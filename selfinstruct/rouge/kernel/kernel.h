@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KERNEL_VERSION 1
+#define KERNEL_VERSION 2
 
 #if defined(_WIN32)
 #define EXPORTED __declspec(dllexport)

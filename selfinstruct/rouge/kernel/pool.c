@@ -206,6 +206,11 @@ EXPORTED void pool_cut(Pool *pool, uint32_t keep) {
     }
     forget_mentions(pool, keep);
     if (pool->count > keep) pool->count = keep;
+    for (pool->wide_count = 0; keep; keep--) {  /* of the long texts that stay, the last has the greatest number */
+        if (!pool->wide_of[keep - 1]) continue;
+        pool->wide_count = pool->wide_of[keep - 1];
+        break;
+    }
 }
 
 EXPORTED const int32_t *pool_tokens(const Pool *pool) { return pool->tokens; }

@@ -86,6 +86,10 @@ static int64_t number_of(Words *words, const unsigned char *token, size_t length
     }
     uint32_t number = words->count;
     if (number == INT32_MAX) return -1;
+    if (number >= words->most / 2) {  /* before anything is put in: a table that is full would be searched for ever */
+        if (!widen(words)) return -1;
+        for (at = hash & words->most; words->table[at]; at = (at + 1) & words->most) continue;
+    }
     size_t used = words->starts[number];
     char *spelled = grown(words->spelled, &words->spelled_room, used + length, 1);
     if (!spelled) return -1;
@@ -101,7 +105,6 @@ static int64_t number_of(Words *words, const unsigned char *token, size_t length
     hashes[number] = hash;
     words->table[at] = number + 1;
     words->count++;
-    if (words->count > words->most / 2 && !widen(words)) return -1;
     return number;
 }
 
