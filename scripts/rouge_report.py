@@ -15,7 +15,7 @@ _PRUNED = {  # a counter of the compiled engine, and what it counts
     "length_or_position": "dropped by length or position",
     "sketch": "dropped by sketch",
     "repeated": "met again",
-    "unused": "unused",
+    "whole_sketch": "dropped by the whole sketch",
     "stopped": "measured, stopped early",
     "finished": "measured to the end",
 }
