@@ -88,3 +88,10 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
     assert all(race["contender"] in table for race in found["races"])
     assert all(name in table for name, case in found["cases"].items() if "wanted" in case)
     assert (tmp_path / "rouge.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_benchmark_of_building_again_works() -> None:
+    command = [sys.executable, HERE.parent / "scripts" / "bench_refilter.py", "--small"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "300 rows, built again at 0.6: " in done.stdout and "ROUGE-L takes" in done.stdout

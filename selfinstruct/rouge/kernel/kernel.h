@@ -1,10 +1,11 @@
-/* The compiled half of the ROUGE-L index: texts as lists of whole numbers (tokens), never as characters.
+/* The compiled half of the ROUGE-L index. words.c makes whole numbers of tokens; all else knows texts as lists of these alone.
  *
  * Two texts of m and n tokens whose longest common subsequence has c tokens have F = 2c/(m + n). F > t needs
  * c > t(m + n)/2. All pruning below uses a bound a hair under t, so that rounding can only let more pairs through;
  * what is let through is measured, and the last comparison repeats the floating-point operations of `rouge_score`.
  *
- * Nothing here is shared between threads but a Pool that is only read: each thread brings its own Query.
+ * Nothing here is shared between threads but a Pool that is only read: each thread brings its own Query. Whatever gives 0 (or -1,
+ * or NULL) had no memory; the caller then cuts the pool back to what it was.
  */
 #ifndef SELFINSTRUCT_KERNEL_H
 #define SELFINSTRUCT_KERNEL_H
