@@ -18,6 +18,8 @@ class BuildWithBundle(build_py):
     """Puts the top-level folders of data into the package, where an installed one finds them."""
 
     def run(self) -> None:
+        if not self.editable_mode:  # what an earlier build left there may be of other sources, the kernel too
+            shutil.rmtree(Path(self.build_lib, "selfinstruct"), ignore_errors=True)
         super().run()
         if self.editable_mode:
             return  # it finds them in the clone

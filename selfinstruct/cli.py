@@ -117,9 +117,9 @@ _GENERATE = (
 @app.command()
 def build(
     directory: Directory,
-    num: Num = None,
-    rouge: Rouge = None,
-    language: Language = None,
+    num: Annotated[int | None, typer.Option(help="Rows to keep. [default: the run's own]", show_default=False)] = None,
+    rouge: Annotated[float | None, typer.Option(help="As for `generate`. [default: the run's own]", show_default=False)] = None,
+    language: Annotated[str | None, typer.Option(help="Likewise. [default: the run's own]", metavar="CODE")] = None,
     without: Without = None,
     with_: With = None,
     recipe: RecipeFile = None,

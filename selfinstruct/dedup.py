@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,11 +51,14 @@ def dedup(
     """
     inputs, against = ([files] if isinstance(files, str | Path) else files for files in (inputs, against))
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
-    against_fields = (against_fields,) if isinstance(against_fields, str) else tuple(against_fields or fields)
     if not inputs or not fields:
         raise UserMistake("name at least one input and one field")
-    if only_against and not against:
-        raise UserMistake("with only_against there must be something to hold the rows against; give --against FILE")
+    if not 0 <= rouge <= 1:
+        raise UserMistake(f"--rouge is a number from 0 to 1 (it is {rouge!r})")
+    for flag, given in (("--only-against", only_against), ("--against-field", against_fields is not None)):
+        if given and not against:
+            raise UserMistake(f"{flag} needs something to hold the rows against; give --against FILE too")
+    against_fields = (against_fields,) if isinstance(against_fields, str) else tuple(against_fields or fields)
     _refuse_the_same(inputs, against, Path(out))
     index = RougeIndex(rouge, tokens=tokens, stem=stem)
     tables, references = _opened(inputs, fields), _opened(against, against_fields)
@@ -97,6 +101,8 @@ def _refuse_the_same(inputs: Sequence[str | Path], against: Sequence[str | Path]
     for name in (*inputs, *against):
         if Path(name).exists() and _real(name).parent == _real(out):
             raise UserMistake(f"{name}: is in {out}, where the results are to go; name another directory, new or empty")
+    if twice := [name for name, count in Counter(map(_real, inputs)).items() if count > 1]:
+        raise UserMistake(f"{twice[0]}: is named twice, so that all of it would go the second time; name it once")
     if again := sorted({_real(name) for name in inputs} & {_real(name) for name in against}):
         raise UserMistake(f"{again[0]}: is an input and a reference, so that all of it would go; name it once")
 

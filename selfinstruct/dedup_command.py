@@ -17,7 +17,9 @@ _MANY_ROWS = 20_000
 def dedup(
     inputs: Annotated[list[str], typer.Argument(help="Files, or names that `datasets` loads.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="A new or empty directory for the results.", metavar="DIR", show_default=False)],
-    rouge: Annotated[float, typer.Option(help="Drop above this ROUGE-L F-measure, from 0 to 1.", metavar="SCORE")] = 0.7,
+    rouge: Annotated[
+        float, typer.Option(help="Drop above this ROUGE-L F-measure (0.999: repeats alone).", metavar="SCORE")
+    ] = 0.7,
     against: Annotated[
         list[str] | None,
         typer.Option(help="Also drop what is too near to a row of this, such as an evaluation set (repeatable).", metavar="FILE"),
@@ -25,7 +27,8 @@ def dedup(
     field: Annotated[
         list[str] | None,
         typer.Option(
-            help="What is compared: a column, or a path such as messages.0.content (repeatable). [default: instruction]"
+            help="What is compared: a column, or a path such as messages.0.content (repeatable: several are joined by a "
+            "newline). [default: instruction]"
         ),
     ] = None,
     against_field: Annotated[
@@ -54,22 +57,30 @@ def dedup(
     130 interrupted; unless it is 0, nothing is left in DIR.
     """
     from selfinstruct import screen
+    from selfinstruct.dedup import SUMMARY
     from selfinstruct.dedup import dedup as dedup_all
+    from selfinstruct.tables.opening import is_name
 
-    display = Display()
+    for name in filter(is_name, [*inputs, *(against or ())]):
+        screen.note(f"{name} is no file: looking for a data set of that name")
+    display, before = Display(), (out / SUMMARY).exists()
     try:
         summary = dedup_all(
             inputs, out, rouge=rouge, against=against or (), fields=field or ("instruction",), against_fields=against_field,
             only_against=only_against, tokens=tokens, stem=stem, format=format, progress=display,  # type: ignore[arg-type]
         )  # fmt: skip
+        display.close()
+        for line in closing(summary):
+            screen.note(line)
     except KeyboardInterrupt:
         display.close()
+        if (out / SUMMARY).exists() and not before:
+            screen.note(f"stopped when all was done: the results are in {out}")
+            return
         screen.note("stopped; nothing was written. To begin again, run the same command")
         raise typer.Exit(130) from None
     finally:
         display.close()
-    for line in closing(summary):
-        screen.note(line)
 
 
 class Display:
@@ -121,17 +132,19 @@ def closing(summary: Summary) -> Sequence[str]:
         threshold = summary.settings["threshold"]
         rules = ", ".join(f"{count:,} {rule}" for rule, count in summary.rules.items() if count)
         lines.append(f"dropped (ROUGE-L above {threshold:g}): {rules}")
-        lines.append("their scores: " + ", ".join(f"{count:,} from {score}" for score, count in summary.scores.items()))
+        lines.append("their scores: " + ", ".join(f"{score} and up {count:,}" for score, count in summary.scores.items()))
     if len(summary.inputs) > 1:
         lines += [f"  {table.name}: kept {table.kept:,} of {table.rows:,}" for table in summary.inputs]
     if summary.references:
         rows = sum(table.rows for table in summary.references)
         lines.append(f"held against {rows:,} rows of {', '.join(table.name for table in summary.references)}")
     if summary.without_tokens:
-        lines.append(f"{summary.without_tokens:,} rows without tokens were kept: there is nothing in them to compare")
-    lines.append(
-        f"the rows kept are {summary.file}; each row dropped, with its nearest, is in {summary.file.parent / 'dropped.jsonl'}"
-    )
+        lines.append(
+            f"kept without tokens: {summary.without_tokens:,} (empty, or only signs such as emoji: there is nothing to compare)"
+        )
+    lines.append(f"the rows kept are {summary.file}")
+    if summary.dropped:
+        lines.append(f"each row dropped, with its nearest, is in {summary.file.parent / 'dropped.jsonl'}")
     return lines
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,7 +46,7 @@ class Staged:
         """Put all files in place, in the order in which they were opened, so that they survive a loss of power."""
         for file in self._files.values():
             file.finish()
-        with _writing(self.directory):
+        with _undisturbed(), _writing(self.directory):
             for name in self._files:
                 (self.directory / hidden(name)).replace(self.directory / name)
             _sync(self.directory)
@@ -107,6 +109,20 @@ class _Sink(io.BufferedWriter):
         """Close the file; what is in the buffer may find no room, and is not wanted."""
         with suppress(OSError, ValueError):
             self.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C come between the first new name and the last: it is the end anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a signal is raised in the main thread only
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if before is not None:  # it was not set by Python, and cannot be set again
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

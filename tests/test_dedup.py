@@ -129,7 +129,7 @@ def test_the_first_of_two_stays_also_across_files_and_all_is_said(tmp_path: Path
         "references": [], "rows": 4, "kept": 3, "dropped": 1, "dropped_by": {"near_earlier": 1, "near_reference": 0},
         "dropped_scores": {"0.80": 1}, "kept_without_tokens": 1,
     }  # fmt: skip
-    for part in ("kept 3 of 4 rows, dropped 1", "1 near_earlier", f"{two}: kept 1 of 2", "1 rows without tokens were kept"):
+    for part in ("kept 3 of 4 rows, dropped 1", "1 near_earlier", f"{two}: kept 1 of 2", "kept without tokens: 1 ("):
         assert part in done.stderr
     again = tmp_path / "again"
     assert cli("dedup", one, two, "--out", again).returncode == 0
@@ -330,6 +330,8 @@ def test_what_is_given_on_the_command_line_is_checked(tmp_path: Path, monkeypatc
         ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is no regular file"),
         ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "a number from 0 to 1 (it is 1.5)"),
         ((data, "--out", tmp_path / "out", "--tokens", "words"), "one of unicode, ascii (it is 'words')"),
+        ((data, "--out", tmp_path / "out", "--against-field", "q"), "--against-field needs something to hold the rows against"),
+        ((data, data, "--out", tmp_path / "out"), "a.jsonl: is named twice"),
         ((data, "--out", tmp_path / "out", "--format", "xml"), "as jsonl or json, or as what they were in (not as 'xml')"),
         ((data, "--out", tmp_path / "out", "--against", tmp_path / "full" / ".." / "a.jsonl"), "is an input and a reference"),
         (("nobody/evil\x1b[31m", "--out", tmp_path / "out"), "nobody/evil\\x1b[31m: is no file, and `datasets` cannot load it ("),
@@ -337,7 +339,8 @@ def test_what_is_given_on_the_command_line_is_checked(tmp_path: Path, monkeypatc
         done = cli("dedup", *words)
         assert done.returncode == 2, done.stderr
         assert says in done.stderr
-        assert (done.stderr.count("\n"), done.stdout) == (1, "")
+        announced = "looking for a data set of that name" in done.stderr
+        assert (done.stderr.count("\n") - announced, done.stdout) == (1, "")
         assert "\x1b" not in done.stderr
         assert not (tmp_path / "out").exists()
     assert kept(tmp_path / "full") == RIVERS
@@ -413,6 +416,44 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_behind(many: Path, tmp_path: Pa
     assert process.returncode == 130
     assert said == "stopped; nothing was written. To begin again, run the same command\n"
     assert not (tmp_path / "new").exists()
+
+
+LATE = """
+import os, signal
+from selfinstruct import sifting, staging
+from selfinstruct.cli import main
+
+moment, replace, closing = sys_moment, staging.Path.replace, sifting.Summary.kept.fget
+
+def while_files_get_their_names(path, target):
+    if moment == "naming" and target.name == "kept.jsonl":
+        os.kill(os.getpid(), signal.SIGINT)
+    return replace(path, target)
+
+def after_that(summary):
+    if moment == "saying":
+        os.kill(os.getpid(), signal.SIGINT)
+    return closing(summary)
+
+staging.Path.replace = while_files_get_their_names
+sifting.Summary.kept = property(after_that)
+main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["naming", "saying"])
+def test_ctrl_c_at_the_very_end_does_not_say_that_nothing_was_written(moment: str, tmp_path: Path) -> None:
+    """The signal comes while the files get their names, or while the results are told (once summary.json is there)."""
+    data, out = lines(tmp_path / "a.jsonl", *RIVERS), tmp_path / "out"
+    code = LATE.replace("sys_moment", repr(moment))
+    if moment == "saying":  # the summary's text asks for the number too: only what comes after the files counts
+        code = code.replace('if moment == "saying":', f'if __import__("os").path.exists({str(out / "summary.json")!r}):')
+    words = [sys.executable, "-c", code, "dedup", str(data), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("stopped when all was done: the results are in" in done.stderr) == (moment == "saying")
+    assert "nothing was written" not in done.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["dropped.jsonl", "kept.jsonl", "summary.json"]
 
 
 def test_after_a_kill_the_same_command_begins_anew(many: Path, tmp_path: Path) -> None:

@@ -247,6 +247,8 @@ def _again(threshold: float, engine: str, settings: dict[str, Any], texts: list[
 
 def _paired(texts: Iterable[str], ids: Iterable[str] | None) -> tuple[list[str], list[str | None]]:
     """Texts, and for each an id or None; raises UserMistake where there are not as many."""
+    if isinstance(texts, str):
+        raise UserMistake("a RougeIndex was given one text where it takes several; put it into a list")
     texts = list(texts)
     names: list[str | None] = list(repeat(None, len(texts)) if ids is None else ids)
     if len(names) != len(texts):

@@ -80,4 +80,4 @@ def _no_field(path: str, names: Iterable[str]) -> str:
     listed = [name if name.isprintable() else repr(name) for name in names]
     shown = ", ".join(name if len(name) <= _LONG else f"{name[:_LONG]}..." for name in listed[:_SHOWN]) or "none"
     more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return f"has no field {path!r}; there are: {shown}{more}; name one by --field"
+    return f"has no field {path!r}; there are: {shown}{more}; name one by --field (--against-field for a reference)"

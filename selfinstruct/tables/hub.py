@@ -5,6 +5,7 @@ A name is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT, such as `openai/gsm8k:main:tes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ def loaded(name: str) -> list[HubTable]:
     path, _, rest = name.partition(":")
     config, _, split = rest.partition(":")
     datasets.disable_progress_bars()
+    for library in ("huggingface_hub", "datasets"):  # what they say of each try is said in one sentence at the end
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         found = datasets.load_dataset(path, config or None, split=split or None)
     except Exception as error:  # datasets raises dozens of types; the first line says it

@@ -40,12 +40,12 @@ def opened(name: str) -> list[Table]:
     """
     path = Path(name)
     ending, kind = _kind(path)
+    if is_name(name):
+        return [*loaded(name)]
     if path.is_dir():
         raise TableError(f"{name}: is a directory; name the files in it, {_example(path)}")
     if not path.exists():
-        if kind or ending in _NOT_READ or path.is_absolute():
-            raise TableError(f"{name}: no such file; check the path")
-        return [*loaded(name)]
+        raise TableError(f"{name}: no such file; check the path")
     if not path.is_file():
         raise TableError(f"{name}: is no regular file, and must be read more than once; save it as a file")
     if kind is None:
@@ -53,6 +53,13 @@ def opened(name: str) -> list[Table]:
         raise TableError(f"{name}: is of no kind that is read, which are {_READ}; {remedy}")
     table: Table = kind(path)  # type: ignore[assignment]
     return [table]
+
+
+def is_name(name: str) -> bool:
+    """Whether this can only be the name of a data set: there is no such file, and it does not look like one."""
+    path = Path(name)
+    ending, kind = _kind(path)
+    return not (path.exists() or path.is_absolute() or kind or ending in _NOT_READ)
 
 
 def _kind(path: Path) -> tuple[str, Callable[[Path], FileTable] | None]:
