@@ -644,6 +644,16 @@ def test_ctrl_c_during_a_long_batch_leaves_the_index_as_it_was(monkeypatch: pyte
 
 
 @engines
+def test_the_nearest_is_found_where_it_shares_only_what_comes_after_65_535_other_tokens(engine: str) -> None:
+    """Lengths and positions are held in sixteen bits; here both are greater, and the text is the only one with both words."""
+    long = " ".join(["w0", "w1", *(f"w{number}" for number in range(100, 66_200))])
+    index = index_of(["w0", "w1", "zz", long], 0.7, engine)
+    expected = 2 * (2 / 2 * 2 / 66_102) / (2 / 2 + 2 / 66_102)
+    assert [near.score for near in index.nearest("w0 w1", 4)] == [2 / 3, 2 / 3, pytest.approx(expected), 0.0]
+    assert [near.instruction for near in index.nearest("w0 w1", 4)][2:] == [long, "zz"]
+
+
+@engines
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda index: pickle.loads(pickle.dumps(index))])
 @pytest.mark.parametrize("stem", [False, True])
 def test_a_copy_has_the_same_texts_and_a_life_of_its_own(

@@ -132,7 +132,8 @@ static void sift(const uint16_t *lengths, const uint16_t *positions, uint32_t co
                  uint16_t wanted, uint8_t *pass) {
     for (uint32_t i = 0; i < count; i++) {
         uint16_t most = (uint16_t)(((uint32_t)lengths[i] * share >> 16) + 1), taken = (uint16_t)(positions[i] + wanted);
-        pass[i] = (uint8_t)((lengths[i] <= longest) & ((most > taken) | (taken < wanted)));
+        int unknown = (lengths[i] == SATURATED) | (taken < wanted);  /* n is greater than it says; the sum did not fit */
+        pass[i] = (uint8_t)((lengths[i] <= longest) & ((most > taken) | unknown));
     }
 }
 
