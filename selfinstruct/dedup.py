@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -74,7 +75,7 @@ def dedup(
     }
     size = sum(table.size for table in [*tables, *references])
     with staging.fresh(Path(out), (*kept.NAMES, DROPPED, SUMMARY)) as files:
-        with kept.file_for(kind, tables[0], files.open(f"kept.{kind}")) as into:
+        with kept.file_for(kind, tables, files.open(f"kept.{kind}")) as into:
             work = Sifting(index, into, files.open(DROPPED), progress, State(index.engine, size))
             for table in references:
                 work.refer(table, against_fields)
@@ -108,4 +109,4 @@ def _refuse_the_same(inputs: Sequence[str | Path], against: Sequence[str | Path]
 
 
 def _real(name: str | Path) -> Path:
-    return Path(name).resolve()
+    return Path(os.path.realpath(name))  # which, other than Path.resolve, does not raise for links that go in a circle

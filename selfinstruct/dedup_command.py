@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -54,7 +55,7 @@ def dedup(
     array), JSONL or NDJSON, CSV, TSV (all of these also as .gz), Parquet, Arrow, or a data set as NAME, NAME:CONFIG or
     NAME:CONFIG:SPLIT (all of its splits in order, if none is named). DIR gets kept.* of the same kind as the inputs,
     dropped.jsonl with the reason for each row, and summary.json. Exit status: 0 done, 1 failed, 2 a mistake in what was given,
-    130 interrupted; unless it is 0, nothing is left in DIR.
+    130 interrupted (Ctrl-C or SIGTERM); unless it is 0, nothing is left in DIR.
     """
     from selfinstruct import screen
     from selfinstruct.dedup import SUMMARY
@@ -64,6 +65,8 @@ def dedup(
     for name in filter(is_name, [*inputs, *(against or ())]):
         screen.note(f"{name} is no file: looking for a data set of that name")
     display, before = Display(), (out / SUMMARY).exists()
+    # What ends a job elsewhere (a scheduler, a container) ends it in order too.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         summary = dedup_all(
             inputs, out, rouge=rouge, against=against or (), fields=field or ("instruction",), against_fields=against_field,

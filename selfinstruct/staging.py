@@ -113,16 +113,16 @@ class _Sink(io.BufferedWriter):
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let no Ctrl-C come between the first new name and the last: it is the end anyway."""
+    """Let no Ctrl-C and no SIGTERM come between the first new name and the last: it is the end anyway."""
     if threading.current_thread() is not threading.main_thread():
         yield  # a signal is raised in the main thread only
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        if before is not None:  # it was not set by Python, and cannot be set again
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager

@@ -408,10 +408,11 @@ def many(tmp_path: Path) -> Path:
     return lines(tmp_path / "many.jsonl", *(f"{number} {'x' * 200} {number * number}" for number in range(6000)))
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing_behind(many: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_with_130_and_leave_nothing_behind(number: int, many: Path, tmp_path: Path) -> None:
     process = begin(many, tmp_path / "new" / "out")
     assert (tmp_path / "new" / "out" / ".kept.jsonl.new").stat().st_size > 100_000
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "stopped; nothing was written. To begin again, run the same command\n"
@@ -529,16 +530,43 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_file(
 
 
 def test_memory_is_bounded_by_the_row_group_and_not_by_the_file(tmp_path: Path) -> None:
-    """200 MB of Parquet, beside 50 MB of it."""
+    """230 MB of Parquet, beside 75 MB of it: more than are held at a time, for several groups are in the making."""
     needed = []
-    for groups in (1, 4):
+    for groups in (8, 24):
         path = tmp_path / f"{groups}.parquet"
         with parquet.ParquetWriter(path, pa.schema([("instruction", "string"), ("o", "string")]), compression="none") as writer:
             for group in range(groups):
-                texts, others = zip(*bodies(500 * group, 500), strict=True)
+                texts, others = zip(*bodies(100 * group, 100), strict=True)
                 writer.write_table(pa.table({"instruction": texts, "o": others}))
-        needed.append(memory(path, tmp_path / str(groups), 500 * groups))
-    assert needed[1] - needed[0] < 100, needed
+        needed.append(memory(path, tmp_path / str(groups), 100 * groups))
+    assert needed[1] - needed[0] < 75, needed
+
+
+def test_arrow_files_with_other_categories_become_a_stream_that_holds_both(tmp_path: Path) -> None:
+    paths = []
+    for name, texts in (("one", ["Sing.", "Name a river."]), ("two", ["Count to ten.", "Draw a cat."])):
+        table = pa.table({"instruction": pa.array(texts).dictionary_encode()})
+        paths.append(tmp_path / f"{name}.arrow")
+        with pa.OSFile(str(paths[-1]), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    done = cli("dedup", *paths, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    again = cli("dedup", tmp_path / "out" / "kept.arrow", "--out", tmp_path / "again")
+    assert "kept 4 of 4 rows" in again.stderr
+
+
+def test_white_space_that_json_does_not_know_is_no_end_of_a_line(tmp_path: Path) -> None:
+    data = save(tmp_path / "a.jsonl", '{"instruction": "Sing."}\n{"instruction": "Sing."}\u00a0\n')
+    done = cli("dedup", data, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "a.jsonl:2: is not valid JSON (Extra data, column 25); mend or remove it" in done.stderr
+
+
+def test_a_link_that_goes_in_a_circle_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    done = cli("dedup", tmp_path / "loop.jsonl", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "loop.jsonl: no such file; check the path" in done.stderr
 
 
 def test_progress_is_a_bar_on_a_terminal_and_data_cannot_move_its_cursor(tmp_path: Path) -> None:

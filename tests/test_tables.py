@@ -89,7 +89,7 @@ def rewritten(path: Path, kind: str | None = None, every: int = 1) -> bytes:
     """All rows (or every second, ...) as a file of this kind."""
     table = only(path)
     sink = io.BytesIO()
-    with kept.file_for(kind or table.kind, table, sink) as into:
+    with kept.file_for(kind or table.kind, [table], sink) as into:
         for rows in table.batches():
             into.write(rows, [place for place in range(len(rows)) if (rows.first + place - 1) % every == 0])
     return sink.getvalue()
@@ -326,7 +326,7 @@ def test_a_data_set_by_name_has_its_splits_in_order_and_keeps_its_features(
     (rows,) = test.batches()
     assert (rows.where(1), rows.column("instruction")) == ("team/tiny:default:test: row 2", ["Name a river.", "test"])
     sink = io.BytesIO()
-    with kept.file_for(test.kind, test, sink) as into:
+    with kept.file_for(test.kind, [test], sink) as into:
         into.write(rows, [1])
     written = datasets.Dataset.from_parquet(str(save(tmp_path, "kept.parquet", sink.getvalue())), cache_dir=str(tmp_path / "c"))
     assert written.features["label"].names == ["a", "b"]

@@ -10,6 +10,8 @@ from selfinstruct.errors import TableError
 from selfinstruct.tables.files import FileTable
 from selfinstruct.tables.rows import TextRows, an_object, batched
 
+_SPACE = " \t\r\n"  # what JSON counts as such; Python strips more
+
 
 class JsonlTable(FileTable):
     """A file of JSON Lines; blank lines are passed over."""
@@ -22,9 +24,9 @@ class JsonlTable(FileTable):
 
     def _rows(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
         for number, line, text in self.lines():
-            if text.strip():
+            if text.strip(_SPACE):
                 where = f"{self.name}:{number}"
-                yield number, line, an_object(parsed(text.rstrip(), where), where)
+                yield number, line, an_object(parsed(text.rstrip(_SPACE), where), where)
 
 
 def parsed(text: str, where: str) -> Any:

@@ -40,9 +40,9 @@ def kind_for(tables: Sequence[Table], format: str | None) -> str:
 
 
 @contextmanager
-def file_for(kind: str, first: Any, sink: IO[bytes]) -> Iterator[Kept]:
-    """A file of this kind with the columns of the first table; whole after the `with` statement, while `sink` stays open."""
-    into = _file_for(kind, first, sink)
+def file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> Iterator[Kept]:
+    """A file of this kind for the rows of these tables; whole after the `with` statement, while `sink` stays open."""
+    into = _file_for(kind, tables, sink)
     try:
         yield into
     except BaseException:
@@ -51,13 +51,13 @@ def file_for(kind: str, first: Any, sink: IO[bytes]) -> Iterator[Kept]:
     into.close()
 
 
-def _file_for(kind: str, first: Any, sink: IO[bytes]) -> _Array | _Lines | _Columns:
+def _file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> _Array | _Lines | _Columns:
     if kind == "json":
         return _Array(sink)
     if kind in ("csv", "tsv"):
-        return _Lines(sink, kind, first.header)
+        return _Lines(sink, kind, tables[0].header)
     if kind in ("parquet", "arrow"):
-        return _Columns(sink, first)
+        return _Columns(sink, tables)
     return _Lines(sink, kind)
 
 
@@ -124,10 +124,11 @@ class _Array:
 class _Columns:
     """Rows as Parquet or Arrow, with the very schema of the first table and its metadata."""
 
-    def __init__(self, sink: IO[bytes], first: Any) -> None:
+    def __init__(self, sink: IO[bytes], tables: Sequence[Any]) -> None:
         import pyarrow  # type: ignore[import-untyped]
         from pyarrow import parquet
 
+        first = tables[0]
         self._schema = first.schema
         self._rows = self._bytes = 0
         self._batches: list[Any] = []
@@ -135,7 +136,9 @@ class _Columns:
             compression = first.compression.replace("UNCOMPRESSED", "NONE")
             self._writer = parquet.ParquetWriter(sink, self._schema, compression=compression)
         else:
-            new = pyarrow.ipc.new_stream if first.is_stream else pyarrow.ipc.new_file
+            # An Arrow file can hold one dictionary of categories, a stream as many as there are tables.
+            categories = len(tables) > 1 and any("dictionary<" in str(type) for type in self._schema.types)
+            new = pyarrow.ipc.new_stream if first.is_stream or categories else pyarrow.ipc.new_file
             self._writer = new(sink, self._schema)
 
     def write(self, rows: Any, places: Sequence[int]) -> None:

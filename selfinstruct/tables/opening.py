@@ -95,7 +95,7 @@ def _json(path: Path) -> FileTable:
 
 def _refuse_one_object(table: JsonlTable) -> None:
     """A file called .json may have an object a line; one object with the rows somewhere inside is not a table."""
-    filled = (text for _, _, text in table.lines() if text.strip())
+    filled = (text for _, _, text in table.lines() if text.strip(" \t\r\n"))
     try:
         parsed(next(filled), "")
         next(filled)
