@@ -118,8 +118,12 @@ _GENERATE = (
 def build(
     directory: Directory,
     num: Annotated[int | None, typer.Option(help="Rows to keep. [default: the run's own]", show_default=False)] = None,
-    rouge: Annotated[float | None, typer.Option(help="As for `generate`. [default: the run's own]", show_default=False)] = None,
-    language: Annotated[str | None, typer.Option(help="Likewise. [default: the run's own]", metavar="CODE")] = None,
+    rouge: Annotated[
+        float | None, typer.Option(help="Drop above this ROUGE-L. [default: the run's own]", show_default=False)
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the dataset. [default: the run's own]", metavar="CODE")
+    ] = None,
     without: Without = None,
     with_: With = None,
     recipe: RecipeFile = None,

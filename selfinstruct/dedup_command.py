@@ -19,7 +19,7 @@ def dedup(
     inputs: Annotated[list[str], typer.Argument(help="Files, or names that `datasets` loads.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="A new or empty directory for the results.", metavar="DIR", show_default=False)],
     rouge: Annotated[
-        float, typer.Option(help="Drop above this ROUGE-L F-measure (0.999: repeats alone).", metavar="SCORE")
+        float, typer.Option(help="Drop above this ROUGE-L F-measure (0.999: little but repeats).", metavar="SCORE")
     ] = 0.7,
     against: Annotated[
         list[str] | None,
@@ -29,7 +29,8 @@ def dedup(
         list[str] | None,
         typer.Option(
             help="What is compared: a column, or a path such as messages.0.content (repeatable: several are joined by a "
-            "newline). [default: instruction]"
+            "newline). [default: instruction]",
+            metavar="NAME",
         ),
     ] = None,
     against_field: Annotated[
