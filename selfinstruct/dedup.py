@@ -17,7 +17,7 @@ from selfinstruct.sifting import Sifting, State
 from selfinstruct.sifting import Summary as Summary
 from selfinstruct.tables import fields as table_fields
 from selfinstruct.tables import kept
-from selfinstruct.tables.opening import opened
+from selfinstruct.tables.opening import is_there, opened
 from selfinstruct.tables.rows import Table
 
 DROPPED, SUMMARY = "dropped.jsonl", "summary.json"
@@ -100,7 +100,7 @@ def _opened(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
 def _refuse_the_same(inputs: Sequence[str | Path], against: Sequence[str | Path], out: Path) -> None:
     """No file may be an input and a reference, nor lie where the results are to go."""
     for name in (*inputs, *against):
-        if Path(name).exists() and _real(name).parent == _real(out):
+        if is_there(Path(name)) and _real(name).parent == _real(out):
             raise UserMistake(f"{name}: is in {out}, where the results are to go; name another directory, new or empty")
     if twice := [name for name, count in Counter(map(_real, inputs)).items() if count > 1]:
         raise UserMistake(f"{twice[0]}: is named twice, so that all of it would go the second time; name it once")

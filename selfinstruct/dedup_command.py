@@ -61,11 +61,11 @@ def dedup(
     from selfinstruct import screen
     from selfinstruct.dedup import SUMMARY
     from selfinstruct.dedup import dedup as dedup_all
-    from selfinstruct.tables.opening import is_name
+    from selfinstruct.tables.opening import is_name, is_there
 
     for name in filter(is_name, [*inputs, *(against or ())]):
         screen.note(f"{name} is no file: looking for a data set of that name")
-    display, before = Display(), (out / SUMMARY).exists()
+    display, before = Display(), is_there(out / SUMMARY)
     # What ends a job elsewhere (a scheduler, a container) ends it in order too.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -78,7 +78,7 @@ def dedup(
             screen.note(line)
     except KeyboardInterrupt:
         display.close()
-        if (out / SUMMARY).exists() and not before:
+        if is_there(out / SUMMARY) and not before:
             screen.note(f"stopped when all was done: the results are in {out}")
             return
         screen.note("stopped; nothing was written. To begin again, run the same command")

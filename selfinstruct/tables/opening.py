@@ -38,14 +38,16 @@ def opened(name: str) -> list[Table]:
 
     Raises TableError for what is not there, cannot be read or is of no kind that is read.
     """
+    if not name:
+        raise TableError("the name of an input is empty; name a file")
     path = Path(name)
     ending, kind = _kind(path)
     if is_name(name):
         return [*loaded(name)]
+    if not is_there(path):
+        raise TableError(f"{name}: no such file; check the path")
     if path.is_dir():
         raise TableError(f"{name}: is a directory; name the files in it, {_example(path)}")
-    if not path.exists():
-        raise TableError(f"{name}: no such file; check the path")
     if not path.is_file():
         raise TableError(f"{name}: is no regular file, and must be read more than once; save it as a file")
     if kind is None:
@@ -55,11 +57,19 @@ def opened(name: str) -> list[Table]:
     return [table]
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or directory that can be looked at; no name is too long to be asked about."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def is_name(name: str) -> bool:
     """Whether this can only be the name of a data set: there is no such file, and it does not look like one."""
     path = Path(name)
     ending, kind = _kind(path)
-    return not (path.exists() or path.is_absolute() or kind or ending in _NOT_READ)
+    return bool(name) and not (is_there(path) or path.is_absolute() or kind or ending in _NOT_READ)
 
 
 def _kind(path: Path) -> tuple[str, Callable[[Path], FileTable] | None]:

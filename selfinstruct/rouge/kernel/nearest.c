@@ -59,6 +59,7 @@ void forget_mentions(Pool *pool, uint32_t keep) {
 
 /* List the texts that were added since by all their tokens. Returns 0 when there is no memory. */
 EXPORTED int pool_mention(Pool *pool, Query *query) {
+    if (pool->broken) return 0;
     if (pool->mentioned_order != pool->orders) forget_mentions(pool, 0);
     pool->mentioned_order = pool->orders;
     size_t had = pool->mentions_room, room = had;

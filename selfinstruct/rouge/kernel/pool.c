@@ -181,6 +181,7 @@ EXPORTED int pool_order(Pool *pool, Query *query) {
     if (!often) return 0;
     for (uint32_t token = 0; token < vocabulary; token++) often[token] = (uint64_t)pool->seen[token] << 32 | token;
     sort_descending(often, vocabulary);
+    pool->orders++;  /* what is listed by the old order is of no use from here on, whatever comes */
     for (uint32_t weight = 0; weight < vocabulary; weight++) pool->weights[(uint32_t)often[weight]] = weight;
     free(often);
     empty_lists(pool);
@@ -190,7 +191,6 @@ EXPORTED int pool_order(Pool *pool, Query *query) {
         if (!list_prefix(pool, query, place)) return 0;
     }
     pool->broken = 0;
-    pool->orders++;
     pool->met_at_order = pool->met;
     return 1;
 }

@@ -165,23 +165,27 @@ static int64_t common_wide(Query *query, const int32_t *other, uint32_t length, 
 }
 
 /* The same for texts so long that their rows would fill the memory: one word of the column after the other, each over the whole
- * of the other text, with what each step carries over to the next word. */
+ * of the other text, with what each step carries over to the next word. What both begin and end with is in common anyway. */
 static int64_t common_huge(Query *query, const int32_t *other, uint32_t length) {
+    const int32_t *tokens = query->tokens;
+    uint32_t rest = query->length;
+    int64_t found = 0;
+    for (; rest && length && tokens[0] == other[0]; tokens++, other++, rest--, length--) found++;
+    for (; rest && length && tokens[rest - 1] == other[length - 1]; rest--, length--) found++;
     uint8_t *carries = grown(query->carries, &query->carries_room, (size_t)length + 1, sizeof *carries);
     if (!carries) return NO_MEMORY;
     query->carries = carries;
     memset(carries, 0, length);
-    int64_t found = 0;
-    for (uint32_t first = 0; first < query->length; first += BITS) {
-        uint32_t last = query->length - first < BITS ? query->length : first + BITS;
+    for (uint32_t first = 0; first < rest; first += BITS) {
+        uint32_t last = rest - first < BITS ? rest : first + BITS;
         uint64_t column = ~0ull;
-        for (uint32_t i = first; i < last; i++) query->mask[query->tokens[i]] |= 1ull << (i - first);
+        for (uint32_t i = first; i < last; i++) query->mask[tokens[i]] |= 1ull << (i - first);
         for (uint32_t i = 0; i < length; i++) {
             uint64_t both = column & query->mask[other[i]], sum = column + both, carried = sum + carries[i];
             carries[i] = (sum < column) | (carried < sum);
             column = carried | (column - both);
         }
-        for (uint32_t i = first; i < last; i++) query->mask[query->tokens[i]] = 0;
+        for (uint32_t i = first; i < last; i++) query->mask[tokens[i]] = 0;
         found += __builtin_popcountll(~column);
     }
     return found;
