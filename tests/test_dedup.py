@@ -26,7 +26,7 @@ from rouge_score import rouge_scorer
 from selfinstruct import seeds
 from selfinstruct.dedup import dedup
 from selfinstruct.dedup_command import Display
-from selfinstruct.errors import OutputError, UserMistake
+from selfinstruct.errors import OutputError, TableError, UserMistake
 from selfinstruct.sifting import State
 
 RIVERS = ["Name the longest river of Mali.", "Name the longest river in Mali!", "What is a baker's dozen?"]
@@ -553,6 +553,17 @@ def test_arrow_files_with_other_categories_become_a_stream_that_holds_both(tmp_p
     assert done.returncode == 0, done.stderr
     again = cli("dedup", tmp_path / "out" / "kept.arrow", "--out", tmp_path / "again")
     assert "kept 4 of 4 rows" in again.stderr
+
+
+def test_an_arrow_file_that_is_cut_short_while_it_is_read_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    texts = [f"{number} {hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(9000)]
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, pa.schema([("instruction", "string")])) as writer:
+        for start in range(0, len(texts), 3000):
+            writer.write_table(pa.table({"instruction": texts[start : start + 3000]}))
+    with pytest.raises(TableError, match=r"a\.arrow: (cannot be read as Arrow|was changed)"):
+        dedup([path], tmp_path / "out", progress=lambda state: os.truncate(path, 100))
+    assert not (tmp_path / "out").exists()
 
 
 def test_white_space_that_json_does_not_know_is_no_end_of_a_line(tmp_path: Path) -> None:

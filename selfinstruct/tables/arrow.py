@@ -143,7 +143,8 @@ class ArrowTable(FileTable):
     def _reader(self) -> Iterator[tuple[Any, Any]]:
         import pyarrow
 
-        with readable(self.name, "Arrow"), pyarrow.memory_map(str(self.path)) as file:
+        # Read, not mapped into memory: a file that is cut short meanwhile would end the process without a word.
+        with readable(self.name, "Arrow"), pyarrow.OSFile(str(self.path)) as file:
             yield (pyarrow.ipc.open_stream if self.is_stream else pyarrow.ipc.open_file)(file), file
 
 
