@@ -52,13 +52,8 @@ def dedup(
     """
     inputs, against = ([files] if isinstance(files, str | Path) else files for files in (inputs, against))
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
-    if not inputs or not fields:
-        raise UserMistake("name at least one input and one field")
-    if not 0 <= rouge <= 1:
-        raise UserMistake(f"--rouge is a number from 0 to 1 (it is {rouge!r})")
-    for flag, given in (("--only-against", only_against), ("--against-field", against_fields is not None)):
-        if given and not against:
-            raise UserMistake(f"{flag} needs something to hold the rows against; give --against FILE too")
+    only = {"--only-against": only_against, "--against-field": against_fields is not None}
+    _refuse_settings(rouge, bool(inputs and fields), [] if against else [flag for flag, given in only.items() if given])
     against_fields = (against_fields,) if isinstance(against_fields, str) else tuple(against_fields or fields)
     _refuse_the_same(inputs, against, Path(out))
     index = RougeIndex(rouge, tokens=tokens, stem=stem)
@@ -87,6 +82,16 @@ def dedup(
         files.open(SUMMARY).write(f"{text}\n".encode(errors="backslashreplace"))
         files.commit()
     return summary
+
+
+def _refuse_settings(rouge: float, named: bool, idle: Sequence[str]) -> None:
+    """Settings that make no sense; `idle` are flags that would do nothing."""
+    if not named:
+        raise UserMistake("name at least one input and one field")
+    if not 0 <= rouge <= 1:
+        raise UserMistake(f"--rouge is a number from 0 to 1 (it is {rouge!r})")
+    if idle:
+        raise UserMistake(f"{idle[0]} needs something to hold the rows against; give --against FILE too")
 
 
 def _opened(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
