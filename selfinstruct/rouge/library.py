@@ -17,7 +17,6 @@ _POINTER, _INT, _LONG, _PLACE, _REAL = ctypes.c_void_p, ctypes.c_int, ctypes.c_i
 _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "words_new": (_POINTER, (ctypes.c_uint64,)),
     "words_free": (None, (_POINTER,)),
-    "words_count": (_LONG, (_POINTER,)),
     "words_encode": (_LONG, (_POINTER, ctypes.c_char_p, _POINTER, ctypes.c_char_p, _LONG, _POINTER, _POINTER)),
     "pool_new": (_POINTER, (_REAL,)),
     "pool_free": (None, (_POINTER,)),

@@ -50,9 +50,6 @@ class CompiledWords:
         self._plain = not stem
         self._ascii = kind == "ascii" and not stem
 
-    def __len__(self) -> int:
-        return int(self._calls.words_count(self._words))
-
     def encode(self, texts: Iterable[str]) -> Batch:
         """The numbers of the tokens of each text."""
         parts, plain = [], bytearray()

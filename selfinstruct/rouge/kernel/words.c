@@ -42,8 +42,6 @@ EXPORTED void words_free(Words *words) {
     free(words);
 }
 
-EXPORTED int64_t words_count(const Words *words) { return words->count; }
-
 static uint32_t hash_of(uint64_t seed, const unsigned char *token, size_t length) {
     uint64_t hash = seed ^ length;
     for (; length >= sizeof(uint64_t); token += sizeof(uint64_t), length -= sizeof(uint64_t)) {
