@@ -6,6 +6,8 @@ SelfInstructError                       1
 │   ├── PromptError                         a prompt file that cannot be used
 │   ├── RecipeError                         a recipe, or a flag that stands for a part of it
 │   │   └── RecipeChanged                   continuing a run with another [generate] part
+│   ├── DocumentError                       documents that tasks cannot be made from
+│   ├── TopicError                          a file of topics that cannot be used
 │   ├── TableError                          a file or data set whose rows cannot be used as they are
 │   ├── PluginError                         a method, filter, teacher, notation or format that is not there
 │   └── MissingExtra                        an optional package that is not installed
@@ -52,6 +54,14 @@ class RecipeError(UserMistake):
 
 class RecipeChanged(RecipeError):
     """A run was continued with another [generate] part than it was begun with."""
+
+
+class DocumentError(UserMistake):
+    """Documents that tasks cannot be made from."""
+
+
+class TopicError(UserMistake):
+    """A file of topics that cannot be used."""
 
 
 class TableError(UserMistake):
