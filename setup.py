@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the compiled kernel, and the seed tasks and prompts that go into the package.
+"""What pyproject.toml cannot say: the compiled kernel, and the seed tasks, prompts and recipes that go into the package.
 
 The kernel is plain C, so building it needs a C compiler and no Python headers. Where there is none, the package installs without
 it, and the ROUGE index uses its portable engine.
@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 KERNEL = Path("selfinstruct/rouge/kernel")
-BUNDLED = {"seeds": "*.jsonl", "prompts": "*.txt"}
+BUNDLED = {"seeds": ["*.jsonl"], "prompts": ["*.txt", "*.toml"]}
 
 
 class BuildWithBundle(build_py):
@@ -23,10 +23,10 @@ class BuildWithBundle(build_py):
         super().run()
         if self.editable_mode:
             return  # it finds them in the clone
-        for folder, pattern in BUNDLED.items():
+        for folder, patterns in BUNDLED.items():
             target = Path(self.build_lib, "selfinstruct", "bundled", folder)
             target.mkdir(parents=True, exist_ok=True)
-            for path in sorted(Path(folder).glob(pattern)):
+            for path in sorted(path for pattern in patterns for path in Path(folder).glob(pattern)):
                 shutil.copyfile(path, target / path.name)
 
 

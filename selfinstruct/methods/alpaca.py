@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.records import Candidate, Request
+from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.records import Candidate, Seed
 
 PROMPT = "alpaca"
+SECTIONS = {
+    "system": frozenset({"count"}),
+    "user": frozenset({"count", "examples", "next", "lead", "steering"}),
+}
 
 
 def alpaca(setting: Setting) -> Method:
@@ -18,35 +22,30 @@ class _Alpaca:
         self.setting = setting
         setting.prompt.require("user")
         self.shown = min(setting.option("seeds_per_request", 3), len(setting.seeds))
+        self.generated = setting.option("generated_per_request", 0, least=0)
         self.total = setting.option("tasks_per_request", 20)
-        self.rows_at_most = self.total - self.shown if setting.prompt.notation == "numbered" else self.total
+        shown = self.shown + self.generated
+        self.rows_at_most = self.total - shown if setting.prompt.notation == "numbered" else self.total
 
-    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
-        """The tasks read from the reply to root request `index`."""
-        key = str(index)
-        seeds = self.setting.rng(index).sample(self.setting.seeds, self.shown)
+    async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
+        """The tasks read from the reply; shown are seeds, and generated tasks if the recipe wants some."""
+        seeds = await turn.seeds(self.shown)
+        generated = await turn.generated(self.generated, finished=True) if self.generated else []
         notation = self.setting.notation
-        lead = f"{self.shown + 1}. Instruction:"
-        prompt = self.setting.prompt.fill(
+        shown: list[Seed | Candidate] = [*seeds, *generated]
+        prompt = await turn.fill(
             "user",
             count=self.total,
-            next=self.shown + 1,
-            examples=notation.render([seed.example for seed in seeds]),
-            lead=lead,
+            next=len(shown) + 1,
+            examples=notation.render([one.example for one in shown]),
+            lead=f"{len(shown) + 1}. Instruction:",
         )
-        reply = await ask(key, self._request(index, prompt))
-        items = notation.parse(reply.text, reply.finish_reason)
-        shown = tuple(seed.id for seed in seeds)
-        return [Candidate(key, position, item, shown) for position, item in enumerate(items)]
-
-    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
-        """Nothing to do: the list came with its outputs."""
-        return candidate
-
-    def _request(self, index: int, prompt: str) -> Request:
-        sampling = self.setting.sampling_of("propose", index, **self.setting.notation.sampling())
-        if self.setting.api == "completions":
-            return Request(sampling, prompt=prompt)
         system = self.setting.prompt.fill("system", count=self.total) if self.setting.prompt.has("system") else ""
-        messages = ({"role": "system", "content": system},) if system else ()
-        return Request(sampling, messages=(*messages, {"role": "user", "content": prompt}))
+        turns = [{"role": "system", "content": system}] if system else []
+        sampling = notation.sampling()
+        reply = await ask(turn.key, self.setting.request("propose", turn.key, prompt, turns=turns, **sampling))
+        return turn.candidates(turn.key, notation.parse(reply.text, reply.finish_reason), shown)
+
+    async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
+        """Nothing to do: the list came with its outputs."""
+        return [candidate]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods.few_shot import few_shot
-from selfinstruct.methods.magpie import magpie
+from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.methods import few_shot as following
+from selfinstruct.methods import magpie as inventing
 from selfinstruct.records import Candidate
 
 PROMPT = "alternating-chatml"
+SECTIONS = {**following.SECTIONS, **inventing.SECTIONS}
 
 
 def alternating(setting: Setting) -> Method:
@@ -19,12 +20,12 @@ class _Alternating:
     rows_at_most = 1
 
     def __init__(self, setting: Setting) -> None:
-        self.methods = (few_shot(setting), magpie(setting))
+        self.methods = (following.few_shot(setting), inventing.magpie(setting))
 
-    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
+    async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
         """Even root requests show seeds, odd ones show none; the candidate's seeds tell which it was."""
-        return await self.methods[index % 2].propose(index, ask)
+        return await self.methods[turn.index % 2].propose(turn, ask)
 
-    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
+    async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """The same model's answer."""
-        return await self.methods[int(candidate.key) % 2].solve(candidate, ask)
+        return await self.methods[candidate.root % 2].solve(candidate, ask)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods._answer import INSTRUCTION_TOKENS, SECTIONS, answer
-from selfinstruct.records import Candidate, Request, Seed
+from collections.abc import Sequence
+
+from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.methods import _answer
+from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
+from selfinstruct.records import Candidate, Seed
 
 PROMPT = "few-shot"
+SECTIONS = {"ask": frozenset({"steering"}), **_answer.SECTIONS}
 
 
 def few_shot(setting: Setting) -> Method:
@@ -19,30 +23,30 @@ class _FewShot:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        setting.prompt.require("ask", *SECTIONS)
+        setting.prompt.require("ask", *_answer.NEEDED)
         longest = setting.option("longest_seed_words", 25)
         # A task that needs an input is of no use here: only the instruction is shown and asked for.
         self.seeds = tuple(s for s in setting.seeds if not s.instances[0][0] and len(s.instruction.split()) <= longest)
         self.seeds = self.seeds or setting.seeds
         self.shown = min(setting.option("seeds_per_request", 5), len(self.seeds))
+        self.generated = setting.option("generated_per_request", 0, least=0)
 
-    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
-        """One new instruction after the sampled seeds' instructions."""
-        key = str(index)
-        seeds = self.setting.rng(index).sample(self.seeds, self.shown)
-        sampling = self.setting.sampling_of("propose", index, max_tokens=INSTRUCTION_TOKENS)
-        reply = await ask(key, Request(sampling, messages=self._turns(seeds)))
-        items = self.setting.notation.parse(reply.text, reply.finish_reason)
-        shown = tuple(seed.id for seed in seeds)
-        return [Candidate(key, position, item, shown) for position, item in enumerate(items)]
+    async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
+        """One new instruction after those of the sampled seeds, and of generated tasks if the recipe wants some."""
+        shown: list[Seed | Candidate] = [*await turn.seeds(self.shown, self.seeds)]
+        if self.generated:
+            shown += await turn.generated(self.generated)
+        turns = self._turns(await turn.fill("ask"), [one.example.instruction for one in shown])
+        request = self.setting.request("propose", turn.key, turns=turns, max_tokens=INSTRUCTION_TOKENS)
+        reply = await ask(turn.key, request)
+        return turn.candidates(turn.key, self.setting.notation.parse(reply.text, reply.finish_reason), shown)
 
-    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
+    async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """The teacher's answer to the instruction, asked as any user would ask."""
         return await answer(self.setting, candidate, ask)
 
-    def _turns(self, seeds: list[Seed]) -> tuple[dict[str, str], ...]:
-        question = {"role": "user", "content": self.setting.prompt.fill("ask")}
+    def _turns(self, question: str, instructions: Sequence[str]) -> list[dict[str, str]]:
         turns: list[dict[str, str]] = []
-        for seed in seeds:
-            turns += [question, {"role": "assistant", "content": seed.instruction}]
-        return (*turns, question)
+        for instruction in instructions:
+            turns += [{"role": "user", "content": question}, {"role": "assistant", "content": instruction}]
+        return [*turns, {"role": "user", "content": question}]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting
-from selfinstruct.methods._answer import INSTRUCTION_TOKENS, SECTIONS, answer
-from selfinstruct.records import Candidate, Request
+from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.methods import _answer
+from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
+from selfinstruct.records import Candidate
 
 PROMPT = "magpie-chatml"
+SECTIONS = {"template": frozenset({"instruction", "steering"}), **_answer.SECTIONS}
 _HERE = "\0"
 
 
@@ -20,20 +22,19 @@ class _Magpie:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        setting.prompt.require("template", *SECTIONS)
-        # The template shows a whole user turn: it is cut where the instruction would stand, and what follows ends it.
-        self.before, _, after = setting.prompt.fill("template", instruction=_HERE).partition(_HERE)
-        end = after.split("\n")[0]
-        self.stop = {"stop": [end]} if end else {}
+        setting.prompt.require("template", *_answer.NEEDED)
 
-    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
+    async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
         """One user turn, invented by the model; the recipe's seeds play no part in it."""
-        key = str(index)
-        sampling = self.setting.sampling_of("propose", index, max_tokens=INSTRUCTION_TOKENS, **self.stop)
-        reply = await ask(key, Request(sampling, prompt=self.before))
-        items = self.setting.notation.parse(reply.text, reply.finish_reason)
-        return [Candidate(key, position, item) for position, item in enumerate(items)]
+        # The template shows a whole user turn: it is cut where the instruction would stand, and what follows ends it.
+        before, _, after = (await turn.fill("template", instruction=_HERE)).partition(_HERE)
+        end = after.split("\n")[0]
+        request = self.setting.request(
+            "propose", turn.key, before, raw=True, ends=[end] if end else [], max_tokens=INSTRUCTION_TOKENS
+        )
+        reply = await ask(turn.key, request)
+        return turn.candidates(turn.key, self.setting.notation.parse(reply.text, reply.finish_reason))
 
-    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
+    async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """The same model's answer to its own question."""
         return await answer(self.setting, candidate, ask)
