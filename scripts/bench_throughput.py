@@ -99,7 +99,7 @@ def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
     from openai import AsyncOpenAI
 
     async def requests(directory: str) -> list[dict[str, object]]:
-        method = run_of(url, settings, directory, concurrency).definition.method()
+        method = run_of(url, settings, directory, concurrency).methods()
         made: list[dict[str, object]] = []
 
         async def catch(key: str, request):  # type: ignore[no-untyped-def]

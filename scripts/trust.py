@@ -30,6 +30,7 @@ __all__ = [
     "command",
     "derived",
     "ending",
+    "generate",
     "require",
     "running_teacher",
     "start",
@@ -58,8 +59,12 @@ def ending(main: Callable[[], None]) -> None:
 
 def command(directory: Path, teacher: Teacher, *flags: object) -> list[str]:
     """The command that begins a run and goes on with it."""
-    words = ("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
-    return [sys.executable, "-m", "selfinstruct", *map(str, words)]
+    return generate(directory, "--base-url", teacher.url, "--model", "m", *flags)
+
+
+def generate(directory: Path, *flags: object) -> list[str]:
+    """The same with these flags alone."""
+    return [sys.executable, "-m", "selfinstruct", "generate", str(directory), *map(str, flags)]
 
 
 def start(words: list[str], errors: Path) -> subprocess.Popen[bytes]:

@@ -1,9 +1,11 @@
 """SIGKILL a run again and again, at random instants of its whole life; what comes out must be as if nothing had happened.
 
-    python scripts/trust_kill.py [--kills 100] [--rows 2000] [--concurrency 50]
+    python scripts/trust_kill.py [--kills 100] [--rows 2000] [--concurrency 50] [--mixed]
 
 One run is killed, and begun again by the same command, against a real server on this machine. The instants: while its files
 are put in place, while it starts or replays its journal, while it asks (most of them), and while it writes what it has made.
+With --mixed the run has two methods, both of which show what the run itself gave, and two teachers with a server each.
+
 Exit status 1 with the reason unless
 
 - every kill hit a living process, and a good part of them hit one that was asking,
@@ -23,11 +25,20 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trust import DERIVED, Broken, Growing, Ledger, Teacher, command, derived, ending, require, running_teacher, start
+from trust import DERIVED, Broken, Growing, Ledger, Teacher, derived, ending, generate, require, running_teacher, start
 
+MIXED = """[generate]
+send_seed = true
+seed_sampling = "spread"
+teachers.strong = {{ base_url = "{first}", model = "m", propose = 3 }}
+teachers.small = {{ base_url = "{second}", model = "n", propose = 1, solve = 2 }}
+mix.few = {{ method = "few_shot", weight = 3, options = {{ generated_per_request = 2 }} }}
+mix.whole = {{ method = "staged", options = {{ tasks_per_request = 10 }} }}
+"""
 _LOOK = 0.002  # seconds between two looks at a run that is to be killed at a certain event
 _LIVES = 20  # lives in a row that may be over before their instant comes
 _MARK = 8  # characters of a request's mark that the server puts into its reply
@@ -38,20 +49,32 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        (place / "recipe.toml").write_text("generate.send_seed = true\n")  # so that no two requests have the same body
-        flags = ["--num", options.rows, "--concurrency", options.concurrency, "--method", options.method]
-        flags += ["--recipe", place / "recipe.toml"]
-        with running_teacher() as calm, running_teacher(latency=options.latency) as rough:
+        flags = ["--num", options.rows, "--concurrency", options.concurrency]
+        with ExitStack() as stack:
+            calm, with_calm = world(stack, place, "calm", options, 0.0)
+            rough, with_rough = world(stack, place, "rough", options, options.latency)
             started = time.monotonic()
-            begun = start(command(place / "calm", calm, *flags), place / "calm.txt")
+            begun = start(generate(place / "calm", *with_calm, *flags), place / "calm.txt")
             require(begun.wait() == 0, f"the undisturbed run failed: {(place / 'calm.txt').read_text()}")
             needed, seconds = len(calm.asked()), time.monotonic() - started
             require(sum(calm.asked().values()) == needed, "two requests have the same body, so they cannot be told apart")
             print(f"undisturbed: {options.rows:,} rows, {needed:,} requests, {seconds:.0f} s", flush=True)
-            victim = Victim(place / "rough", rough, flags, random.Random(options.seed))
+            victim = Victim(place / "rough", rough, [*with_rough, *flags], random.Random(options.seed))
             torment(victim, options, needed)
             victim.finish()
             compare(victim, derived(place / "calm"), options)
+
+
+def world(stack: ExitStack, place: Path, name: str, options: argparse.Namespace, latency: float) -> tuple[Teacher, list[object]]:
+    """A server, or two with one log, and the flags by which a run finds them; no two requests have the same body."""
+    log, recipe = place / f"{name}.log", place / f"{name}.toml"
+    teacher = stack.enter_context(running_teacher(log, latency=latency))
+    if not options.mixed:
+        recipe.write_text("generate.send_seed = true\n")
+        return teacher, ["--base-url", teacher.url, "--model", "m", "--method", options.method, "--recipe", recipe]
+    other = stack.enter_context(running_teacher(log, latency=latency / 2))
+    recipe.write_text(MIXED.format(first=teacher.url, second=other.url))
+    return teacher, ["--recipe", recipe]
 
 
 def arguments() -> argparse.Namespace:
@@ -60,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--concurrency", type=int, default=50)
     parser.add_argument("--method", default="few_shot", help="few_shot asks twice for a row: for the task, and for its answer")
+    parser.add_argument("--mixed", action="store_true", help="two methods and two teachers instead of one of each")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server takes for a reply, on average")
     parser.add_argument("--seed", type=int, default=0, help="of the random instants")
     return parser.parse_args()
@@ -138,7 +162,7 @@ class Victim:
         require(not self.ledger.open, f"sent, and without an end in the journal: {sorted(self.ledger.open)[:5]}")
 
     def begin(self) -> subprocess.Popen[bytes]:
-        return start(command(self.directory, self.teacher, *self.flags), self.errors)
+        return start(generate(self.directory, *self.flags), self.errors)
 
     def instant(self, kind: str, process: subprocess.Popen[bytes], before: dict[str, int], most: int) -> bool:
         """Wait for a random instant of this kind; False: the process ended before it came."""

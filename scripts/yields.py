@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from selfinstruct.asking import root_of
+from selfinstruct.records import root_of
 
 
 def lines(path: Path) -> list[dict]:

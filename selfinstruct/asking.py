@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import partial
 from typing import Protocol
 
 from selfinstruct.batching import Batching
 from selfinstruct.budget import Budget, Limits
-from selfinstruct.config import Runtime
-from selfinstruct.contracts import BatchEndpoint, Teacher
-from selfinstruct.endpoints import Endpoints
+from selfinstruct.contracts import BatchEndpoint
+from selfinstruct.counts import Tally
+from selfinstruct.dataset import Dataset
+from selfinstruct.endpoints import Endpoints, Teachers
 from selfinstruct.entries import Entry
 from selfinstruct.errors import JournalError, PluginError, RecipeError, RequestRefused, SelfInstructError, TeacherStop, Unasked
 from selfinstruct.halting import Halt
 from selfinstruct.journal import Journal
 from selfinstruct.live import Live
 from selfinstruct.prices import Price
-from selfinstruct.records import Failure, Reply, Request, Usage
+from selfinstruct.records import Decision, Failure, Reply, Request, Usage, root_of
+from selfinstruct.settings import Runtime
 
 _KEY = re.compile(r"\d+([./].+)?")  # "41", "41.3/solve"
 
@@ -27,11 +31,6 @@ class Way(Protocol):
 
     async def obtain(self, key: str, request: Request) -> Entry:
         """The outcome, journaled and on the disk; raises Unasked when it may not be asked for now."""
-
-
-def root_of(key: str) -> int:
-    """The index of the root request that a key belongs to: 41 for "41" and for "41.3/solve"."""
-    return int(key.partition("/")[0].partition(".")[0])
 
 
 class Ask:
@@ -44,7 +43,7 @@ class Ask:
         self.journal = journal
         self.halt = halt or Halt()
         self.obtained = 0  # outcomes that were not in the journal before
-        self.used: dict[str, tuple[Usage, bool]] = {}  # tokens by key, and whether they were by batch
+        self.used: dict[str, tuple[Usage, bool, str]] = {}  # tokens by key, whether they were by batch, and whose
         self._way = way
 
     async def __call__(self, key: str, request: Request) -> Reply:
@@ -66,7 +65,7 @@ class Ask:
             )
         if isinstance(entry.outcome, Failure):
             raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)
-        self.used[key] = entry.outcome.usage or Usage(), entry.batch is not None
+        self.used[key] = entry.outcome.usage or Usage(), entry.batch is not None, entry.teacher
         return entry.outcome
 
     @property
@@ -84,18 +83,33 @@ class Ask:
         """The limit that was reached, in words; empty if none was."""
         return self.halt.limit
 
-    def usage_below(self, root: int) -> tuple[int, Usage, Usage]:
-        """Requests answered for root requests with an index below `root`, their tokens, and those of them by batch."""
-        used = [usage for key, usage in self.used.items() if root_of(key) < root]
-        return len(used), _sum(usage for usage, _ in used), _sum(usage for usage, batched in used if batched)
+    def usage_below(self, root: int) -> tuple[int, dict[str, Tally]]:
+        """Requests answered for root requests with an index below `root`, and their tokens by teacher."""
+        used = [one for key, one in self.used.items() if root_of(key) < root]
+        tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        for usage, batched, teacher in used:
+            tallies[teacher].usage += usage
+            if batched:
+                tallies[teacher].batched += usage
+        return len(used), dict(tallies)
+
+    def account(self, dataset: Dataset) -> None:
+        """Say in a dataset what its requests took, and who wrote its rows."""
+        dataset.requests, dataset.tallies = self.usage_below(dataset.roots)
+        dataset.writers = self._writers(dataset.rows)
+
+    def _writers(self, rows: Iterable[Decision]) -> dict[str, Counter[str]]:
+        """How many instructions, and how many outputs, of these rows each teacher wrote, by its name."""
+        found: dict[str, Counter[str]] = {"instructions": Counter(), "outputs": Counter()}
+        for row in rows:
+            key = row.candidate.key
+            for what, by in (("instructions", key), ("outputs", row.candidate.solved_by or key)):
+                found[what][self.used[by][2]] += 1
+        return found
 
     def close(self) -> None:
         """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
         self.halt.close()
-
-
-def _sum(usages: Iterable[Usage]) -> Usage:
-    return sum(usages, Usage())
 
 
 def limits_of(runtime: Runtime, price: Price | None) -> Limits:
@@ -109,33 +123,34 @@ def limits_of(runtime: Runtime, price: Price | None) -> Limits:
     return limits
 
 
-def online(
-    journal: Journal, runtime: Runtime, price: Price | None, open_teachers: Callable[[], Sequence[Teacher]]
-) -> tuple[Ask, Batching]:
+def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Teachers) -> tuple[Ask, Batching]:
     """What asks the teachers, and what looks after batches for it; both of them as [runtime] says.
 
     Raises RecipeError for a limit in US dollars where the price is unknown.
     """
     limits = limits_of(runtime, price)
 
-    def open_batches() -> BatchEndpoint:
-        batches: BatchEndpoint | None = getattr(open_teachers()[0], "batches", None)
+    def open_batches(name: str) -> BatchEndpoint:
+        batches: BatchEndpoint | None = getattr(teachers.open(name)[0], "batches", None)
         if batches is None:
-            raise TeacherStop("this teacher takes no batches; go on with --no-batch")
+            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches; go on with --no-batch")
         return batches
 
     halt = Halt()
-    endpoints = Endpoints(open_teachers, runtime.concurrency, runtime.rpm, runtime.tpm)
+    endpoints = {}
+    for name in teachers.names:
+        pace = runtime.of(name)
+        endpoints[name] = Endpoints(partial(teachers.open, name), pace.concurrency or 1, pace.rpm, pace.tpm)
     budget = Budget(limits, journal.counts, price)
     live = Live(journal, endpoints, budget, halt, patience=runtime.patience, timeout=runtime.timeout)
     batching = Batching(live, open_batches, new=runtime.batch)
     return Ask(journal, batching, halt), batching
 
 
-async def cancelled(journal: Journal, runtime: Runtime, open_teachers: Callable[[], Sequence[Teacher]]) -> dict[str, str]:
+async def cancelled(journal: Journal, runtime: Runtime, teachers: Teachers) -> dict[str, str]:
     """Cancel the batches under way, and keep what they have done; how each ended, by its name."""
     unlimited = runtime.model_copy(update={"max_usd": None})  # cancelling costs nothing, whatever the price
-    ask, batching = online(journal, unlimited, None, open_teachers)
+    ask, batching = online(journal, unlimited, None, teachers)
     names = list(journal.counts.open_batches)
     await batching.collector.cancel()
     if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):

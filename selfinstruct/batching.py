@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfinstruct.collecting import LONGEST_LOOK, Collector
@@ -51,7 +51,7 @@ class _Gathered:
 class Batching:
     """Gets replies by batch: those of batches under way, and, with `new`, new ones too; all others live."""
 
-    def __init__(self, live: Live, open_batches: Callable[[], BatchEndpoint], *, new: bool) -> None:
+    def __init__(self, live: Live, open_batches: Callable[[str], BatchEndpoint], *, new: bool) -> None:
         self.live = live
         self.halt = live.halt
         self.journal = live.journal
@@ -114,7 +114,7 @@ class Batching:
 
     async def _gather(self, key: str, request: Request) -> None:
         """Add a request to those that are handed in next, and wait until a batch has it; raises Unasked if none ever will."""
-        line = self._open().line(key, request)
+        line = self._open(request.teacher).line(key, request)
         one = _Gathered(key, request, line, request.bound, asyncio.get_running_loop().create_future())
         self._gathered.append(one)
         self._latest = time.monotonic()
@@ -178,22 +178,26 @@ class Batching:
         return True
 
     def _shard(self) -> list[_Gathered]:
-        """The gathered requests that go together: of one path, within the provider's and the budget's limits."""
-        path, bound, size = self._open().path(self._gathered[0].request), Usage(), 0
+        """The gathered requests that go together: of one teacher and path, within the provider's and the budget's limits."""
+        first, bound, size = self._kind(self._gathered[0]), Usage(), 0
         shard: list[_Gathered] = []
         rest: list[_Gathered] = []
         for one in self._gathered:
             more = bound + (one.bound or Usage())
-            fits = len(shard) < MOST_REQUESTS and size + len(one.line) <= MOST_BYTES and self._open().path(one.request) == path
+            fits = len(shard) < MOST_REQUESTS and size + len(one.line) <= MOST_BYTES and self._kind(one) == first
             fits = fits or not shard  # one that is too large by itself is the provider's to refuse
             bounded = one.bound is not None or not self.live.budget.limits.need_bounds
-            if fits and bounded and self.live.budget.room(more, len(shard) + 1, batch=True) == "now":
+            if fits and bounded and self.live.budget.room(more, len(shard) + 1, batch=True, teacher=first[0]) == "now":
                 shard.append(one)
                 bound, size = more, size + len(one.line)
             else:
                 rest.append(one)
         self._gathered = rest
         return shard
+
+    def _kind(self, one: _Gathered) -> tuple[str, str]:
+        """Whom a request asks, and by which path."""
+        return one.request.teacher, self._open(one.request.teacher).path(one.request)
 
     async def _submit(self, shard: list[_Gathered]) -> None:
         """Plan a batch in the journal, hand it in, and look after it."""
@@ -203,7 +207,7 @@ class Batching:
         for one in shard:
             _place(one, True)
         await self.live.saved()
-        id = await self._certainly(name, self._open().path(shard[0].request), b"".join(one.line for one in shard))
+        id = await self._certainly(name, self._kind(shard[0])[1], b"".join(one.line for one in shard))
         self.collector.note(name, "submitted", id=id)
         await self.live.saved()
         self._work(self.collector.watch(name, id))
@@ -229,11 +233,11 @@ class Batching:
     async def _submitted(self, name: str, path: str, lines: bytes) -> str:
         """Hand in a batch that is not there; when the provider does not take it, tidy up and end the run."""
         try:
-            return await self._open().submit(name, path, lines)
+            return await self.collector.opened(name).submit(name, path, lines)
         except (RequestRefused, TeacherStop) as error:
             self.collector.note(name, "unsent", str(error))
             with suppress(TeacherError):
-                await self._open().discard(name)
+                await self.collector.opened(name).discard(name)
             raise TeacherStop(f"the batch was not taken: {error}; mend that, or go on with --no-batch") from None
 
 
@@ -260,4 +264,5 @@ def _plan(name: str, shard: Sequence[_Gathered]) -> BatchLine:
         number = numbers.setdefault(text, len(numbers))
         bound = one.bound or Usage()
         requests[one.key] = (one.request.digest, number, bound.prompt_tokens, bound.completion_tokens)
-    return BatchLine(name, "planned", time.time(), samplings=tuple(samplings.values()), requests=requests)
+    plan = BatchLine(name, "planned", time.time(), samplings=tuple(samplings.values()), requests=requests)
+    return replace(plan, teacher=shard[0].request.teacher)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from selfinstruct.counts import Counts
+from selfinstruct.counts import Counts, Tally
 from selfinstruct.prices import Price
 from selfinstruct.records import Usage
 
@@ -45,15 +45,15 @@ class Budget:
         self.price = price
         self.reached = ""  # why the last call did not fit, in words
 
-    def room(self, bound: Usage | None, calls: int = 1, *, batch: bool = False) -> Verdict:
+    def room(self, bound: Usage | None, calls: int = 1, *, batch: bool = False, teacher: str = "") -> Verdict:
         """Whether `calls` calls with these tokens at most in all fit now, later when others have settled, or never."""
-        settled = self._exceeded(bound or Usage(), calls, batch, reserved=False)
+        settled = self._exceeded(bound or Usage(), calls, batch, teacher, reserved=False)
         if settled:
             self.reached = settled
             return "never"
-        return "later" if self._exceeded(bound or Usage(), calls, batch, reserved=True) else "now"
+        return "later" if self._exceeded(bound or Usage(), calls, batch, teacher, reserved=True) else "now"
 
-    def _exceeded(self, bound: Usage, calls: int, batch: bool, *, reserved: bool) -> str:
+    def _exceeded(self, bound: Usage, calls: int, batch: bool, teacher: str, *, reserved: bool) -> str:
         """The limit that a call would break, with or without what is reserved for calls in flight."""
         limits, counts = self.limits, self.counts
         if limits.requests is not None and counts.calls + calls > limits.requests:
@@ -63,7 +63,7 @@ class Budget:
             if spent > limits.tokens:
                 return _too_much(f"the limit of {limits.tokens:,} tokens leaves", f"{bound.tokens:,}", "--max-tokens", calls)
         if limits.usd is not None and self.price is not None:
-            more = self.price.usd(bound, bound if batch else Usage())
+            more = self.price.of(teacher).usd(bound, bound if batch else Usage())
             if spent_usd(counts, self.price, reserved) + more > limits.usd:
                 return _too_much(f"the limit of {limits.usd:g} US dollars leaves", f"${more:.4f}", "--max-usd", calls)
         return ""
@@ -71,14 +71,26 @@ class Budget:
 
 def committed(counts: Counts, reserved: bool = True) -> Usage:
     """All tokens that a run has, or may have, been billed for; with `reserved`, also those that it may be yet."""
-    spent = counts.usage + counts.lost
-    return spent + counts.reserved + counts.reserved_batched if reserved else spent
+    return sum((_committed(tally, reserved) for tally in counts.tallies.values()), Usage())
 
 
 def spent_usd(counts: Counts, price: Price, reserved: bool = True) -> float:
     """The same in US dollars."""
-    batched = counts.batched + counts.reserved_batched if reserved else counts.batched
-    return price.usd(committed(counts, reserved), batched)
+    each = ((price.of(name), tally) for name, tally in counts.tallies.items())
+    return sum(
+        own.usd(_committed(tally, reserved), tally.batched + tally.reserved_batched if reserved else tally.batched)
+        for own, tally in each
+    )
+
+
+def replies_usd(counts: Counts, price: Price) -> float:
+    """What the replies alone cost, in US dollars."""
+    return sum(price.of(name).usd(tally.usage, tally.batched) for name, tally in counts.tallies.items())
+
+
+def _committed(tally: Tally, reserved: bool) -> Usage:
+    spent = tally.usage + tally.lost
+    return spent + tally.reserved + tally.reserved_batched if reserved else spent
 
 
 def _too_much(limit: str, cost: str, flag: str, calls: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from pathlib import Path
 
-from selfinstruct.config import Curate, Generate
 from selfinstruct.dataset import Dataset
 from selfinstruct.definition import Definition
+from selfinstruct.settings import Curate, Generate
 
 _LIMITS = """\
 The instructions and outputs were written by a model, not by people, and nobody has checked the rows. Expect factual
@@ -16,6 +18,8 @@ seldom speaks of are rare here too. The filters look at form, not at truth: a wr
 Read a sample before you train on it, and evaluate on data that people wrote."""
 
 
+_UNSTATED_DOCUMENTS = "not stated (`documents_licence` in the recipe's [card]); the rows may quote them"
+_UNSTATED_SOURCE = "not stated (`source_licence` in the recipe's [card])"
 _TRACING = """\
 Line n of `provenance.jsonl` says where line n of `dataset.jsonl` came from: its request in the run's `journal.jsonl`, the
 seed tasks shown, the model, the sampling, the nearest neighbours. `rejected.jsonl` has every candidate that was dropped,
@@ -46,7 +50,7 @@ def _front_matter(definition: Definition, title: str, rows: int) -> str:
     fields = {
         "pretty_name": definition.recipe.card.title or title,
         "license": _plain(recipe.card.licence).lower() or "unknown",
-        "language": [recipe.curate.language],
+        "language": list(recipe.generate.languages) or [recipe.curate.language],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
         "size_categories": [_size(rows)],
@@ -66,15 +70,12 @@ def _size(rows: int) -> str:
 def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
     generate, usage, rows = definition.recipe.generate, dataset.usage, len(dataset.rows)
     per_row = f"{(usage.prompt_tokens + usage.completion_tokens) / rows:,.0f}" if rows else "no rows"
-    prompt = definition.prompt
     return [
         ("Rows", f"{rows:,} of {dataset.target:,} asked for" + (f" ({dataset.ended})" if dataset.ended else "")),
         ("Seed tasks", f"{len(definition.seeds):,} ({definition.seeds_name})"),
-        ("Method", generate.method),
-        ("Prompt", f"{prompt.name} (SHA-256 {prompt.digest[:12]})"),
-        ("Teacher", f"{generate.teacher}, model {generate.model}"),
-        ("Endpoint", definition.endpoint),
-        ("Sampling", _settings(generate)),
+        *_methods(definition),
+        *_teachers(dataset, definition),
+        *_steering(dataset, definition),
         ("Seed for drawing seed tasks", generate.seed),
         ("Requests used", f"{dataset.requests:,}"),
         ("Tokens of these", f"{usage.prompt_tokens:,} in prompts, {usage.completion_tokens:,} in replies"),
@@ -89,10 +90,63 @@ def _making(dataset: Dataset, definition: Definition) -> list[tuple[str, object]
     ]
 
 
+def _methods(definition: Definition) -> list[tuple[str, object]]:
+    """How tasks were asked for, in words: by one method or by several."""
+    found: list[tuple[str, object]] = []
+    for name, part in definition.recipe.generate.parts.items():
+        prompt = definition.materials.prompts[name]
+        which = f" {name}" if name else ""
+        found.append((f"Method{which}", part.method + (f", weight {part.weight:g}" if name else "")))
+        found.append((f"Prompt{which}", f"{prompt.name} (SHA-256 {prompt.digest[:12]})"))
+        if name and part.options:
+            found.append((f"Options{which}", ", ".join(f"{option} {value}" for option, value in part.options.items())))
+    return found
+
+
+def _teachers(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
+    """Who was asked and how; of several, how much each wrote of the rows."""
+    generate, found = definition.recipe.generate, []
+    for name, one in generate.by_name.items():
+        shares = [f"{_share(dataset, what, name)} of the {what}" for what in dataset.writers] if name else []
+        which = f" {name}" if name else ""
+        found.append((f"Teacher{which}", ", ".join([f"{one.teacher}, model {one.model}", *shares])))
+    found.append(("Endpoint", definition.endpoint))
+    found += [(f"Sampling {name}".strip(), _settings(one)) for name, one in generate.by_name.items()]
+    return list(found)
+
+
+def _share(dataset: Dataset, what: str, name: str) -> str:
+    count, whole = dataset.writers[what].get(name, 0), sum(dataset.writers[what].values())
+    return f"{count:,} ({100 * count / whole:.0f} %)" if whole else "none"
+
+
+def _steering(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
+    """What the run was made from besides seeds, and where it was steered to."""
+    generate, held = definition.recipe.generate, definition.materials
+    found: list[tuple[str, object]] = []
+    if held.source:
+        found.append(("Tasks evolved", f"{len(held.source):,} ({Path(generate.source).name})"))
+    if held.passages:
+        count = len({passage.document for passage in held.passages})
+        found.append(("Documents", f"{count:,} in {len(held.passages):,} passages ({Path(generate.documents).name})"))
+    if generate.domain:
+        found.append(("Domain", generate.domain))
+    if held.topics:
+        rows = Counter(row.candidate.trace.get("topic") for row in dataset.rows)
+        shares = ", ".join(f"{topic.name} {rows[topic.name]:,} (quota {topic.quota:g})" for topic in held.topics)
+        found.append(("Rows by topic", shares))
+    if generate.languages:
+        rows = Counter(row.candidate.trace.get("language") for row in dataset.rows)
+        found.append(("Rows by language asked for", ", ".join(f"{code} {rows[code]:,}" for code in generate.languages)))
+    if generate.seed_sampling != "uniform":
+        found.append(("Seeds and generated tasks drawn by", f"{generate.seed_sampling} (lag {generate.lag} root requests)"))
+    return found
+
+
 def _price(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
     """What the requests used cost, where that is known and is anything at all."""
     price = definition.price
-    usd = price.usd(dataset.usage, dataset.batched) if price else 0.0
+    usd = sum(price.of(name).usd(one.usage, one.batched) for name, one in dataset.tallies.items()) if price else 0.0
     if price is None or not usd:
         return []
     each = f", {1000 * usd / len(dataset.rows):.2f} for 1,000 rows" if dataset.rows else ""
@@ -113,7 +167,7 @@ def _filters(curate: Curate) -> str:
 
 def _funnel(dataset: Dataset) -> str:
     funnel = dict(dataset.funnel)
-    spare = funnel.pop("over_target", 0)
+    spare, beyond = funnel.pop("over_target", 0), funnel.pop("over_quota", 0)
     judged = len(dataset.rows) + sum(funnel.values())
     share = 100 / judged if judged else 0
     rows: list[tuple[str, object]] = [("candidates", f"{judged:,}")]
@@ -121,6 +175,8 @@ def _funnel(dataset: Dataset) -> str:
     rows.append(("rows", f"{len(dataset.rows):,} ({len(dataset.rows) * share:.1f} %)"))
     if spare:
         rows.append(("not needed, for they came after the last row", f"{spare:,}"))
+    if beyond:
+        rows.append(("not needed, for their topic had its share", f"{beyond:,}"))
     return _table(rows)
 
 
@@ -130,6 +186,8 @@ def _rights(definition: Definition) -> list[tuple[str, object]]:
     return [
         ("Licence of this dataset", card.licence or "not stated (`licence` in the recipe's [card])"),
         ("Licence of the seed tasks", definition.seeds_licence),
+        *([("Licence of the documents", card.documents_licence or _UNSTATED_DOCUMENTS)] if definition.materials.passages else []),
+        *([("Licence of the tasks evolved", card.source_licence or _UNSTATED_SOURCE)] if definition.materials.source else []),
         ("Teacher's terms", card.teacher_terms or unconfirmed),
     ]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from selfinstruct import plugins
-from selfinstruct.config import Recipe
+from selfinstruct import config, plugins
 from selfinstruct.curation import settled
-from selfinstruct.errors import PluginError
+from selfinstruct.errors import RecipeError
+from selfinstruct.settings import NamedTeacher, Recipe
 from selfinstruct.teachers.openai import URL_VARIABLE, key_from_environment
 
 _METHOD = "alpaca"
+_SEVERAL = "several"  # what is recorded as the teacher, or the method, where there are several
 
 
 def teacher(settings: Mapping[str, Any]) -> str:
@@ -32,41 +32,85 @@ def teacher(settings: Mapping[str, Any]) -> str:
 
 def complete(settings: Mapping[str, Any]) -> Recipe:
     """A recipe in which nothing is left open; a teacher's and a method's own defaults give way to what is set."""
-    chosen = {**settings, "teacher": teacher(settings)}
-    defaults = _attribute("teacher", chosen["teacher"], "defaults", lambda settings: {})
-    for name, value in defaults(chosen).items():
-        if isinstance(value, dict):
-            chosen[name] = {**value, **chosen.get(name, {})}
-        chosen.setdefault(name, value)
-    if chosen["teacher"] == "openai" and not chosen.get("base_url"):
-        chosen["base_url"] = os.environ.get(URL_VARIABLE, "")  # recorded, so that a run goes on where it began
-    chosen["method"] = chosen.get("method") or _METHOD
-    chosen["prompt"] = chosen.get("prompt") or _attribute("method", chosen["method"], "PROMPT", _METHOD)
-    recipe = Recipe().with_settings(chosen)
-    return recipe.model_copy(update={"curate": settled(recipe.curate)})
+    chosen = _filled(settings)
+    if not chosen.get("teachers"):
+        chosen["teacher"] = teacher(chosen)
+        _use(_defaults(chosen["teacher"], chosen), chosen)
+        if chosen["teacher"] == "openai" and not chosen.get("base_url"):
+            chosen["base_url"] = os.environ.get(URL_VARIABLE, "")  # recorded, so that a run goes on where it began
+    if not chosen.get("mix"):
+        chosen["method"] = chosen.get("method") or _METHOD
+        chosen["prompt"] = chosen.get("prompt") or _prompt_of(chosen["method"])
+    recipe = config.with_settings(Recipe(), chosen)
+    return recipe.model_copy(update={"curate": settled(recipe.curate, recipe.generate.languages)})
 
 
 def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """An existing run's recipe with some settings changed; filters that its version did not have stay away."""
-    new = recipe.with_settings(settings)
+    new = config.with_settings(recipe, _filled(settings))
     if new.curate.language == recipe.curate.language:
         return new
-    fresh = settled(new.curate.model_copy(update={"filters": {}})).filters
+    fresh = settled(new.curate.model_copy(update={"filters": {}}), new.generate.languages).filters
     bound = {name for name in new.curate.filters if name in fresh and _languages(name)}
     filters = {**new.curate.filters, **{name: fresh[name] for name in bound}, **settings.get("filters", {})}
     return new.model_copy(update={"curate": new.curate.model_copy(update={"filters": filters})})
 
 
+def _filled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with what several teachers and several methods leave open; raises RecipeError for what excludes itself."""
+    chosen = dict(settings)
+    for several, single in (("teachers", ("teacher", "model", "base_url")), ("mix", ("method", "prompt", "options"))):
+        given = [name for name in single if chosen.get(name)]
+        if chosen.get(several) and given:
+            raise RecipeError(f"{several} and {given[0]} cannot be given together; leave one of them out")
+    if chosen.get("teachers"):
+        _mapping("teachers", chosen["teachers"])
+        chosen["teachers"] = {name: _teacher_filled(one, chosen) for name, one in chosen["teachers"].items()}
+        chosen["teacher"] = _SEVERAL
+    if chosen.get("mix"):
+        _mapping("mix", chosen["mix"])
+        parts = {name: dict(one) for name, one in chosen["mix"].items()}
+        for part in parts.values():
+            if part.get("method"):
+                part["prompt"] = part.get("prompt") or _prompt_of(part["method"])
+        chosen["mix"], chosen["method"] = parts, _SEVERAL
+    return chosen
+
+
+def _mapping(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
+        raise RecipeError(f"generate.{name} is a table for each by its name, such as [generate.{name}.first]; write it so")
+
+
+def _teacher_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """One of several teachers with its own defaults; what can only be said for all of them goes into `chosen`."""
+    own = {**one, "teacher": teacher(one)}
+    usual = _defaults(own["teacher"], own)
+    for name in NamedTeacher.model_fields.keys() & usual.keys():
+        own.setdefault(name, usual[name])
+    if usual.get("send_seed"):
+        chosen.setdefault("send_seed", True)
+    return own
+
+
+def _use(usual: Mapping[str, Any], chosen: dict[str, Any]) -> None:
+    """Put defaults where nothing is set; a mix of methods has its own method and options."""
+    for name, value in usual.items():
+        if chosen.get("mix") and name in ("method", "options"):
+            continue
+        if isinstance(value, dict):
+            chosen[name] = {**value, **chosen.get(name, {})}
+        chosen.setdefault(name, value)
+
+
+def _defaults(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = plugins.beside("teacher", name, "defaults", lambda settings: {})(settings)
+    return found
+
+
+def _prompt_of(method: str) -> str:
+    return str(plugins.beside("method", method, "PROMPT", _METHOD))
+
+
 def _languages(name: str) -> object:
     return getattr(plugins.find("filter", name), "languages", None)
-
-
-def _attribute(kind: str, name: str, attribute: str, otherwise: Any) -> Any:
-    """Something in the module in which a teacher or method is defined."""
-    try:
-        function = plugins.find(kind, name)
-    except PluginError:
-        if ":" not in name:
-            raise
-        return otherwise  # an object that was passed need not be found by name
-    return getattr(importlib.import_module(function.__module__), attribute, otherwise)

@@ -26,7 +26,9 @@ Rouge = Annotated[
     float | None,
     typer.Option(help="Drop above this ROUGE-L to an earlier instruction. [default: 0.7]", show_default=False),
 ]
-RecipeFile = Annotated[Path | None, typer.Option(help="A TOML recipe; flags win over it.", metavar="FILE")]
+RecipeFile = Annotated[
+    str | None, typer.Option(help="A recipe's name (see `list`) or a TOML file; flags win over it.", metavar="NAME|FILE")
+]
 Language = Annotated[str | None, typer.Option(help="Language of the dataset. [default: en]", metavar="CODE")]
 Without = Annotated[list[str] | None, typer.Option(help="Switch a filter off (repeatable).", metavar="FILTER")]
 With = Annotated[
@@ -52,6 +54,18 @@ def generate(
     method: Annotated[str | None, typer.Option(help="How tasks come to be; see `list`.")] = None,
     seeds: Annotated[str | None, typer.Option(help="A seed file, or a name that `datasets` loads.")] = None,
     prompt: Annotated[str | None, typer.Option(help="A prompt's name or file; see `list`.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Tasks for `evol`: an Alpaca file or a run directory. [default: the seeds]")
+    ] = None,
+    documents: Annotated[
+        str | None, typer.Option(help="For `documents`: a folder or file of text or Markdown, or a table.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column of such a table that holds the text. [default: text]")] = None,
+    domain: Annotated[str | None, typer.Option(help="What all tasks are to be about, in a sentence.")] = None,
+    topics: Annotated[str | None, typer.Option(help="A file of topics with quotas.", metavar="FILE")] = None,
+    seed_sampling: Annotated[
+        str | None, typer.Option(help="Which seeds prompts show: uniform, or spread (where little was admitted).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="For the sampling of seed tasks. [default: 0]")] = None,
     rouge: Rouge = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature. [default: 1.0]")] = None,
@@ -109,7 +123,8 @@ def generate(
 
 
 _GENERATE = (
-    "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "seed", "rouge", "temperature", "reply_tokens",
+    "num", "teacher", "base_url", "model", "api", "method", "seeds", "prompt", "source", "documents", "column", "domain",
+    "topics", "seed_sampling", "seed", "rouge", "temperature", "reply_tokens",
     "language", "concurrency", "rpm", "tpm", "max_requests", "max_tokens", "max_usd", "timeout", "patience", "grace", "batch",
 )  # fmt: skip
 
@@ -221,7 +236,7 @@ app.command()(dedup)
 
 @app.command("list")
 def list_() -> None:
-    """List the methods, prompts, filters, teachers, notations and formats, a line each."""
+    """List the recipes, methods, prompts, filters, teachers, notations and formats, a line each."""
     from selfinstruct import screen
 
     screen.catalogue()

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.counts import Batch
-from selfinstruct.entries import BatchLine, Entry, Outcome
+from selfinstruct.entries import BatchLine, BatchState, Entry, Outcome
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.live import FAILURES_IN_A_ROW, Live
-from selfinstruct.records import BatchState, Failure, Reply, Usage
+from selfinstruct.records import Failure, Reply, Usage
 
 T = TypeVar("T")
 _FIRST_LOOK, LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
@@ -24,7 +24,7 @@ _SAVED_TOGETHER = 500  # replies
 class Collector:
     """Brings what a provider's batches have done into the journal; `on_end` hears the name of each that has ended."""
 
-    def __init__(self, live: Live, open_batches: Callable[[], BatchEndpoint], on_end: Callable[[str], None]) -> None:
+    def __init__(self, live: Live, open_batches: Callable[[str], BatchEndpoint], on_end: Callable[[str], None]) -> None:
         self.live = live
         self.halt = live.halt
         self.journal = live.journal
@@ -39,7 +39,7 @@ class Collector:
         for name in list(self.journal.counts.open_batches):
             if (id := await self.settled_id(name)) is not None:
                 with suppress(BatchGone):  # which the next look finds again
-                    await self.persist(lambda id=id: self._open().cancel(id))  # type: ignore[misc]
+                    await self.persist(lambda name=name, id=id: self.opened(name).cancel(id))  # type: ignore[misc]
         for name, batch in list(self.journal.counts.open_batches.items()):
             try:
                 await self.watch(name, batch.id)
@@ -71,7 +71,7 @@ class Collector:
         What was sent just before a crash or a fault may take effect a moment later. So the uploaded file is deleted, after
         which no batch can be made of it any more, and the last look tells.
         """
-        batches = self._open()
+        batches = self.opened(name)
         if (found := await batches.find(name)) is None:
             await asyncio.sleep(_SETTLING)
             if (found := await batches.find(name)) is None:
@@ -83,7 +83,7 @@ class Collector:
         """Look at a batch until it has ended, then collect it; when the run stops, look no more."""
         wait, shown = _FIRST_LOOK, ""
         while True:
-            state = await self.persist(lambda: self._open().look(id))
+            state = await self.persist(lambda: self.opened(name).look(id))
             if state.ended:
                 return await self._collect(name, id, state)
             if str(state) != shown:
@@ -123,7 +123,7 @@ class Collector:
         charged: set[str] = set()
         refused: dict[str, RequestRefused] = {}
         count, stop, answered = 0, None, len(silent) < len(batch.plan.requests)
-        async for key, outcome in self._open().results(id):
+        async for key, outcome in self.opened(name).results(id):
             stop = outcome if isinstance(outcome, TeacherStop) else stop
             if key not in batch.plan.requests or key in self.journal:
                 continue  # not ours, or there already
@@ -163,6 +163,10 @@ class Collector:
                 await asyncio.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)
 
+    def opened(self, name: str) -> BatchEndpoint:
+        """Where the teacher of a batch takes batches."""
+        return self._open(self.journal.counts.batches[name].plan.teacher)
+
     def note(self, name: str, state: str, detail: str = "", id: str = "") -> None:
         """Write a step in the life of a batch into the journal."""
         self.live.note(BatchLine(name, state, time.time(), id, detail))
@@ -182,4 +186,5 @@ def _entry(batch: Batch, key: str, outcome: Reply | RequestRefused) -> Entry:
     else:
         result = outcome
     now = time.time()
-    return Entry(key, fingerprint, result, batch.plan.samplings[sampling], now - batch.plan.time, 1, now, batch.plan.name)
+    how = batch.plan.samplings[sampling], now - batch.plan.time, 1, now, batch.plan.name, batch.plan.teacher
+    return Entry(key, fingerprint, result, *how)

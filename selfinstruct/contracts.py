@@ -7,12 +7,13 @@ file's name. From outside, `"my_package.rules:no_urls"` works wherever a name do
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from selfinstruct.entries import BatchState
 from selfinstruct.errors import RecipeError, TeacherError
-from selfinstruct.records import BatchState, Candidate, Drop, Example, Item, Reply, Request, Seed
+from selfinstruct.records import Candidate, Drop, Example, Item, Passage, Reply, Request, Seed, root_of
 
 
 class Teacher(Protocol):
@@ -110,54 +111,142 @@ class Prompt(Protocol):
 
 
 @dataclass(frozen=True)
+class Voice:
+    """A teacher as methods know it: its name ("" for the only one), its weights, its API, its own sampling.
+
+    `propose` is its weight among those that invent tasks, `solve` among those that do the rest.
+    """
+
+    name: str = ""
+    propose: float = 1.0
+    solve: float = 1.0
+    api: str = "chat"
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Setting:
-    """All that a method may depend on besides an index and replies: the frozen [generate] part, loaded."""
+    """All that a method may depend on besides its turns and replies: the frozen [generate] part, loaded.
+
+    `source` are the tasks to evolve (the seeds, if the recipe names no others), `passages` those of the recipe's documents.
+    """
 
     seeds: tuple[Seed, ...]
     prompt: Prompt
     notation: Notation
-    api: str
-    sampling: Mapping[str, Any]
-    seed: int
-    options: Mapping[str, Any]
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    voices: tuple[Voice, ...] = (Voice(),)
     send_seed: bool = False
+    source: tuple[Seed, ...] = ()
+    passages: tuple[Passage, ...] = ()
     known_options: set[str] = field(default_factory=set)
 
-    def rng(self, index: int) -> random.Random:
-        """A random stream of its own for each root request, so that order and concurrency cannot matter."""
-        return random.Random(f"{self.seed}/{index}")
+    def rng(self, index: int, use: str = "") -> random.Random:
+        """A random stream of its own for each root request and use, so that order and concurrency cannot matter."""
+        return random.Random(f"{self.seed}/{index}/{use}" if use else f"{self.seed}/{index}")
 
-    def option(self, name: str, default: int) -> int:
+    def option(self, name: str, default: int, least: int = 1) -> int:
         """A whole-number option of the method, from the recipe's [generate.options]."""
         value = self.options.get(name, default)
         self.known_options.add(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise RecipeError(f"generate.options.{name} is a whole number from 1 up (it is {value!r})")
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise RecipeError(f"generate.options.{name} is a whole number from {least} up (it is {value!r})")
         return value
 
-    def sampling_of(self, step: str, seed: int, **fields: Any) -> dict[str, Any]:
-        """The sampling of one step of a method: options such as `solve_temperature` set a field for that step alone.
+    def choice(self, name: str, *choices: str) -> str:
+        """An option of the method that is one of these words; the first one is the default."""
+        value = self.options.get(name, choices[0])
+        self.known_options.add(name)
+        if value not in choices:
+            raise RecipeError(f"generate.options.{name} is one of {', '.join(choices)} (it is {value!r})")
+        return str(value)
 
-        `fields` are the method's own settings for the step; the recipe's options win over them. `seed` goes along where
-        the recipe says that seeds are sent.
+    def voice(self, step: str, key: str) -> Voice:
+        """The teacher for a request: of the proposing mix for the step "propose", else of the solving mix."""
+        weights = [voice.propose if step == "propose" else voice.solve for voice in self.voices]
+        if len(self.voices) == 1:
+            return self.voices[0]
+        return random.Random(f"{self.seed}/{key}/teacher").choices(self.voices, weights)[0]
+
+    def request(
+        self,
+        step: str,
+        key: str,
+        text: str = "",
+        *,
+        turns: Sequence[Mapping[str, str]] = (),
+        raw: bool = False,
+        ends: Sequence[str] = (),
+        **fields: Any,
+    ) -> Request:
+        """The request of one step of a method under a key, to the teacher whose turn it is.
+
+        `text` is what the user says, as a chat's message or as the text to complete, as the teacher's `api` says; with `raw`
+        it is completed in any case; `ends` are where a completion ends (a chat ends by itself). `turns` are chat messages
+        before it, or the whole chat, without `text`. `fields` are the method's own sampling for the step; options such as
+        `solve_temperature` set a field for that step alone, and win over them. `seed` goes along where the recipe says that
+        seeds are sent.
         """
+        voice = self.voice(step, key)
         if self.send_seed:
-            fields["seed"] = seed
+            fields["seed"] = root_of(key)
         prefix = f"{step}_"
         own = {name.removeprefix(prefix): value for name, value in self.options.items() if name.startswith(prefix)}
-        return {**self.sampling, **fields, **own}
+        sampling = {**voice.sampling, **fields, **own}
+        if raw or (voice.api == "completions" and text):
+            if ends:
+                sampling.setdefault("stop", list(ends))
+            return Request(sampling, prompt=text, teacher=voice.name)
+        last = ({"role": "user", "content": text},) if text else ()
+        return Request(sampling, messages=(*turns, *last), teacher=voice.name)
+
+
+class Turn(Protocol):
+    """One root request's turn: its index, and what it draws, decided by the recipe, the seeds, the seed and the index.
+
+    What was admitted plays a part too where the recipe wants that (seed sampling by `spread`, topics, generated tasks in
+    prompts), but only from turns below a fixed earlier one, which are waited for: so concurrency cannot matter. The waiting
+    raises Unasked when the run ends first.
+    """
+
+    index: int
+    rng: random.Random
+
+    @property
+    def key(self) -> str:
+        """The index as a request key."""
+
+    async def seeds(self, count: int, among: Sequence[Seed] | None = None) -> list[Seed]:
+        """Seeds to show, of all or of `among`: at random, or by `spread` where the recipe says so."""
+
+    async def generated(self, count: int, *, finished: bool = False) -> list[Candidate]:
+        """Tasks to show that this run itself gave, at most `count`; `finished` ones have an output."""
+
+    async def fill(self, section: str, **values: object) -> str:
+        """A section of the prompt, its `{{steering}}` saying this turn's domain, topic and language where there are any."""
+
+    def candidates(
+        self, key: str, items: Iterable[Item], shown: Iterable[Seed | Candidate] = (), **trace: Any
+    ) -> list[Candidate]:
+        """The items of a reply as candidates with their provenance: what was shown, the topic, the language, and `trace`."""
 
 
 class Method(Protocol):
-    """How tasks come to be. `rows_at_most` is the most rows that one root request can give."""
+    """How tasks come to be. `rows_at_most` is the most rows that one root request is likely to give.
+
+    The file of a method may have two more names: `PROMPT`, the prompt that it uses where none is named, and `SECTIONS`, the
+    sections that it knows in a prompt and the placeholders of each, by which a prompt's mistakes are found before anything
+    is asked.
+    """
 
     rows_at_most: int
 
-    async def propose(self, index: int, ask: Ask) -> list[Candidate]:
-        """What the teacher invents for root request `index`."""
+    async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
+        """What the teacher invents in this turn."""
 
-    async def solve(self, candidate: Candidate, ask: Ask) -> Candidate:
-        """An admitted candidate with its output; called only for those that have none."""
+    async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
+        """An admitted candidate with its output, once for each instance; called only for those that have no output."""
 
 
 @dataclass(frozen=True)

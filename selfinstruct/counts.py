@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 
 from selfinstruct.entries import BatchLine, Entry, Fault, Line, Sent
@@ -30,13 +30,22 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Counts:
-    """The sum of a journal's lines.
+class Tally:
+    """Tokens of one teacher: of its replies (`batched` by batch), what may be lost, and what is reserved for open calls."""
 
-    `usage` are the tokens of replies (`batched` the part of these that came by batch, at the batch price), `lost` the most
-    that calls may have been billed for without bringing a reply, `reserved` the most that `open` calls and batches can
-    still be billed for, `calls` all calls ever sent; `noted` once there is a line for each of them. `torn` counts lines that
-    a crash tore, `unknown` those of other kinds.
+    usage: Usage = Usage()
+    batched: Usage = Usage()
+    lost: Usage = Usage()
+    reserved: Usage = Usage()
+    reserved_batched: Usage = Usage()
+
+
+@dataclass(slots=True)
+class Counts:
+    """The sum of a journal's lines; `tallies` has the tokens by teacher ("" where there is only one).
+
+    `open` are the calls in flight, `calls` all that were ever sent; `noted` once there is a line for each of them. `torn`
+    counts lines that a crash tore, `unknown` those of other kinds.
     """
 
     replies: int = 0
@@ -45,14 +54,10 @@ class Counts:
     finish_reasons: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     noted: bool = False
-    usage: Usage = Usage()
-    batched: Usage = Usage()
-    lost: Usage = Usage()
+    tallies: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     lost_calls: int = 0
     beyond: int = 0  # replies that were billed beyond their bound
-    reserved: Usage = Usage()
-    reserved_batched: Usage = Usage()
-    open: dict[str, Usage | None] = field(default_factory=dict)
+    open: dict[str, Sent] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     without_usage: int = 0
     retries: int = 0
@@ -62,6 +67,31 @@ class Counts:
     first_time: float | None = None
     last_time: float | None = None
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=_LATEST))
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of replies."""
+        return sum((tally.usage for tally in self.tallies.values()), Usage())
+
+    @property
+    def batched(self) -> Usage:
+        """The part of these that came by batch."""
+        return sum((tally.batched for tally in self.tallies.values()), Usage())
+
+    @property
+    def lost(self) -> Usage:
+        """The most tokens that calls may have been billed for without bringing a reply."""
+        return sum((tally.lost for tally in self.tallies.values()), Usage())
+
+    @property
+    def reserved(self) -> Usage:
+        """The most tokens that calls in flight can still be billed for."""
+        return sum((tally.reserved for tally in self.tallies.values()), Usage())
+
+    @property
+    def reserved_batched(self) -> Usage:
+        """The most tokens that batches under way can still be billed for."""
+        return sum((tally.reserved_batched for tally in self.tallies.values()), Usage())
 
     @property
     def requests(self) -> int:
@@ -80,8 +110,8 @@ class Counts:
             self.close(line.key, lost=True)  # a call before it that has no outcome was cut off by a crash
             self.noted = True
             self.calls += 1
-            self.open[line.key] = line.bound
-            self.reserved += line.bound or Usage()
+            self.open[line.key] = line
+            self.tallies[line.teacher].reserved += line.bound or Usage()
         elif isinstance(line, Fault):
             self.faults[line.cause] += 1
             self.close(line.key, lost=line.charged)
@@ -94,12 +124,13 @@ class Counts:
         """The call in flight for a key has come to its end; `lost` if it may be billed without having brought a reply."""
         if key not in self.open:
             return None
-        bound = self.open.pop(key)
-        self.reserved -= bound or Usage()
+        sent = self.open.pop(key)
+        tally = self.tallies[sent.teacher]
+        tally.reserved -= sent.bound or Usage()
         if lost:
-            self.lost += bound or Usage()
+            tally.lost += sent.bound or Usage()
             self.lost_calls += 1
-        return bound
+        return sent.bound
 
     @property
     def open_batches(self) -> dict[str, Batch]:
@@ -121,6 +152,7 @@ class Counts:
             self.calls += entry.attempts
         if batch:
             batch.outcomes += 1
+        tally = self.tallies[entry.teacher]
         bound = self._settle(batch, entry.key) if batch else self.close(entry.key, lost=False)
         if isinstance(entry.outcome, Failure):
             self.failures[entry.outcome.cause] += 1
@@ -130,19 +162,19 @@ class Counts:
         usage = entry.outcome.usage
         if usage is None:
             self.without_usage += 1
-            self.lost += bound or Usage()  # nobody knows what it cost: the most that it can have cost
+            tally.lost += bound or Usage()  # nobody knows what it cost: the most that it can have cost
             return
-        self.usage += usage
+        tally.usage += usage
         if bound and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
             self.beyond += 1
         if batch:
-            self.batched += usage
+            tally.batched += usage
 
     def _add_batch(self, line: BatchLine) -> None:
         if line.state == "planned":
             batch = self.batches[line.name] = Batch(line)
             batch.pending = Usage(sum(one[2] for one in line.requests.values()), sum(one[3] for one in line.requests.values()))
-            self.reserved_batched += batch.pending
+            self.tallies[line.teacher].reserved_batched += batch.pending
             self.calls += len(line.requests)
             return
         batch = self.batches.setdefault(line.name, Batch(line))
@@ -151,8 +183,9 @@ class Counts:
             batch.id = line.id
         elif line.state != "polled" and not batch.ended:
             batch.ended = line.state
-            self.lost += line.lost or Usage()
-            self.reserved_batched -= batch.pending
+            tally = self.tallies[batch.plan.teacher]
+            tally.lost += line.lost or Usage()
+            tally.reserved_batched -= batch.pending
             batch.pending = Usage()
             if line.state == "unsent":
                 self.calls -= len(batch.plan.requests)
@@ -163,5 +196,5 @@ class Counts:
             return None
         bound = Usage(planned[2], planned[3])
         batch.pending -= bound
-        self.reserved_batched -= bound
+        self.tallies[batch.plan.teacher].reserved_batched -= bound
         return bound

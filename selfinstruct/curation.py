@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.config import Curate, FilterSetting
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.records import Candidate, Decision, Drop, Example, Neighbour, Seed
 from selfinstruct.rouge import RougeIndex
+from selfinstruct.settings import Curate, FilterSetting
 
 NEIGHBOURS = 10
 Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
 
-Step = tuple[str, Callable[[Example, Surroundings], Drop | None], bool]
+Step = tuple[str, Callable[[Example, Surroundings], Drop | None], bool, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Rule:
     """A filter ready for use: its name, its function, its options.
 
     An `early` one needs only instruction and input, and can run before the task is solved; a `last` one compares with
-    earlier rows, and must run when they are known.
+    earlier rows, and must run when they are known. `languages` are those that it is meant for, None for all.
     """
 
     name: str
@@ -34,19 +35,24 @@ class Rule:
     options: Mapping[str, Any]
     early: bool
     last: bool
+    languages: frozenset[str] | None = None
 
     @property
     def step(self) -> Step:
         """The rule as it is run on each candidate, with as little as possible to look up."""
-        return self.name, partial(self.function, **self.options) if self.options else self.function, self.last
+        return self.name, partial(self.function, **self.options) if self.options else self.function, self.last, self.languages
 
 
-def settled(curate: Curate) -> Curate:
-    """A [curate] part that names each filter with its setting, so that a filter added later cannot change it."""
+def settled(curate: Curate, languages: Collection[str] = ()) -> Curate:
+    """A [curate] part that names each filter with its setting, so that a filter added later cannot change it.
+
+    One that only makes sense for some languages is on if the dataset's is among them, or one of those that are asked for.
+    """
+    asked = languages or [curate.language]
     filters: dict[str, FilterSetting] = {}
     for name in plugins.names("filter"):
-        languages = getattr(plugins.find("filter", name), "languages", None)
-        filters[name] = languages is None or curate.language in languages
+        meant = getattr(plugins.find("filter", name), "languages", None)
+        filters[name] = meant is None or not set(meant).isdisjoint(asked)
     return curate.model_copy(update={"filters": filters | curate.filters})
 
 
@@ -73,15 +79,24 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
                 raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
         if setting is not False:
             early, last = (getattr(function, mark, False) for mark in ("reads_instruction_only", "compares_rows"))
-            found.append(Rule(name, function, options, early, last))
+            languages = getattr(function, "languages", None)
+            found.append(Rule(name, function, options, early, last, languages and frozenset(languages)))
     return sorted(found, key=lambda rule: (not rule.early, ":" in rule.name, rule.name))
 
 
 class Curator:
-    """Decides on candidates one after the other, in index order: `admit` when proposed, `check` when finished."""
+    """Decides on candidates one after the other, in index order: `admit` when proposed, `check` when finished.
 
-    def __init__(self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None) -> None:
+    `caps` are the most rows of each topic. A filter that is meant for some languages passes over candidates that were asked
+    for in another one.
+    """
+
+    def __init__(
+        self, seeds: Sequence[Seed], curate: Curate, own: Filters | None = None, caps: Mapping[str, int] | None = None
+    ) -> None:
         self.limit = curate.rouge
+        self.caps = caps or {}
+        self._of_topic: Counter[str] = Counter()
         self.rules = rules(curate.filters, own)
         self.pool = RougeIndex(curate.rouge, tokens=curate.tokens)
         self.pool.add_all([seed.instruction for seed in seeds], [f"seed:{seed.id}" for seed in seeds])
@@ -99,16 +114,21 @@ class Curator:
         """The verdicts on proposed candidates, in order: filters on what there is of each, then ROUGE-L to all before."""
         decisions = [self._filtered(one, self._on_proposal[one.item.output is not None]) for one in candidates]
         passed = [decision.candidate for decision in decisions if decision.kept]
-        found = iter(self.pool.admit_all([one.item.instruction for one in passed], [one.id for one in passed]))
+        found = iter(self.pool.admit_all([one.item.instruction for one in passed], [one.admitted_as for one in passed]))
         return [self._near(decision, next(found)) if decision.kept else decision for decision in decisions]
 
     def check(self, candidate: Candidate) -> Decision:
         """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
-        return self._filtered(candidate, self._on_admitted[candidate.solved_by is not None])
+        decision = self._filtered(candidate, self._on_admitted[candidate.solved_by is not None])
+        topic = candidate.trace.get("topic", "")
+        if decision.kept and self._of_topic[topic] >= self.caps.get(topic, self._of_topic[topic] + 1):
+            return Decision(candidate, "over_quota", self.caps[topic], self.caps[topic])
+        return decision
 
     def keep(self, candidate: Candidate) -> None:
         """Let later candidates be compared with this row."""
         example = candidate.example
+        self._of_topic[candidate.trace.get("topic", "")] += 1
         self._rows[example.instruction.lower(), example.input.lower()] = example.output
 
     def _near(self, decision: Decision, near: Neighbour | None) -> Decision:
@@ -119,7 +139,10 @@ class Curator:
             return Decision(candidate, flaw.rule, flaw.detail)
         example = candidate.example
         alone, among_rows = self._around[candidate.item.cut]
-        for name, function, last in steps:
+        language = candidate.trace.get("language")
+        for name, function, last, languages in steps:
+            if language and languages and language not in languages:
+                continue
             if drop := function(example, among_rows if last else alone):
                 if not isinstance(drop, Drop):
                     raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Drop, or None to keep")

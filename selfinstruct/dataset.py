@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfinstruct.config import Curate
+from selfinstruct.counts import Tally
 from selfinstruct.curation import NEIGHBOURS
 from selfinstruct.records import Decision, Neighbour, Usage
 from selfinstruct.rouge import RougeIndex
+from selfinstruct.settings import Curate
 
+NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # good, or not yet known to be: rules of no filter
 RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
+_SPARE = frozenset({"over_target", "over_quota"})
 _FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
 
 
@@ -38,9 +41,9 @@ class Dataset:
 
     `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
     `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
-    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `batched` are
-    the tokens of `usage` that came by batch. `recent` has rows and candidates judged of the last 100 root requests; `pool`
-    has the instructions of the seeds and of all that was admitted, in that order.
+    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `tallies` are the
+    tokens by teacher, `writers` how many instructions and outputs of rows each teacher wrote. `recent` has rows and
+    candidates judged of the last 100 root requests; `pool` has the instructions of the seeds and of all that was admitted.
     """
 
     rows: list[Decision] = field(default_factory=list)
@@ -50,14 +53,19 @@ class Dataset:
     target: int = 0
     ended: str = ""
     requests: int = 0
-    usage: Usage = Usage()
-    batched: Usage = Usage()
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    writers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     curate: Curate | None = None
     recent: Recent = field(default_factory=lambda: Recent())
     pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the requests used."""
+        return sum((tally.usage for tally in self.tallies.values()), Usage())
 
     @property
     def complete(self) -> bool:
@@ -70,7 +78,7 @@ class Dataset:
 
         Good ones that came after the last row wanted do not count.
         """
-        judged = len(self.rows) + sum(decision.rule != "over_target" for decision in self.rejected)
+        judged = len(self.rows) + sum(decision.rule not in _SPARE for decision in self.rejected)
         return len(self.rows) / judged if judged else None
 
     def shortfall(self, path: str, limit: str = "") -> str:
@@ -123,4 +131,4 @@ class Dataset:
         return len(set(self.pool.ids_without_tokens()).intersection(self._ids(None)))
 
     def _ids(self, rows: Sequence[Decision] | None) -> list[str]:
-        return [row.candidate.id for row in (self.rows if rows is None else rows)]
+        return [row.candidate.admitted_as for row in (self.rows if rows is None else rows)]

@@ -2,7 +2,8 @@
 
 run.json        the recipe ([generate] fixed for good), the package's version, fingerprints of seeds and prompt
 seeds.jsonl     the seeds as used
-prompt.txt      the prompt as used
+prompt.txt      the prompt as used; prompt.NAME.txt where there are several methods
+source.jsonl, passages.jsonl, topics.jsonl     the tasks to evolve, the documents' passages, the topics, where there are any
 journal.jsonl   every reply and failure
 .lock           held by the process that writes, with its number
 """
@@ -11,18 +12,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
-from selfinstruct import config, prompts, seeds, writing
-from selfinstruct.config import Recipe
+from selfinstruct import config, materials, writing
 from selfinstruct.definition import Definition
-from selfinstruct.errors import PromptError, RunDirectoryError, SeedError, UserMistake
-from selfinstruct.prices import Price
-from selfinstruct.records import digest, json_line
+from selfinstruct.errors import DocumentError, PromptError, RunDirectoryError, SeedError, TopicError, UserMistake
+from selfinstruct.prices import recorded
+from selfinstruct.records import digest
+from selfinstruct.settings import Recipe
 
-RUN, SEEDS, PROMPT, JOURNAL, LOCK = "run.json", "seeds.jsonl", "prompt.txt", "journal.jsonl", ".lock"
+RUN, JOURNAL, LOCK = "run.json", "journal.jsonl", ".lock"
 _VERSION = 1
+_PROMPT = re.compile(r"prompt\.[a-z0-9_-]+\.txt")
 _DEPENDENT = re.compile(rb'"kind": "(reply|failure|batch)"')
 
 
@@ -33,8 +34,7 @@ def exists(path: Path) -> bool:
     if path.exists() and not path.is_dir():
         raise UserMistake(f"{path}: is a file; name a directory for the run")
     if path.is_dir():
-        ours = {SEEDS, PROMPT, JOURNAL, LOCK, f".{RUN}.new", f".{SEEDS}.new", f".{PROMPT}.new"}
-        foreign = sorted(item.name for item in path.iterdir() if item.name not in ours)
+        foreign = sorted(item.name for item in path.iterdir() if not _is_of_a_beginning(item.name))
         if writing.DATASET in foreign:
             raise UserMistake(f"{path}: holds a dataset and no run (no {RUN}, no {JOURNAL}); name the run's own directory")
         if foreign:
@@ -42,6 +42,12 @@ def exists(path: Path) -> bool:
         if not has_no_replies(path):
             raise RunDirectoryError(f"{path}: has replies but no {RUN}; put it back, for without it they cannot be used")
     return False
+
+
+def _is_of_a_beginning(name: str) -> bool:
+    """Whether a file may be what is left of a run that was killed before it had its run.json."""
+    name = name.removeprefix(".").removesuffix(".new") if name.endswith(".new") else name
+    return name in (RUN, JOURNAL, LOCK) or name in materials.file_names() or bool(_PROMPT.fullmatch(name))
 
 
 def has_no_replies(path: Path) -> bool:
@@ -73,30 +79,37 @@ def read(path: Path) -> Definition:
             stored["generate"]["reply_tokens"] = stored["generate"].pop("max_tokens")
         stored["curate"].setdefault("tokens", "ascii")  # as all instructions were compared at first: the same rows come out
         recipe = config.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
-        tasks = seeds.load(path / SEEDS)
-        prompt = replace(prompts.load(path / PROMPT), name=stored["prompt"]["name"])
-        listed, earlier = (Price(**stored[name]) if stored.get(name) else None for name in ("listed_price", "price"))
-        earlier = None if has_no_replies(path) else earlier
-        known = stored["seeds"]["name"], stored["package"], stored["given"]
-        found = Definition(recipe, tasks, prompt, *known, listed, earlier)
+        named = stored["prompts"] if "prompts" in stored else {"": stored["prompt"]}
+        held = materials.read(path, recipe.generate, {part: prompt["name"] for part, prompt in named.items()})
+        listed = stored.get("listed_prices") or {"": stored.get("listed_price")}
+        found = Definition(
+            recipe,
+            held,
+            stored["seeds"]["name"],
+            stored["package"],
+            stored["given"],
+            stored.get("admission"),
+            stored.get("languages", {}),
+            {name: recorded(price) for name, price in listed.items()},
+            None if has_no_replies(path) else recorded(stored.get("price")),
+        )
         with_address = {**found.frozen, "base_url": recipe.generate.base_url}  # at first it was fixed too
         unchanged = stored["digest"] in (digest(found.frozen), digest(with_address))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}); put the original back") from None
-    except (SeedError, PromptError) as error:
+    except (SeedError, PromptError, DocumentError, TopicError) as error:
         raise RunDirectoryError(f"{path}: was changed since the run began; put the original back ({error})") from None
     if not unchanged:
         raise RunDirectoryError(
-            f"{path}: [generate], {SEEDS} or {PROMPT} is not what the run was begun with; put the original back, for the "
-            "journal's replies answer exactly that"
+            f"{path}: [generate], {', '.join(sorted(materials.file_names(recipe.generate)))} or another thing recorded in "
+            f"{RUN} is not what the run was begun with; put the original back, for the journal's replies answer exactly that"
         )
     return found
 
 
 def create(path: Path, definition: Definition) -> None:
     """Put a new run's files in place, run.json last, so that what is there is either no run or a whole one."""
-    rows = b"".join(json_line(seeds.as_row(seed)) for seed in definition.seeds)
-    writing.replace(path, {SEEDS: rows, PROMPT: definition.prompt.text.encode()})
+    writing.replace(path, definition.materials.files)
     writing.replace(path, {RUN: _run_json(definition)})
 
 
@@ -108,6 +121,8 @@ def update(path: Path, definition: Definition) -> None:
 
 
 def _run_json(definition: Definition) -> bytes:
+    prompts = {part: {"name": one.name, "digest": one.digest} for part, one in definition.materials.prompts.items()}
+    listed = {name: price and price.as_values() for name, price in definition.listed.items()}
     contents = {
         "version": _VERSION,
         "package": definition.package,
@@ -115,12 +130,14 @@ def _run_json(definition: Definition) -> bytes:
         "seeds": {
             "name": definition.seeds_name,
             "count": len(definition.seeds),
-            "digest": definition.seeds_digest,
+            "digest": definition.materials.digests["seeds"],
             "licence": definition.seeds_licence,
         },
-        "prompt": {"name": definition.prompt.name, "digest": definition.prompt.digest},
+        **({"prompt": prompts[""]} if set(prompts) == {""} else {"prompts": prompts}),
+        **({} if definition.admission is None else {"admission": dict(definition.admission)}),
+        **({"languages": dict(definition.languages)} if definition.languages else {}),
         "given": dict(definition.given),
-        "listed_price": definition.listed_price and definition.listed_price.as_values(),
+        **({"listed_price": listed[""]} if set(listed) == {""} else {"listed_prices": listed}),
         "price": definition.price and definition.price.as_values(),
         **definition.recipe.model_dump(),
     }

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from selfinstruct import plugins
-from selfinstruct.config import Recipe
 from selfinstruct.contracts import Teacher
 from selfinstruct.pacing import Pace, Ticket
+from selfinstruct.settings import Recipe
 
 _LONGEST_LOOK = 0.5  # seconds after which a waiting call looks again, whatever it was told
 
 
 class Teachers:
-    """The teacher of a recipe at each of its endpoints: opened when first needed, closed together; `own` is left open."""
+    """The teachers of a recipe, each at each of its endpoints: opened when first needed, closed together.
 
-    def __init__(self, recipe: Callable[[], Recipe], own: Teacher | None = None) -> None:
+    `own` are teachers that were passed as objects, by name ("" for the only one); they are left open.
+    """
+
+    def __init__(self, recipe: Callable[[], Recipe], own: Mapping[str, Teacher] | None = None) -> None:
         self._recipe = recipe
-        self._own = own
-        self._opened: list[Teacher] = []
+        self._own = own or {}
+        self._opened: dict[str, list[Teacher]] = {}
 
-    def open(self) -> Sequence[Teacher]:
-        """One teacher for each endpoint, the same ones each time; raises UserMistake or TeacherStop."""
-        if self._own is not None:
-            return [self._own]
-        if not self._opened:
-            generate, timeout = self._recipe().generate, self._recipe().runtime.timeout
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The teachers' names; an empty one where there is only one."""
+        return tuple(self._recipe().generate.by_name)
+
+    def open(self, name: str = "") -> Sequence[Teacher]:
+        """One teacher for each endpoint of this name, the same ones each time; raises UserMistake or TeacherStop."""
+        if name in self._own:
+            return [self._own[name]]
+        if name not in self._opened:
+            generate, timeout = self._recipe().generate.by_name[name], self._recipe().runtime.timeout
             make = plugins.find("teacher", generate.teacher)
             each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
-            self._opened = [make(one, timeout) for one in each]
-        return self._opened
+            self._opened[name] = [make(one, timeout) for one in each]
+        return self._opened[name]
+
+    def open_all(self) -> None:
+        """Open every one, to see whether it can be."""
+        for name in self.names:
+            self.open(name)
 
     async def close(self) -> None:
         """Give back what was opened."""
-        opened, self._opened = self._opened, []
-        for teacher in opened:
-            await teacher.close()
+        opened, self._opened = self._opened, {}
+        for teachers in opened.values():
+            for teacher in teachers:
+                await teacher.close()
 
 
 @dataclass(eq=False)
@@ -57,16 +71,21 @@ class Call:
     ticket: Ticket
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, order=True)
 class _Waiter:
-    """Somebody who waits for a place."""
+    """Somebody who waits for a place: the lower root request first, then who came first."""
 
-    expected_tokens: float
-    call: asyncio.Future[Call | None]
+    root: int
+    number: int
+    expected_tokens: float = field(compare=False)
+    call: asyncio.Future[Call | None] = field(compare=False)
 
 
 class Endpoints:
-    """Gives out calls in the order in which they are asked for.
+    """Gives out calls, those of lower root requests first.
+
+    So what was begun is finished before more is begun: an admitted task gets its answer before others are thought up, which
+    is what counts when a limit is near.
 
     At most `concurrency` are under way in all, and at most `rpm` calls and `tpm` tokens a minute are begun. `open_teachers`
     is called when the first call is made.
@@ -82,16 +101,18 @@ class Endpoints:
         self._open_teachers = open_teachers
         self._settings = concurrency, rpm, tpm
         self._endpoints: list[Endpoint] = []
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: list[_Waiter] = []
+        self._came = 0
         self._look_again: asyncio.TimerHandle | None = None
         self._stopped = False
         self.in_flight = 0
 
-    async def begin(self, expected_tokens: float) -> Call | None:
+    async def begin(self, expected_tokens: float, root: int = 0) -> Call | None:
         """Wait for a place, and take it; None once the run has stopped. Give it back with `done` whatever happens."""
         self._open()
-        waiter = _Waiter(expected_tokens, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
+        self._came += 1
+        waiter = _Waiter(root, self._came, expected_tokens, asyncio.get_running_loop().create_future())
+        heappush(self._waiting, waiter)
         self._hand_out()
         try:
             return await waiter.call
@@ -118,17 +139,17 @@ class Endpoints:
             self._look_again = None
         while self._waiting:
             if self._waiting[0].call.done():  # given up meanwhile
-                self._waiting.popleft()
+                heappop(self._waiting)
                 continue
             if self._stopped:
-                self._waiting.popleft().call.set_result(None)
+                heappop(self._waiting).call.set_result(None)
                 continue
             wait, endpoint = self._best()
             if endpoint is None or wait > 0:
                 loop = asyncio.get_running_loop()
                 self._look_again = loop.call_later(min(wait, _LONGEST_LOOK), self._hand_out)
                 return
-            waiter = self._waiting.popleft()
+            waiter = heappop(self._waiting)
             self.in_flight += 1
             waiter.call.set_result(Call(endpoint, endpoint.pace.begin(waiter.expected_tokens)))
 

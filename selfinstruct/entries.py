@@ -21,16 +21,40 @@ Outcome = Reply | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class BatchState:
+    """How a batch stands at the provider: its word for it, requests in all, done and failed, and what went wrong."""
+
+    word: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    detail: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.word in ("completed", "failed", "expired", "cancelled")
+
+    def __str__(self) -> str:
+        counts = f" {self.done:,}/{self.total:,}" if self.total else ""
+        return f"{self.word}{counts}" + (f", {self.failed:,} failed" if self.failed else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to be made: its request's key, and the most tokens it can be billed for (None: no bound)."""
+    """A call that is about to be made: its request's key, and the most tokens it can be billed for (None: no bound).
+
+    `teacher` is the name of the one that is asked, here and in other lines, where a run has several.
+    """
 
     key: str
     bound: Usage | None
     time: float
+    teacher: str = ""
 
     def as_line(self) -> bytes:
         """The entry as one line of JSON."""
-        return json_line(_head("sent", self.key, self.time) | {"bound": _listed(self.bound)})
+        return json_line(_head("sent", self.key, self.time) | {"bound": _listed(self.bound)} | _named(self.teacher))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +87,13 @@ class Entry:
     attempts: int = 1
     time: float = 0.0
     batch: str | None = None
+    teacher: str = ""
 
     def as_line(self) -> bytes:
         """The entry as one line of JSON."""
         head = _head("reply" if isinstance(self.outcome, Reply) else "failure", self.key, self.time)
         head |= {"request": self.request, "seconds": round(self.seconds, 3), "attempts": self.attempts}
-        head |= {"sampling": dict(self.sampling)} | ({"batch": self.batch} if self.batch else {})
+        head |= {"sampling": dict(self.sampling)} | ({"batch": self.batch} if self.batch else {}) | _named(self.teacher)
         if isinstance(self.outcome, Failure):
             failure = self.outcome
             return json_line(head | {"cause": failure.cause, "message": failure.message, "status": failure.status})
@@ -95,6 +120,7 @@ class BatchLine:
     samplings: tuple[Mapping[str, Any], ...] = ()
     requests: Mapping[str, tuple[str, int, int, int]] = field(default_factory=dict)
     lost: Usage | None = None
+    teacher: str = ""
 
     def as_line(self) -> bytes:
         """The entry as one line of JSON."""
@@ -103,6 +129,7 @@ class BatchLine:
             line["lost"] = _listed(self.lost)
         if self.requests:
             line |= {"samplings": [dict(one) for one in self.samplings], "requests": dict(self.requests)}
+        line |= _named(self.teacher)
         return json_line(line)
 
 
@@ -117,25 +144,34 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
     key, time = line["key"], line["time"]
     if not isinstance(key, str) or not isinstance(time, int | float) or isinstance(time, bool):
         raise TypeError("a line has a text as its key and a number as its time")
+    teacher = line.get("teacher", "")
+    if not isinstance(teacher, str):
+        raise TypeError("the name of a teacher is a text")
     if kind == "sent":
-        return Sent(key, _usage(line["bound"]), time)
+        return Sent(key, _usage(line["bound"]), time, teacher)
     if kind == "fault":
         return Fault(key, str(line["cause"]), bool(line["charged"]), time)
     if kind == "batch":
         requests = {key: (one[0], *_counted(one[1:4])) for key, one in line.get("requests", {}).items()}
         samplings = tuple(line.get("samplings", ()))
-        return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, _usage(line.get("lost")))
+        lost = _usage(line.get("lost"))
+        return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, lost, teacher)
     outcome: Outcome
     if kind == "failure":
         outcome = Failure(line["cause"], line["message"], line["status"])
     else:
         usage = _usage(line["usage"])
         outcome = Reply(line["text"], line["finish_reason"], line["model"], usage, line["host"], line["created"], line["raw"])
-    return Entry(key, line["request"], outcome, line["sampling"], line["seconds"], line["attempts"], time, line.get("batch"))
+    how = line["sampling"], line["seconds"], line["attempts"], time, line.get("batch"), teacher
+    return Entry(key, line["request"], outcome, *how)
 
 
 def _head(kind: str, key: str, time: float) -> dict[str, Any]:
     return {"v": VERSION, "kind": kind, "key": key, "time": round(time, 3)}
+
+
+def _named(teacher: str) -> dict[str, str]:
+    return {"teacher": teacher} if teacher else {}
 
 
 def _listed(usage: Usage | None) -> list[int] | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfinstruct.contracts import Method
+from selfinstruct.budget import replies_usd
 from selfinstruct.counts import Counts
 from selfinstruct.dataset import Dataset
+from selfinstruct.mixture import Mixture
 from selfinstruct.prices import Price
 from selfinstruct.records import Request, Usage
 
@@ -25,7 +26,7 @@ class Estimate:
     seconds: float | None = None
 
 
-def beforehand(method: Method, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
+def beforehand(method: Mixture, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
     """An estimate for a run without replies: assumed are the acceptance, the length of a task and of a token."""
     roots = rows / max(1.0, method.rows_at_most * ASSUMED_ACCEPTANCE)
     staged = method.rows_at_most == 1  # one request for the task, one more for its answer if it is admitted
@@ -49,7 +50,7 @@ def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: flo
     requests = max(0.0, missing * used / rows - (counts.replies - used))
     share = requests / counts.requests
     tokens = Usage(round(counts.usage.prompt_tokens * share), round(counts.usage.completion_tokens * share))
-    usd = None if price is None else price.usd(counts.usage, counts.batched) * share
+    usd = None if price is None else replies_usd(counts, price) * share
     return Estimate(requests, tokens, usd, 60 * requests / per_minute if per_minute else None)
 
 

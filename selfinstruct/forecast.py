@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 
-from selfinstruct.budget import Budget, Limits, committed, spent_usd
+from selfinstruct.budget import Budget, Limits, committed, replies_usd, spent_usd
 from selfinstruct.counts import Counts
 from selfinstruct.directory import JOURNAL
 from selfinstruct.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
@@ -25,9 +25,10 @@ def plan(run: Run) -> None:
         print(safe(request.prompt))
     for message in request.messages:
         print(f"[{message['role']}]\n{safe(message['content'])}\n")
-    generate = run.recipe.generate
     print(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")
-    print(f"Teacher: {generate.teacher}, {generate.model or 'its default model'}, {run.definition.endpoint}")
+    for name, one in run.recipe.generate.by_name.items():
+        print(f"Teacher{f' {name}' if name else ''}: {one.teacher}, {safe(one.model or 'its default model')}")
+    print(f"Endpoint: {run.definition.endpoint}")
     print(f"Price: {_price(run.definition.price)}")
     for line in _limits(run, request):
         print(line)
@@ -69,7 +70,7 @@ def _limits(run: Run, request: Request) -> Iterator[str]:
     if limits.usd is not None and price is None:
         yield "  --max-usd cannot hold without a price: the run would not begin"
     if bound is not None:
-        cost = "" if price is None or not price.output else f", {dollars(price.usd(bound))}"
+        cost = "" if price is None or not price.output else f", {dollars(price.of(request.teacher).usd(bound))}"
         yield f"  the worst case of the first request, reserved before it is sent: {bound.tokens:,} tokens{cost}"
     budget = Budget(limits, Counts(), price)
     if budget.room(bound) == "never":
@@ -88,7 +89,7 @@ def _estimate(run: Run, request: Request) -> Iterator[str]:
     if left is not None:
         yield f"Estimate, by this run's own replies: {rows}; {_amount(left)} still to go."
         return
-    left = beforehand(run.definition.method(), request, num, price, batch=batch)
+    left = beforehand(run.methods(), request, num, price, batch=batch)
     yield f"Estimate for {num:,} rows: {_amount(left)}."
     yield (
         f"  (assumed: {100 * ASSUMED_ACCEPTANCE:.0f} % of the candidates accepted, {ASSUMED_TASK} tokens a task; after the first "
@@ -109,7 +110,7 @@ def spending(run: Run, rows: int) -> Iterator[str]:
     price = run.definition.price
     cost = "; the price is unknown"
     if price is not None:
-        usd = price.usd(counts.usage, counts.batched)
+        usd = replies_usd(counts, price)
         cost = f", {dollars(spent_usd(counts, price, reserved=False))}"
         cost += f" ({dollars(1000 * usd / rows)} of replies for 1,000 rows)" if rows and usd else ""
     yield f"in all: {counts.calls:,} calls, {short(committed(counts, reserved=False).tokens)} tokens{cost}"

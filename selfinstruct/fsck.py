@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfinstruct import writing
-from selfinstruct.directory import JOURNAL, LOCK, PROMPT, RUN, SEEDS, exists
+from selfinstruct import materials, writing
+from selfinstruct.directory import JOURNAL, LOCK, RUN, exists, read
 from selfinstruct.errors import RunDirectoryError, SelfInstructError, UserMistake
 from selfinstruct.journal import Journal
 from selfinstruct.run import Run
@@ -32,7 +32,7 @@ def fsck(path: str | Path) -> list[str]:
 
 def _strangers(path: Path) -> list[str]:
     """Files that are not of a run, or were left by a process that was killed while it wrote."""
-    ours = {RUN, SEEDS, PROMPT, JOURNAL, LOCK, *writing.NAMES}
+    ours = {RUN, JOURNAL, LOCK, *writing.NAMES, *materials.file_names(read(path).recipe.generate)}
     found = []
     for item in sorted(path.iterdir()):
         if item.name.startswith(".") and item.name.endswith(".new"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from selfinstruct.errors import (
 from selfinstruct.halting import Halt
 from selfinstruct.journal import Journal
 from selfinstruct.patience import persist
-from selfinstruct.records import Failure, Reply, Request, Usage
+from selfinstruct.records import Failure, Reply, Request, Usage, root_of
 
 _NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
 FAILURES_IN_A_ROW = 20
@@ -33,10 +33,13 @@ _ATTEMPTS = 8  # calls for one request that fail while others are answered
 
 
 class Live:
-    """Replies from a teacher's endpoints. `timeout` is seconds for one call, `patience` seconds without any answer."""
+    """Replies from teachers' endpoints, which are given by the teacher's name.
+
+    `timeout` is seconds for one call, `patience` seconds without any answer.
+    """
 
     def __init__(
-        self, journal: Journal, endpoints: Endpoints, budget: Budget, halt: Halt, *, patience: float, timeout: float
+        self, journal: Journal, endpoints: Mapping[str, Endpoints], budget: Budget, halt: Halt, *, patience: float, timeout: float
     ) -> None:
         self.journal = journal
         self.endpoints = endpoints
@@ -48,7 +51,7 @@ class Live:
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         self._trouble_since: float | None = None
-        halt.on_close += [endpoints.stop, self._settled.set]
+        halt.on_close += [*(one.stop for one in endpoints.values()), self._settled.set]
 
     async def obtain(self, key: str, request: Request) -> Entry:
         """The journaled outcome of a request that had none; raises Unasked when the run must stop instead."""
@@ -93,7 +96,7 @@ class Live:
             )
         # At a limit nothing more is begun, not even what is smaller: proposals without room for their answers are no use.
         while not self.halt.closed and not self.halt.limit:
-            verdict = self.budget.room(bound, batch=batch)
+            verdict = self.budget.room(bound, batch=batch, teacher=request.teacher)
             if verdict == "now":
                 return
             if verdict == "never":
@@ -108,8 +111,9 @@ class Live:
         """One call: its place, its reservation, the reply, and the line in the journal, with no `await` before that."""
         bound = request.bound
         expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
+        endpoints = self.endpoints[request.teacher]
         try:
-            call = await self.endpoints.begin(expected)
+            call = await endpoints.begin(expected, root_of(key))
         except SelfInstructError as error:  # a teacher that cannot be opened
             self.halt.close(error)
             raise Unasked(key) from None
@@ -119,7 +123,7 @@ class Live:
         tell: Callable[[], None] = lambda: pace.abandoned(ticket)  # noqa: E731 (what the pace hears in the end)
         try:
             await self.room(request)
-            self.note(Sent(key, bound, time.time()))
+            self.note(Sent(key, bound, time.time(), request.teacher))
             if self.budget.limits.any:  # a limit must hold even if the power fails now
                 await self.saved()
                 if self.halt.closed:
@@ -147,7 +151,7 @@ class Live:
             raise
         finally:
             tell()
-            self.endpoints.done()
+            endpoints.done()
 
     async def _outcome(self, call: Call, key: str, request: Request) -> Outcome:
         """The reply, or the failure to record; raises TransientError, or Unasked when the run stops."""
@@ -187,7 +191,8 @@ class Live:
         if left <= 0:
             message = f"the teacher kept failing, and the patience of {self.patience:g} s is over: {fault}"
             self.halt.close(TeacherUnavailable(message))
-        self.endpoints.open_by(left)  # the last call is made when patience ends, whatever the teacher asked for
+        for endpoints in self.endpoints.values():
+            endpoints.open_by(left)  # the last call is made when patience ends, whatever the teacher asked for
         return self.halt.closed or self._is_its_own_fault(faults)
 
     def _is_its_own_fault(self, faults: list[float]) -> bool:
@@ -205,7 +210,8 @@ class Live:
 
 def entry_of(key: str, request: Request, outcome: Outcome, seconds: float, attempts: int) -> Entry:
     """The line that records what came of a request."""
-    return Entry(key, request.digest, outcome, sampling_of(request), seconds, attempts, time.time())
+    how = sampling_of(request), seconds, attempts, time.time()
+    return Entry(key, request.digest, outcome, *how, teacher=request.teacher)
 
 
 def _plain(reply: Reply) -> Reply:

@@ -14,18 +14,18 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from selfinstruct.asking import Ask
-from selfinstruct.contracts import Method
 from selfinstruct.curation import Curator
-from selfinstruct.dataset import RECENT_ROOTS, Dataset
+from selfinstruct.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.demand import Demand
 from selfinstruct.errors import RequestRefused, Unasked
+from selfinstruct.mixture import Mixture
 from selfinstruct.records import Candidate, Decision, Flaw, Item
 
 Watch = Callable[[Dataset], None]
 
 
 async def harvest(
-    method: Method,
+    method: Mixture,
     ask: Ask,
     curator: Curator,
     *,
@@ -77,7 +77,7 @@ class Harvest:
 
     def __init__(
         self,
-        method: Method,
+        method: Mixture,
         ask: Ask,
         curator: Curator,
         demand: Demand,
@@ -93,6 +93,7 @@ class Harvest:
         self.give_up_after = give_up_after
         self.least_acceptance = least_acceptance
         self.watch = watch
+        self.memory = method.steering.memory
         self.dataset = Dataset(target=self.num, pool=curator.pool)
         self.over = False
         self._admission = Turnstile()
@@ -105,9 +106,10 @@ class Harvest:
             candidates = await self.propose(index)
             await self._admission.turn(index)
             decisions = self.curator.admit(candidates)
+            self.memory.add(candidates, decisions)
             self._admission.next()
             if any(decision.kept and decision.candidate.item.output is None for decision in decisions):
-                decisions = await _all(self.solve(decision) for decision in decisions)
+                decisions = [one for solved in await _all(self.solve(each) for each in decisions) for one in solved]
             await self._collection.turn(index)
             self.collect(decisions)
             self._collection.next()
@@ -121,17 +123,17 @@ class Harvest:
         except RequestRefused as error:
             return [Candidate(str(index), 0, Item("", flaw=Flaw("request_refused", f"{error.cause}: {error}")))]
 
-    async def solve(self, decision: Decision) -> Decision:
-        """An admitted candidate with its output; dropped if the teacher refuses, or was never asked, to solve it."""
+    async def solve(self, decision: Decision) -> list[Decision]:
+        """An admitted candidate with its outputs; dropped if the teacher refuses, or was never asked, to solve it."""
         candidate = decision.candidate
         if not decision.kept or candidate.item.output is not None:
-            return decision
+            return [decision]
         try:
-            return Decision(await self.method.solve(candidate, self.ask))
+            return [Decision(solved) for solved in await self.method.solve(candidate, self.ask)]
         except RequestRefused as error:
-            return Decision(candidate, "request_refused", f"{error.cause}: {error}")
+            return [Decision(candidate, "request_refused", f"{error.cause}: {error}")]
         except Unasked:
-            return Decision(candidate, "unanswered")
+            return [Decision(candidate, "unanswered")]
 
     def collect(self, decisions: list[Decision]) -> None:
         """Check what was solved, keep what survives, and see whether that is enough."""
@@ -150,7 +152,7 @@ class Harvest:
         self.demand.collected(len(self.dataset.rows), self.dataset.roots)
         gained = len(self.dataset.rows) - before
         self._barren = 0 if unanswered or gained else self._barren + 1
-        self.dataset.recent.add(gained, sum(one.rule not in ("over_target", "unanswered") for one in decisions))
+        self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in decisions))
         if len(self.dataset.rows) == self.num:
             self.finish()
         elif self._barren >= self.give_up_after:
@@ -178,12 +180,13 @@ class Harvest:
         self.over = True
         self._admission.close(after)
         self._collection.close(after)
+        self.memory.close(after)
 
 
-async def _all(steps: Iterable[Coroutine[Any, Any, Decision]]) -> list[Decision]:
+async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[list[Decision]]:
     """The results of all steps; an error of one is raised when all have ended, so that no reply is left behind."""
     results = await asyncio.gather(*steps, return_exceptions=True)
-    decisions = [result for result in results if isinstance(result, Decision)]
+    decisions = [result for result in results if isinstance(result, list)]
     if errors := [result for result in results if isinstance(result, BaseException)]:
         raise errors[0]
     return decisions

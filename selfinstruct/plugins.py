@@ -7,6 +7,7 @@ passes the object itself, which is then known by where it was defined.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,22 @@ def find(kind: str, name: str) -> Callable[..., Any]:
     module = importlib.import_module(f"selfinstruct.{FOLDERS[kind]}.{name}")
     found: Callable[..., Any] = getattr(module, name)
     return found
+
+
+def beside(kind: str, name: str, attribute: str, otherwise: Any) -> Any:
+    """Something in the module in which a thing is defined; `otherwise` where there is nothing of that name."""
+    try:
+        function = find(kind, name)
+    except PluginError:
+        if ":" not in name:
+            raise
+        return otherwise  # an object that was passed need not be found by name
+    return of_module(function, attribute, otherwise)
+
+
+def of_module(function: Callable[..., Any], attribute: str, otherwise: Any) -> Any:
+    """The same for a function that is at hand."""
+    return getattr(sys.modules.get(getattr(function, "__module__", "")), attribute, otherwise)
 
 
 def name_of(thing: Callable[..., Any]) -> str:
@@ -75,6 +92,20 @@ def named(teacher: Any, method: Any, filters: Any, functions: Mapping[str, Any])
     if filters:
         found["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
     return found
+
+
+def with_named_teachers(settings: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which each of several teachers that is an object is put as its name; the objects go into `own`."""
+    if not isinstance(settings.get("teachers"), Mapping):
+        return dict(settings)
+    teachers = {}
+    for name, one in settings["teachers"].items():
+        given = one if isinstance(one, Mapping) else {"teacher": one}
+        if (teacher := given.get("teacher")) is not None and not isinstance(teacher, str):
+            own[name] = teacher
+            given = {**given, "teacher": name_of(type(teacher)), "model": teacher.model}
+        teachers[name] = dict(given)
+    return {**settings, "teachers": teachers}
 
 
 def about(kind: str, name: str) -> str:

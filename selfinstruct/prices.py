@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +29,10 @@ class Price:
         """US dollars for an amount of tokens, `batched` being the part of `usage` that came by batch."""
         return self._full(usage) - self._full(batched) * (1 - self.batch)
 
+    def of(self, teacher: str) -> Price:
+        """The price of one teacher's tokens: this one."""
+        return self
+
     def as_values(self) -> dict[str, Any]:
         """The price as plain values, as run.json records it."""
         return asdict(self)
@@ -37,6 +41,43 @@ class Price:
         cached_input = self.input if self.cached_input is None else self.cached_input
         plain = usage.prompt_tokens - usage.cached_tokens
         return (plain * self.input + usage.cached_tokens * cached_input + usage.completion_tokens * self.output) / _MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Prices(Price):
+    """The prices of several teachers, `each` by its name; as a single price, the highest of them: what all can cost at most."""
+
+    each: Mapping[str, Price] = field(default_factory=dict)
+
+    def of(self, teacher: str) -> Price:
+        """The price of one teacher's tokens."""
+        return self.each.get(teacher, self)
+
+
+def several(by_name: Mapping[str, Price | None]) -> Price | None:
+    """The prices of a run's teachers by their names; None if one is unknown."""
+    top = highest(by_name.values())
+    known = {name: price for name, price in by_name.items() if price is not None}
+    if top is None or set(known) == {""}:
+        return top
+    shown = "; ".join(f"{name}: {price.source}" for name, price in known.items())
+    return Prices(top.input, top.output, shown, top.cached_input, top.batch, known)
+
+
+def recorded(values: Mapping[str, Any] | None) -> Price | None:
+    """A price from the plain values that run.json has."""
+    if not values:
+        return None
+    own = {name: value for name, value in values.items() if name != "each"}
+    each = {name: Price(**one) for name, one in values.get("each", {}).items()}
+    return Prices(**own, each=each) if each else Price(**own)
+
+
+def highest_of_each(prices: Iterable[Price | None]) -> Price | None:
+    """The same as `highest`, for each teacher by itself where there are several."""
+    found = list(prices)
+    names = sorted({name for price in found if isinstance(price, Prices) for name in price.each})
+    return several({name: highest(price and price.of(name) for price in found) for name in names}) if names else highest(found)
 
 
 def highest(prices: Iterable[Price | None]) -> Price | None:

@@ -30,6 +30,11 @@ def json_line(value: Any) -> bytes:
         return (_ESCAPED.encode(value) + "\n").encode()
 
 
+def root_of(key: str) -> int:
+    """The index of the root request that a key belongs to: 41 for "41", for "41.3/solve" and for "41/label"."""
+    return int(key.partition("/")[0].partition(".")[0])
+
+
 def digest(value: Any) -> str:
     """SHA-256 (hex) of a JSON value, the same for equal values whatever their key order."""
     return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
@@ -72,21 +77,48 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document that tasks are made from.
+
+    `id` is the document's name and the passage's number in it; `start` the place of its first character in the document's
+    text; `title` the headings that it stands under.
+    """
+
+    id: str
+    document: str
+    title: str
+    start: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Something that tasks are to be about, and how many of them for every `quota` of another topic's."""
+
+    name: str
+    quota: float = 1.0
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to a teacher, free of anything secret.
 
     Exactly one of `messages` (chat) and `prompt` (completions) is set. `sampling` holds the body fields that steer the
     answer (temperature, top_p, max_tokens, stop, seed, response_format); a teacher leaves out what it does not have.
+    `teacher` is the name of the one that is asked, where a recipe names several.
     """
 
     sampling: Mapping[str, Any]
     messages: tuple[Mapping[str, str], ...] = ()
     prompt: str | None = None
+    teacher: str = ""
 
     @property
     def digest(self) -> str:
         """A fingerprint by which a journaled reply is known to answer exactly this request."""
-        return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling)])
+        who = [self.teacher] if self.teacher else []
+        return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling), *who])
 
     @property
     def bound(self) -> Usage | None:
@@ -161,26 +193,6 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchState:
-    """How a batch stands at the provider: its word for it, requests in all, done and failed, and what went wrong."""
-
-    word: str
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    detail: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.word in ("completed", "failed", "expired", "cancelled")
-
-    def __str__(self) -> str:
-        counts = f" {self.done:,}/{self.total:,}" if self.total else ""
-        return f"{self.word}{counts}" + (f", {self.failed:,} failed" if self.failed else "")
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """A request that will not be answered: the cause in one word, the teacher's message, the HTTP status if any."""
 
@@ -215,7 +227,9 @@ class Item:
 class Candidate:
     """A task that a teacher proposed: where it was read, what it says, which seeds were shown.
 
-    `output` is None until the task has been solved; `solved_by` is the key of the request that solved it.
+    `output` is None until the task has been solved; `solved_by` is the key of the request that solved it. A task may be
+    solved for several inputs: `instance` counts these. `trace` is what else its provenance says, as plain values: the topic,
+    the language, the passage, the task that it evolved from, the generated tasks that were shown.
     """
 
     key: str
@@ -223,11 +237,23 @@ class Candidate:
     item: Item
     seed_ids: tuple[str, ...] = ()
     solved_by: str | None = None
+    instance: int = 0
+    trace: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
-        """The request key and the place in its reply: unique in a run."""
+        """The request key and the place in its reply, with the instance where it is not the first: unique in a run."""
+        return f"{self.admitted_as}.{self.instance}" if self.instance else self.admitted_as
+
+    @property
+    def admitted_as(self) -> str:
+        """The id under which its instruction was admitted, the same for all instances of a task."""
         return f"{self.key}#{self.position}"
+
+    @property
+    def root(self) -> int:
+        """The index of its root request."""
+        return root_of(self.key)
 
     @property
     def example(self) -> Example:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
 from selfinstruct.asking import Ask, cancelled, limits_of, online
-from selfinstruct.config import Recipe
+from selfinstruct.assembly import assembled, curator, first_request
 from selfinstruct.contracts import Method, Setting, Teacher
 from selfinstruct.dataset import Dataset
-from selfinstruct.definition import Definition, begin, check_same, continued, first_request
+from selfinstruct.definition import Definition, begin, check_same, continued
 from selfinstruct.directory import JOURNAL
 from selfinstruct.endpoints import Teachers
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
 from selfinstruct.journal import Journal
+from selfinstruct.mixture import Mixture
 from selfinstruct.pipeline import harvest
 from selfinstruct.records import Request
+from selfinstruct.settings import Recipe
 from selfinstruct.watching import Watch, stopped_by_signals, ticking
 
 if TYPE_CHECKING:
@@ -53,12 +55,13 @@ class Run:
         **settings: Any,
     ) -> None:
         self.path = Path(path)
-        self._teacher = None if teacher is None or isinstance(teacher, str) else teacher
+        own = {} if teacher is None or isinstance(teacher, str) else {"": teacher}
+        settings = plugins.with_named_teachers(settings, own)
         self._method = method if callable(method) else None
         self._filters = plugins.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
         given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in plain.items() if v is not None}}
-        named = plugins.named(self._teacher or teacher, method, filters, self._filters)
+        named = plugins.named(teacher, method, filters, self._filters)
         given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
         self.is_new = not directory.exists(self.path)
         self.definition = self._defined(given)
@@ -66,10 +69,10 @@ class Run:
         if self.is_new or filters:
             curation.rules(self.recipe.curate.filters, self._filters)
         writing.row_writer(self.recipe.curate.format)
-        self.definition.method(self._method)
+        self.methods()
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._teachers = Teachers(lambda: self.recipe, self._teacher)
+        self._teachers = Teachers(lambda: self.recipe, own)
         self._on_stop: OnStop | None = None
         self._on_write: Callable[[int], None] | None = None
         self._interrupted = False
@@ -90,40 +93,34 @@ class Run:
         before they are written. Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer
         rows than asked for are no error here: see `shortfall`.
         """
-        self._claim()
-        self._on_stop, self._on_write = on_stop, on_write
-        try:
+        with self._claimed():
+            self._on_stop, self._on_write = on_stop, on_write
             self._prepare()
             dataset = loops.run(lambda: self._guarded(watch), self.stop)
             if self._interrupted:
                 raise KeyboardInterrupt
             return dataset
-        finally:
-            self._release()
 
     async def agenerate(self, watch: Watch | None = None) -> Dataset:
         """The same as a coroutine, in the caller's event loop; after `stop` it returns what there is."""
-        self._claim()
-        try:
+        with self._claimed():
             self._prepare()
             return await self._generate(watch)
-        finally:
-            self._release()
 
     async def _generate(self, watch: Watch | None) -> Dataset:
         runtime = self.recipe.runtime
         try:
             with self._open_journal() as journal:
                 self._record()
-                self._ask, batching = online(journal, runtime, self.definition.price, self._teachers.open)
+                self._ask, batching = online(journal, runtime, self.definition.price, self._teachers)
                 ask = self._ask
                 self._loop = asyncio.get_running_loop()
                 if self._interrupted:
                     ask.close()
                 try:
                     batching.start()
-                    window = _BATCHED_AHEAD if runtime.batch else runtime.concurrency * _AHEAD
-                    dataset = await self._harvest(ask, window, watch)
+                    at_a_time = sum(runtime.of(name).concurrency or 1 for name in self._teachers.names)
+                    dataset = await self._harvest(ask, _BATCHED_AHEAD if runtime.batch else at_a_time * _AHEAD, watch)
                 finally:
                     await batching.close()
                 if not ask.stopped_by and not self._interrupted:
@@ -154,7 +151,7 @@ class Run:
     async def _cancel(self) -> dict[str, str]:
         try:
             with self._open_journal() as journal:
-                return await cancelled(journal, self.recipe.runtime, self._teachers.open)
+                return await cancelled(journal, self.recipe.runtime, self._teachers)
         finally:
             await self._teachers.close()
 
@@ -167,13 +164,15 @@ class Run:
             if self._on_stop:
                 self._on_stop(self._ask.in_flight, self.recipe.runtime.grace)
 
-    def _claim(self) -> None:
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
         if self._busy:
             raise UserMistake(f"this Run of {self.path} is generating already; wait for it, or stop it")
         self._busy, self._interrupted = True, False
-
-    def _release(self) -> None:
-        self._busy, self._on_stop, self._on_write = False, None, None
+        try:
+            yield
+        finally:
+            self._busy, self._on_stop, self._on_write = False, None, None
 
     def build(self, **changes: Any) -> Dataset:
         """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
@@ -225,9 +224,13 @@ class Run:
         """Why there are fewer rows than asked for, in one sentence; empty when there are as many."""
         return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
 
+    def methods(self) -> Mixture:
+        """The run's methods, ready to be asked for tasks."""
+        return assembled(self.definition, self._method, self._filters)
+
     def first_request(self) -> Request:
         """The first request that would be sent; asks nobody."""
-        return loops.run(lambda: first_request(self.definition.method(self._method)))
+        return loops.run(lambda: first_request(self.methods()))
 
     def _defined(self, given: Mapping[str, Any]) -> Definition:
         if self.is_new:
@@ -244,7 +247,7 @@ class Run:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
         limits_of(self.recipe.runtime, self.definition.price)
         if self.is_new:
-            self._teachers.open()
+            self._teachers.open_all()
 
     def _open_journal(self) -> Journal:
         directory.make(self.path)
@@ -262,12 +265,11 @@ class Run:
     async def _harvest(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
         definition = definition or self.definition
         recipe = definition.recipe
-        curator = curation.Curator(definition.seeds, recipe.curate, self._filters)
         async with ticking(ask, watch) as seen:
             dataset = await harvest(
-                definition.method(self._method),
+                assembled(definition, self._method, self._filters),
                 ask,
-                curator,
+                curator(definition, self._filters),
                 num=recipe.curate.num,
                 give_up_after=recipe.generate.give_up_after,
                 least_acceptance=recipe.curate.least_acceptance,
@@ -276,7 +278,7 @@ class Run:
                 watch=seen,
             )
         dataset.curate = recipe.curate
-        dataset.requests, dataset.usage, dataset.batched = ask.usage_below(dataset.roots)
+        ask.account(dataset)
         return dataset
 
     def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:
@@ -289,7 +291,10 @@ class Run:
 
     def _files(self, dataset: Dataset, journal: Journal, definition: Definition) -> dict[str, bytes]:
         format = definition.recipe.curate.format
-        return writing.files(dataset, journal, definition.origin, format, card.card(dataset, definition))
+        part_of = self.methods().part_of
+        return writing.files(
+            dataset, journal, lambda root: definition.origin(part_of(root)), format, card.card(dataset, definition)
+        )
 
     async def _guarded(self, watch: Watch | None) -> Dataset:
         """Generate, stopped in order by signals where this thread is the one that gets them."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import forecast, plugins, prompts
+from selfinstruct import config, forecast, plugins, prompts
 from selfinstruct import seeds as seed_tasks
 from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, exists
@@ -35,9 +35,11 @@ def opening(run: Run) -> None:
     if run.recipe.curate.num < had:
         note(f"the dataset there has {had:,} rows; its replies stay, and a larger --num brings the others back")
     verb = "beginning" if run.is_new else "continuing"
-    model = safe(generate.model or "its default model")
-    where = f"{run.definition.endpoint}, {model}"
-    note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {generate.method}, teacher {generate.teacher} ({where})")
+    models = ", ".join(safe(one.model or "its default model") for one in generate.by_name.values())
+    where = f"{run.definition.endpoint}, {models}"
+    methods = " and ".join(dict.fromkeys(part.method for part in generate.parts.values()))
+    teachers = ", ".join(f"{name} ({one.teacher})" if name else one.teacher for name, one in generate.by_name.items())
+    note(f"{verb} {run.path}: {run.recipe.curate.num:,} rows by {methods}, teacher {teachers} ({where})")
     if line := forecast.terms(run):
         note(line)
 
@@ -226,6 +228,10 @@ def seeds(path: str | None, near: float, against: str | None, as_json: bool) -> 
 def catalogue() -> None:
     """Print what can be named in a recipe, a line each."""
     width = _columns()
+    print("recipes")
+    for name, about in config.available().items():
+        _entry(name, about, width)
+    print()
     for kind in plugins.FOLDERS:
         print(f"{kind}s")
         for name in plugins.names(kind):

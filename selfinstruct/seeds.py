@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from selfinstruct.bundle import folder
 from selfinstruct.errors import SeedError
 from selfinstruct.records import Seed, clean
 
@@ -59,9 +60,7 @@ class BadRow:
 
 def bundled() -> Path:
     """The seed tasks that come with this package."""
-    here = Path(__file__).parent
-    inside = here / "bundled" / "seeds" / "seed_tasks.jsonl"
-    return inside if inside.exists() else here.parent / "seeds" / "seed_tasks.jsonl"
+    return folder("seeds") / "seed_tasks.jsonl"
 
 
 def load(path: str | Path | None = None) -> tuple[Seed, ...]:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.budget import Budget, Limits, spent_usd
+from selfinstruct.budget import Budget, Limits, replies_usd, spent_usd
 from selfinstruct.counts import Counts
 from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, LOCK
@@ -86,8 +86,8 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
 
 def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, Any]:
     spent, rows = None if price is None else spent_usd(counts, price, reserved=False), len(dataset.rows)
-    per_row = price.usd(counts.usage, counts.batched) / rows if price and rows else None
-    replies = 0.0 if price is None else price.usd(counts.usage, counts.batched)
+    per_row = replies_usd(counts, price) / rows if price and rows else None
+    replies = 0.0 if price is None else replies_usd(counts, price)
     return {
         "usd": None if spent is None else round(spent, 6),
         "usd_for_replies": None if spent is None else round(replies, 6),
@@ -111,8 +111,10 @@ def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
     """What is to be done, in a sentence; empty when nothing is."""
     runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
     budget = Budget(Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd), counts, run.definition.price)
-    bound = run.first_request().bound or Usage()
-    return budget.reached if to_do and not dataset.ended and budget.room(bound, batch=runtime.batch) == "never" else to_do
+    first = run.first_request()
+    bound = first.bound or Usage()
+    never = budget.room(bound, batch=runtime.batch, teacher=first.teacher) == "never"
+    return budget.reached if to_do and not dataset.ended and never else to_do
 
 
 def writer(path: Path) -> int | None:

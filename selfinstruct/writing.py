@@ -22,13 +22,15 @@ DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "reje
 NAMES = (DATASET, PROVENANCE, REJECTED, CARD)
 
 
-def files(dataset: Dataset, journal: Journal, origin: Mapping[str, Any], format: str, card: str) -> dict[str, bytes]:
-    """The contents of the four derived files, by name; `origin` is what all rows have in common."""
+def files(
+    dataset: Dataset, journal: Journal, origin_of: Callable[[int], Mapping[str, Any]], format: str, card: str
+) -> dict[str, bytes]:
+    """The contents of the four derived files, by name; `origin_of` says by what method the rows of a root request were made."""
     write_row = row_writer(format)
     rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
     call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
     found = zip(dataset.rows, dataset.nearest(), dataset.means(), strict=True)
-    origins = (provenance(row, nearest, mean, call_of, origin) for row, nearest, mean in found)
+    origins = (provenance(row, nearest, mean, call_of, origin_of(row.candidate.root)) for row, nearest, mean in found)
     return {
         DATASET: b"".join(rows),
         PROVENANCE: b"".join(map(json_line, origins)),
@@ -67,6 +69,7 @@ def provenance(
         "candidate": candidate.id,
         "position": candidate.position,
         "seeds": list(candidate.seed_ids),
+        **candidate.trace,
         **origin,
         **call_of(candidate.solved_by or candidate.key),
         "proposed_by": call_of(candidate.key) if candidate.solved_by else None,
@@ -88,6 +91,7 @@ def rejection(decision: Decision) -> dict[str, Any]:
         "input": candidate.item.input,
         "output": candidate.item.output,
         "seeds": list(candidate.seed_ids),
+        **candidate.trace,
     }
 
 
@@ -100,6 +104,7 @@ def _call(entry: Entry | None) -> dict[str, Any]:
     moment = datetime.fromtimestamp(seconds, UTC)
     usage = reply.usage
     return {
+        **({"teacher": entry.teacher} if entry.teacher else {}),
         "request_key": entry.key,
         "model": reply.model,
         "endpoint": reply.host,

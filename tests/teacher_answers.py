@@ -60,9 +60,52 @@ def answer(body: dict[str, Any], mark: str) -> str:
         return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
     if _COUNT.search(last):
         return numbered(rng, last)
-    if last == "Write a new instruction." or last.endswith("<|im_start|>user\n"):
+    if last.startswith("Write a new instruction.") or last.endswith("<|im_start|>user\n"):
         return task(rng)[0]
+    for sign, write in _STEPS.items():
+        if sign in last:
+            return write(rng, last)
     return task(rng)[2]
+
+
+def listed(rng: random.Random, asked: str) -> str:
+    """A list of instructions that goes on from the number with which the prompt ends."""
+    first, last = int(_NEXT.findall(asked)[-1]), int(_TO.findall(asked)[-1])
+    return "\n".join(f"{'' if number == first else f'{number}. '}{task(rng)[0]}" for number in range(first, last + 1))
+
+
+def instances(rng: random.Random, asked: str) -> str:
+    if rng.random() < 0.3:
+        return f"Output: {task(rng)[2]}"
+    pairs = [(sentence(rng, 6), task(rng)[2]) for _ in range(rng.randint(1, 3))]
+    if rng.random() < 0.2:
+        pairs.append((pairs[0][0], "Another output for the same input."))
+    return "\n".join(f"Example {n}\nInput: {input}\nOutput: {output}" for n, (input, output) in enumerate(pairs, 1))
+
+
+def labels(rng: random.Random, asked: str) -> str:
+    return "\n".join(f"Label: {label}\nInput: {sentence(rng, 8)}" for label in rng.sample(["red", "blue", "green"], 2))
+
+
+def quoting(rng: random.Random, asked: str) -> str:
+    """An answer with a quote from the passage, or from nowhere."""
+    words = asked[asked.rindex("Passage: ") :].partition("\n")[0].split()[1:]
+    quote = " ".join(words[2:9]) if rng.random() < 0.8 else sentence(rng, 5)
+    return f'{task(rng)[2]}\nQuote: "{quote}"'
+
+
+_NEXT, _TO = re.compile(r"(\d+)\.\s*$"), re.compile(r"numbered list of (\d+)")
+_STEPS = {  # what a prompt says, and who writes the answer
+    "numbered list of": listed,
+    "Answer Yes or No.": lambda rng, asked: rng.choice(["Yes", "No"]),
+    "Answer Equal or Not equal.": lambda rng, asked: rng.choice(["Equal", "Not equal", "Not equal"]),
+    "followed by examples": instances,
+    "possible labels": labels,
+    "begins with Quote:": quoting,
+    "New task:": lambda rng, asked: task(rng)[0],
+    "Write the question and nothing else.": lambda rng, asked: task(rng)[0],
+    "Write the task and nothing else.": lambda rng, asked: task(rng)[0],
+}
 
 
 def fingerprint(body: dict[str, Any]) -> str:

@@ -108,7 +108,7 @@ def test_calls_that_may_be_billed_without_a_count_keep_their_worst_case(lines: l
     assert counts.lost.tokens == lost * BOUND.tokens
     assert committed(counts, reserved=False).tokens == lost * BOUND.tokens
     assert Budget(Limits(tokens=lost * 500 + 499), counts, None).room(BOUND) == "never"
-    assert counts.reserved == sum((bound for bound in counts.open.values() if bound), Usage())
+    assert counts.reserved == sum((sent.bound for sent in counts.open.values() if sent.bound), Usage())
 
 
 def test_what_a_crash_cut_off_counts_after_it() -> None:

@@ -8,9 +8,10 @@ import pytest
 from conftest import cli
 
 from selfinstruct import config
-from selfinstruct.config import Recipe, part_of
+from selfinstruct.config import part_of, with_settings
 from selfinstruct.errors import RecipeError
 from selfinstruct.run import Run
+from selfinstruct.settings import Recipe
 
 GOOD = """
 [generate]
@@ -147,26 +148,26 @@ def test_no_name_is_in_two_parts() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    for refused in (lambda: part_of("rows"), lambda: Recipe().with_settings({"rows": 5})):
+    for refused in (lambda: part_of("rows"), lambda: with_settings(Recipe(), {"rows": 5})):
         with pytest.raises(RecipeError, match=r"no setting 'rows'; there are: teacher, .*num, .*concurrency"):
             refused()
 
 
 def test_settings_go_to_their_parts_and_leave_the_rest_and_the_old_recipe_alone() -> None:
     before = Recipe()
-    after = before.with_settings({"num": 5, "model": "m", "concurrency": 2, "title": "t"})
+    after = with_settings(before, {"num": 5, "model": "m", "concurrency": 2, "title": "t"})
     assert (after.curate.num, after.generate.model, after.runtime.concurrency, after.card.title) == (5, "m", 2, "t")
-    assert after.with_settings({"num": 100, "model": "", "concurrency": 8, "title": ""}) == before == Recipe()
+    assert with_settings(after, {"num": 100, "model": "", "concurrency": 8, "title": ""}) == before == Recipe()
 
 
 def test_a_bad_setting_is_refused_as_in_a_file() -> None:
     with pytest.raises(RecipeError, match=r"curate\.num: .*it is 'x'"):
-        Recipe().with_settings({"num": "x"})
+        with_settings(Recipe(), {"num": "x"})
 
 
 def test_filter_settings_are_added_to_those_there_are_and_win_over_them() -> None:
-    first = Recipe().with_settings({"filters": {"refusal": False, "word_count": {"at_most": 80}}})
-    second = first.with_settings({"filters": {"word_count": True, "repetition": {"at_most": 0.5}}})
+    first = with_settings(Recipe(), {"filters": {"refusal": False, "word_count": {"at_most": 80}}})
+    second = with_settings(first, {"filters": {"word_count": True, "repetition": {"at_most": 0.5}}})
     assert second.curate.filters == {"refusal": False, "word_count": True, "repetition": {"at_most": 0.5}}
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from selfinstruct import plugins
-from selfinstruct.config import Curate
 from selfinstruct.contracts import Surroundings
 from selfinstruct.curation import Curator, rules, settled
 from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.filters.refusal import _REFUSAL, refusal
 from selfinstruct.records import Candidate, Drop, Example, Item, Seed
+from selfinstruct.settings import Curate
 
 FILTERS = plugins.names("filter")
 AROUND = Surroundings(

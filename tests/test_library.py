@@ -210,7 +210,7 @@ def test_seeds_are_drawn_alike_for_ever() -> None:
     """The journal answers requests that show these seeds: another draw would make every old run useless."""
     from selfinstruct.contracts import Setting
 
-    setting = Setting((), None, None, "chat", {}, 7, {})  # type: ignore[arg-type]
+    setting = Setting((), None, None, 7)  # type: ignore[arg-type]
     assert setting.rng(0).sample(range(224), 3) == DRAWN[0]
     assert setting.rng(41).sample(range(224), 8) == DRAWN[1]
 
@@ -290,10 +290,10 @@ def test_the_package_and_its_help_load_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-WORDS = {"records", "contracts", "errors", "entries", "counts"}
+WORDS = {"records", "contracts", "errors", "entries", "counts", "settings", "bundle"}
 PARTS = {
     "config", "seeds", "prompts", "journal", "rouge", "plugins", "patience", "loops", "prices", "granting", "halting", "tables",
-    "staging",
+    "staging", "languages",
 }  # fmt: skip
 FOLDERS = {"methods", "filters", "teachers", "formats", "notations"}
 TOP = {"run", "cli", "screen", "status", "fsck", "forecast", "progress", "bar", "dedup_command", "__main__", "__init__"}

