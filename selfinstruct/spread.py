@@ -12,7 +12,9 @@ from selfinstruct.rouge import RougeIndex
 from selfinstruct.rouge.tokens import Kind, tokenizer
 
 _COMMON = 0.04  # share of the seeds' instructions from which on a word says nothing of what they are about
+_FEW = 5  # seeds that may share a word in any case
 _NEAREST = 3  # neighbours that an admitted instruction counts for
+_AROUND = 6  # seeds that count as a seed's surroundings where seeds name no domains
 _PULL = 2.0  # how strongly what is thin is preferred: the power of its weight
 
 
@@ -36,7 +38,7 @@ class Spread:
     def __init__(self, seeds: Sequence[Seed], tokens: Kind = "unicode") -> None:
         self._split = tokenizer(tokens)
         counts = Counter(word for seed in seeds for word in set(self._split(seed.instruction)))
-        self._common = {word for word, count in counts.items() if count > max(2.0, _COMMON * len(seeds))}
+        self._common = {word for word, count in counts.items() if count > max(_FEW, _COMMON * len(seeds))}
         self._domain_of = {seed.id: seed.domain or seed.id for seed in seeds}
         self._sizes = Counter(self._domain_of.values())
         self._seeds, self._own = RougeIndex(tokens=tokens), RougeIndex(tokens=tokens)
@@ -44,7 +46,16 @@ class Spread:
         self._density: dict[str, float] = {seed.id: 0.0 for seed in seeds}
         self._domains: dict[str, float] = dict.fromkeys(self._sizes, 0.0)
         self._generated: dict[str, float] = {}
-        self.added = 0
+        self._around: dict[str, frozenset[str]] = {}
+
+    def around(self, seed: Seed) -> frozenset[str]:
+        """The seeds of a seed's domain, or, where it names none, those nearest to it in matter; itself among them."""
+        if seed.id not in self._around:
+            near = self._seeds.nearest(self._matter(seed.instruction), _AROUND)
+            alike = [one.id for one in near if one.score > 0]
+            domain = [name for name, domain in self._domain_of.items() if domain == self._domain_of[seed.id]]
+            self._around[seed.id] = frozenset([seed.id, *(domain if seed.domain else alike)])
+        return self._around[seed.id]
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Take in what was admitted next."""
@@ -60,7 +71,6 @@ class Spread:
                 gained += near.score
             self._generated[candidate.id] = gained
             self._own.add(text, candidate.id)
-        self.added += len(candidates)
 
     def weights(self) -> Weights:
         """The weights as they are now."""

@@ -15,7 +15,7 @@ from selfinstruct.settings import Generate
 from selfinstruct.spread import Spread, Weights, draw
 
 _KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
-_AT_HOME = 8.0  # how much more a seed of the first one's domain weighs in a prompt whose seeds `spread` draws
+_AT_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one place
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Steering:
         self.topics = topics
         self.languages = languages or {}
         self.memory = memory or Memory()
-        self._spread = Spread(seeds) if generate.seed_sampling == "spread" else None
+        self.spread = Spread(seeds) if generate.seed_sampling == "spread" else None
         self._blocks = blocks(generate.lag)
         self._next = next(self._blocks)
         self._known: dict[int, Known] = {}
@@ -94,9 +94,9 @@ class Steering:
         fresh = self.memory.admitted[self._taken : end]
         self._taken = end
         self._counted.update(str(one.trace["topic"]) for one in fresh if "topic" in one.trace)
-        if self._spread:
-            self._spread.add(fresh)
-        return Known(end, self._spread.weights() if self._spread else None, self._counted.copy())
+        if self.spread:
+            self.spread.add(fresh)
+        return Known(end, self.spread.weights() if self.spread else None, self._counted.copy())
 
 
 class OneTurn:
@@ -115,19 +115,19 @@ class OneTurn:
         return str(self.index)
 
     async def seeds(self, count: int, among: Sequence[Seed] | None = None) -> list[Seed]:
-        """Seeds to show: at random, or, by `spread`, one from where it is thin and others mostly of the same domain."""
+        """Seeds to show: at random, or, by `spread`, most of them from one place where it is thin; those stand last."""
         pool = self.setting.seeds if among is None else among
         count = min(count, len(pool))
-        weights = (await self.steering.known(self.index)).weights if self._spreads else None
-        if weights is None:
+        spread = self.steering.spread
+        weights = (await self.steering.known(self.index)).weights if spread else None
+        if spread is None or weights is None:
             return self.rng.sample(pool, count)
         thin = [weights.seeds[seed.id] * weights.domains[seed.domain or seed.id] for seed in pool]
-        first = pool[draw(self.rng, thin, 1)[0]]
-        near = [
-            thin[place] * (_AT_HOME if first.domain and seed.domain == first.domain else 1) for place, seed in enumerate(pool)
-        ]
-        others = [pool[place] for place in draw(self.rng, near, count) if pool[place] is not first]
-        return [first, *others][:count]
+        home = spread.around(pool[draw(self.rng, thin, 1)[0]])
+        order = [pool[place] for place in draw(self.rng, thin, len(pool))]
+        here, elsewhere = [seed for seed in order if seed.id in home], [seed for seed in order if seed.id not in home]
+        here = here[: max(1, round(_AT_HOME * count), count - len(elsewhere))]
+        return [*elsewhere[: count - len(here)], *here]
 
     async def generated(self, count: int, *, finished: bool = False) -> list[Candidate]:
         """Tasks to show that this run gave below the horizon; from where it is thin, by `spread`."""
@@ -156,10 +156,6 @@ class OneTurn:
             (seeds if isinstance(one, Seed) else generated).append(one.id)
         whole = {**self._trace, **({"generated": generated} if generated else {}), **trace}
         return [Candidate(key, position, item, tuple(seeds), trace=whole) for position, item in enumerate(items)]
-
-    @property
-    def _spreads(self) -> bool:
-        return self.steering.generate.seed_sampling == "spread"
 
     async def _steering(self) -> str:
         """The lines that say where this turn is steered to, in the prompt's words."""

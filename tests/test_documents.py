@@ -460,6 +460,8 @@ def test_a_quote_that_stands_in_the_passage_is_taken_from_the_answer_into_the_pr
     assert done.item == Item("When do plants need water?", PLANTS.text, "When the soil is dry.")
     quote = done.trace["quote"]
     assert quote["text"] == "Water them only when the\nsoil is dry." == PLANTS.text[quote["start"] :][: len(quote["text"])]
+    first = solved('Quote: "Water them only when the soil is dry."\nAnswer: When the soil is dry.')
+    assert (first.item, first.trace["quote"]) == (done.item, quote), "the quote may come first"
     kept = solved('It is so.\nQuote: "Soil is dry."', quote_in="output")
     assert kept.item.output == 'It is so.\nQuote: "Soil is dry."' and kept.trace["quote"]["text"] == "soil is dry."
 

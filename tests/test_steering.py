@@ -86,15 +86,12 @@ def seed(number: int, instruction: str, domain: str = "") -> Seed:
 
 
 def test_where_much_was_admitted_little_is_drawn() -> None:
-    seeds = [
-        seed(0, "How do bees make honey", "bees"),
-        seed(1, "How do boats stay afloat", "boats"),
-        seed(2, "Name a planet", "sky"),
-    ]
+    texts = {"bees": "Which bees make honey", "boats": "Why are boats afloat", "sky": "Name a planet"}
+    seeds = [seed(number, text, name) for number, (name, text) in enumerate(texts.items())]
     spread = Spread(seeds)
     before = spread.weights()
     assert set(before.seeds.values()) == {1.0}
-    spread.add([Candidate("0", n, Item(f"Why do bees number {n} make honey")) for n in range(5)])
+    spread.add([Candidate("0", n, Item(f"Tell me how bees number {n} make honey")) for n in range(5)])
     after = spread.weights()
     assert after.seeds["s0"] < after.seeds["s1"] == after.seeds["s2"]
     assert after.domains["bees"] < after.domains["boats"]
@@ -131,9 +128,14 @@ def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: Teacher,
     assert shown > 50 and len(prompts) > 100
 
 
-@pytest.mark.parametrize(
-    "way", [{"options": {"generated_per_request": 2}}, {"seed_sampling": "spread"}, {"topics": "topics.txt"}]
-)
+FED_BACK: list[dict[str, Any]] = [
+    {"options": {"generated_per_request": 2}},
+    {"seed_sampling": "spread"},
+    {"topics": "topics.txt"},
+]
+
+
+@pytest.mark.parametrize("way", FED_BACK)
 def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
     way: dict[str, Any], teacher: Teacher, tmp_path: Path
 ) -> None:
@@ -191,18 +193,14 @@ def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_t
 
 
 def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text(
-        "notation: plain\n=== ask\nGo.\n=== solve\n{{input}}\n=== solve_without_input\n{{instruction}}\n"
-    )
+    text = "notation: plain\n=== ask\nGo.\n=== solve\n{{input}}\n=== solve_without_input\n{{instruction}}\n"
+    (tmp_path / "mine.txt").write_text(text)
+    given = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "method": "few_shot", "prompt": tmp_path / "mine.txt"}
     with pytest.raises(PromptError, match="has no place for a domain"):
-        si.Run(
-            tmp_path / "run",
-            model="m",
-            base_url="http://127.0.0.1:1/v1",
-            method="few_shot",
-            prompt=tmp_path / "mine.txt",
-            domain="x",
-        )
+        si.Run(tmp_path / "run", domain="x", **given)
+    (tmp_path / "mine.txt").write_text(text.replace("Go.", "Go.\n{{steering}}"))
+    with pytest.raises(PromptError, match="has no section 'domain'"):
+        si.Run(tmp_path / "run", domain="x", **given)
 
 
 def test_evolved_tasks_come_from_a_finished_run(teacher: Teacher, tmp_path: Path) -> None:
@@ -260,20 +258,13 @@ def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path
 
 def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) -> None:
     """Seeds whose domain has given much already are shown less often; by how much for a real model, see compare_methods."""
-    tasks = [seed(n, f"Tell me about {name} number {n}", name) for name in ("bees", "boats", "bread", "stars") for n in range(3)]
-    lines = "".join(
-        json.dumps(
-            {
-                "id": f"{task.domain}{task.id}",
-                "domain": task.domain,
-                "instruction": task.instruction,
-                "instances": [{"input": "", "output": "x"}],
-            }
-        )
-        + "\n"
-        for task in tasks
-    )
-    (tmp_path / "seeds.jsonl").write_text(lines)
+    instances = [{"input": "", "output": "x"}]
+    tasks = [
+        {"id": f"{name}{n}", "domain": name, "instruction": f"Tell me about {name} number {n}", "instances": instances}
+        for name in ("bees", "boats", "bread", "stars")
+        for n in range(3)
+    ]
+    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
     crowd = "bees hum over bees in bees"
     script = si.Scripted(lambda key, request: f"{crowd} {key}" if "solve" not in key else "fine", model="s")
     shares = {}

@@ -23,6 +23,7 @@ SECTIONS = {
 _ENDS = ("\nPassage",)  # a model that completes texts goes on with a passage of its own
 _LEAST_WORDS = 3  # of a quote: one word of a passage, such as "the", supports nothing
 _QUOTE_LINE = re.compile(r"^[ \t>*_#-]*quote[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
+_ANSWER_LINE = re.compile(r"^[ \t>*_#-]*answer[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
 _QUOTATION_MARKS = (
     "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u300c\u300d\u300e\u300f\uff02\uff07"
 )
@@ -126,17 +127,26 @@ class _Answer:
 
 
 def _without_label(prompt: str, text: str) -> str:
-    """A reply without the label, such as `Question:`, that the prompt ends with, where the reply says it again."""
+    """A reply without the label, such as `Question:`, that the prompt ends with, where the reply says it again.
+
+    A quote that the prompt has begun for the teacher is completed.
+    """
     label = prompt.rstrip().rpartition("\n")[2]
     text = text.lstrip()
+    if _QUOTE_LINE.match(label):
+        return text if _QUOTE_LINE.match(text) else label + text
     repeats = label.endswith(":") and text[: len(label)].casefold() == label.casefold()
     return text[len(label) :] if repeats else text
 
 
 def _quoted(text: str) -> tuple[str, str]:
-    """An answer without its quote, and the quote: all that follows `Quote:`, so nothing but the quote may follow it."""
+    """An answer without its quote, and the quote: all that follows `Quote:`, but for an `Answer:` that follows it."""
     line = _QUOTE_LINE.search(text)
-    return (text[: line.start()].rstrip(), text[line.end() :].strip(_AROUND)) if line else (text, "")
+    if line is None:
+        return text, ""
+    if after := _ANSWER_LINE.search(text, line.end()):
+        return text[after.end() :].strip(), text[line.end() : after.start()].strip(_AROUND)
+    return text[: line.start()].rstrip(), text[line.end() :].strip(_AROUND)
 
 
 def _found(quote: str, passage: str) -> tuple[int, int] | None:
