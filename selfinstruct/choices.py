@@ -32,9 +32,15 @@ def teacher(settings: Mapping[str, Any]) -> str:
 
 def complete(settings: Mapping[str, Any]) -> Recipe:
     """A recipe in which nothing is left open; a teacher's and a method's own defaults give way to what is set."""
-    chosen = _filled(settings)
+    chosen = dict(settings)
+    _check(chosen)
+    if chosen.get("teachers"):
+        chosen["teachers"] = {name: _teacher_filled(one, chosen) for name, one in chosen["teachers"].items()}
+    chosen["teacher"] = _SEVERAL if chosen.get("teachers") else teacher(chosen)
+    if chosen.get("mix"):
+        chosen["mix"] = {name: _part_filled(part, chosen) for name, part in chosen["mix"].items()}
+        chosen["method"] = _SEVERAL
     if not chosen.get("teachers"):
-        chosen["teacher"] = teacher(chosen)
         _use(_defaults(chosen["teacher"], chosen), chosen)
         if chosen["teacher"] == "openai" and not chosen.get("base_url"):
             chosen["base_url"] = os.environ.get(URL_VARIABLE, "")  # recorded, so that a run goes on where it began
@@ -47,7 +53,14 @@ def complete(settings: Mapping[str, Any]) -> Recipe:
 
 def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """An existing run's recipe with some settings changed; filters that its version did not have stay away."""
-    new = config.with_settings(recipe, _filled(settings))
+    chosen = dict(settings)
+    for name, single in (("teachers", "teacher"), ("mix", "method")):
+        if chosen.get(name):  # what is left out of a table is as it was
+            _mapping(name, chosen[name])
+            old = recipe.generate.model_dump()[name]
+            chosen[name] = {one: _merged(old.get(one, {}), new) for one, new in chosen[name].items()}
+            chosen.setdefault(single, _SEVERAL)
+    new = config.with_settings(recipe, chosen)
     if new.curate.language == recipe.curate.language:
         return new
     fresh = settled(new.curate.model_copy(update={"filters": {}}), new.generate.languages).filters
@@ -56,25 +69,13 @@ def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return new.model_copy(update={"curate": new.curate.model_copy(update={"filters": filters})})
 
 
-def _filled(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with what several teachers and several methods leave open; raises RecipeError for what excludes itself."""
-    chosen = dict(settings)
+def _check(chosen: Mapping[str, Any]) -> None:
+    """Raise RecipeError for what excludes itself."""
     for several, single in (("teachers", ("teacher", "model", "base_url")), ("mix", ("method", "prompt", "options"))):
-        given = [name for name in single if chosen.get(name)]
-        if chosen.get(several) and given:
-            raise RecipeError(f"{several} and {given[0]} cannot be given together; leave one of them out")
-    if chosen.get("teachers"):
-        _mapping("teachers", chosen["teachers"])
-        chosen["teachers"] = {name: _teacher_filled(one, chosen) for name, one in chosen["teachers"].items()}
-        chosen["teacher"] = _SEVERAL
-    if chosen.get("mix"):
-        _mapping("mix", chosen["mix"])
-        parts = {name: dict(one) for name, one in chosen["mix"].items()}
-        for part in parts.values():
-            if part.get("method"):
-                part["prompt"] = part.get("prompt") or _prompt_of(part["method"])
-        chosen["mix"], chosen["method"] = parts, _SEVERAL
-    return chosen
+        if chosen.get(several):
+            _mapping(several, chosen[several])
+            if given := [name for name in single if chosen.get(name)]:
+                raise RecipeError(f"{several} and {given[0]} cannot be given together; leave one of them out")
 
 
 def _mapping(name: str, value: Any) -> None:
@@ -82,10 +83,15 @@ def _mapping(name: str, value: Any) -> None:
         raise RecipeError(f"generate.{name} is a table for each by its name, such as [generate.{name}.first]; write it so")
 
 
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    tables = {name: {**old[name], **value} for name, value in new.items() if isinstance(value, Mapping) and name in old}
+    return {**old, **new, **tables}
+
+
 def _teacher_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """One of several teachers with its own defaults; what can only be said for all of them goes into `chosen`."""
     own = {**one, "teacher": teacher(one)}
-    usual = _defaults(own["teacher"], own)
+    usual = _defaults(own["teacher"], {**own, "method": chosen.get("method", "")})
     for name in NamedTeacher.model_fields.keys() & usual.keys():
         own.setdefault(name, usual[name])
     if usual.get("send_seed"):
@@ -93,10 +99,22 @@ def _teacher_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str,
     return own
 
 
+def _part_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """One of several methods with what fits it and the teacher; what can only be said for all of them goes into `chosen`."""
+    part = dict(one)
+    if method := part.get("method"):
+        usual = dict(_defaults(chosen["teacher"], {**chosen, "method": method})) if chosen["teacher"] != _SEVERAL else {}
+        part["prompt"] = part.get("prompt") or usual.pop("prompt", "") or _prompt_of(method)
+        part["options"] = {**usual.pop("options", {}), **part.get("options", {})}
+        usual.pop("method", None)
+        _use(usual, chosen)
+    return part
+
+
 def _use(usual: Mapping[str, Any], chosen: dict[str, Any]) -> None:
-    """Put defaults where nothing is set; a mix of methods has its own method and options."""
+    """Put defaults where nothing is set; several methods have their own prompts and options."""
     for name, value in usual.items():
-        if chosen.get("mix") and name in ("method", "options"):
+        if chosen.get("mix") and name in ("method", "prompt", "options"):
             continue
         if isinstance(value, dict):
             chosen[name] = {**value, **chosen.get(name, {})}

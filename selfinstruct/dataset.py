@@ -68,6 +68,12 @@ class Dataset:
         return sum((tally.usage for tally in self.tallies.values()), Usage())
 
     @property
+    def columns(self) -> dict[str, list[str]]:
+        """The rows as columns: instruction, input, output."""
+        rows = [row.candidate.example for row in self.rows]
+        return {name: [getattr(row, name) for row in rows] for name in ("instruction", "input", "output")}
+
+    @property
     def complete(self) -> bool:
         """Whether there is nothing left to ask for."""
         return len(self.rows) == self.target and not self.unanswered

@@ -131,7 +131,10 @@ def begin(settings: Mapping[str, Any]) -> Definition:
 def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
     """The same run with other [curate], [runtime] or [card] settings; raises RecipeChanged if it asks for other things."""
     recipe = choices.changed(old.recipe, settings)
-    new = replace(old, recipe=recipe, materials=materials.gathered_again(old.materials, recipe.generate, set(settings)))
+    parts = [name for name, part in settings.get("mix", {}).items() if part.get("prompt")]
+    prompts = [*parts, *([""] if "prompt" in settings else [])]
+    held = materials.gathered_again(old.materials, recipe.generate, set(settings), prompts)
+    new = replace(old, recipe=recipe, materials=held)
     check_same(old, new)
     if _addresses(recipe.generate) != _addresses(old.recipe.generate):
         old = replace(old, listed=_listed(recipe.generate))

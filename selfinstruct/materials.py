@@ -89,13 +89,13 @@ def gathered(generate: Generate) -> Materials:
     )
 
 
-def gathered_again(old: Materials, generate: Generate, named: set[str]) -> Materials:
-    """The materials of a run that goes on, with those read again whose settings are `named` anew."""
+def gathered_again(old: Materials, generate: Generate, named: set[str], prompted: Iterable[str]) -> Materials:
+    """The materials of a run that goes on; read again are those `named` by settings, and `prompted` parts."""
     new = old
     if "seeds" in named:
         new = replace(new, seeds=seeds.load(generate.seeds or None))
-    if named & {"prompt", "mix"}:
-        new = replace(new, prompts={name: prompts.load(part.prompt) for name, part in generate.parts.items()})
+    for name in prompted:
+        new = replace(new, prompts={**new.prompts, name: prompts.load(generate.parts[name].prompt)})
     if "source" in named:
         new = replace(new, source=_source(generate.source) if generate.source else ())
     if named & {"documents", "column", "passage_words"} and generate.documents:

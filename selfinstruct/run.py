@@ -75,8 +75,7 @@ class Run:
         self._teachers = Teachers(lambda: self.recipe, own)
         self._on_stop: OnStop | None = None
         self._on_write: Callable[[int], None] | None = None
-        self._interrupted = False
-        self._busy = False
+        self._interrupted = self._busy = False
 
     @property
     def recipe(self) -> Recipe:
@@ -215,8 +214,7 @@ class Run:
         """The rows as a `datasets.Dataset` of three string columns."""
         import datasets
 
-        rows = [row.candidate.example for row in (dataset or self.build()).rows]
-        columns = {name: [getattr(row, name) for row in rows] for name in ("instruction", "input", "output")}
+        columns = (dataset or self.build()).columns
         features = datasets.Features({name: datasets.Value("string") for name in columns})
         return datasets.Dataset.from_dict(columns, features=features)
 
@@ -290,8 +288,7 @@ class Run:
         writing.replace(target, self._files(dataset, journal, definition))
 
     def _files(self, dataset: Dataset, journal: Journal, definition: Definition) -> dict[str, bytes]:
-        format = definition.recipe.curate.format
-        part_of = self.methods().part_of
+        format, part_of = definition.recipe.curate.format, self.methods().part_of
         return writing.files(
             dataset, journal, lambda root: definition.origin(part_of(root)), format, card.card(dataset, definition)
         )

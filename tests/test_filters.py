@@ -80,6 +80,18 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
             Example("What is this?", "www.a.org", "www.a.org is a site."),
         ],
     ),
+    "leaked_grammar": (
+        [
+            *asks("Name it. <noinput>"),
+            *takes("a\n5. Input: b"),
+            *gives("False\n\n4. Output: \nTrue", "**7. Instruction:** Sing", "1) output: 2"),
+        ],
+        [
+            *asks("Explain what 4. Output means in this form."),
+            *takes("Input: 5"),
+            *gives("1. Outputs differ: yes", "In 4. Output: it is"),
+        ],
+    ),
     "no_input_spelling": (
         takes(
             "N/A", "n/a.", "None", "<no input>", "no_input", "(no input)", "No input required.", "No additional context", "Empty"
@@ -151,6 +163,10 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
     "seed_echo": (
         asks("Name a river.", "name a river", "Name a river!", "NAME A RIVER ?", "Why is that", "Why is that."),
         asks("Name a river in Mali.", "Name rivers.", "A river", "Why"),
+    ),
+    "trailing_colon": (
+        [*takes("Items:", "\u4f8b\uff1a"), *gives("Here is the list:", "1:")],
+        [*takes("", "a: b"), *gives("It is 10:30", "Done: all of it.", ": a")],
     ),
     "truncated_output": (
         gives("one, two,", "The list:", "```\nx = 1", "a\n```py\nb\n```\n```"),

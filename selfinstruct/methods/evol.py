@@ -42,6 +42,9 @@ class _Evol:
         self.operations = [name for name in OPERATIONS if setting.prompt.has(name)]
         setting.prompt.require(self.operations[0] if self.operations else OPERATIONS[0], *_answer.NEEDED)
         self.rows_at_most = setting.option("rounds", 4)
+        longest = setting.option("longest_task_words", 0, least=0)
+        tasks = setting.source
+        self.tasks = tuple(task for task in tasks if not longest or len(_text(task).split()) <= longest) or tasks
         self._order: tuple[int, list[int]] = (-1, [])
         self.judges = setting.choice("judge", "equal", "none") == "equal"
         if self.judges:
@@ -76,7 +79,7 @@ class _Evol:
 
     def _task(self, index: int) -> Seed:
         """The task of a root request: all of them in a random order, then again in another one."""
-        tasks = self.setting.source
+        tasks = self.tasks
         again, place = divmod(index, len(tasks))
         if self._order[0] != again:
             order = random.Random(f"{self.setting.seed}/source/{again}").sample(range(len(tasks)), len(tasks))
@@ -86,7 +89,7 @@ class _Evol:
     async def _evolved(self, turn: Turn, key: str, operation: str, task: str, ask: Ask) -> Item:
         """What one round makes of a task; flawed where it spoils it."""
         text = await turn.fill(operation, task=task)
-        reply = await ask(key, self.setting.request("propose", key, text, ends=["\n\nTask:"]))
+        reply = await ask(key, self.setting.request("propose", key, text, ends=["\nTask:", "\nNew task:"]))
         item = self.setting.notation.parse(reply.text, reply.finish_reason)[0]
         if item.flaw:
             return item

@@ -37,16 +37,19 @@ class _Staged:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         setting.prompt.require(*SECTIONS)
-        self.seeds = setting.option("seeds_per_request", 6)
+        longest = setting.option("longest_seed_words", 0, least=0)
+        short = tuple(seed for seed in setting.seeds if not longest or len(seed.instruction.split()) <= longest)
+        self.seeds = short or setting.seeds
+        self.shown = setting.option("seeds_per_request", 6)
         self.generated = setting.option("generated_per_request", 2, least=0)
         self.total = setting.option("tasks_per_request", 16)
         self.instances = setting.option("instances_per_task", 5)
-        self.rows_at_most = self.total - min(self.seeds + self.generated, len(setting.seeds))
+        self.rows_at_most = self.total - min(self.shown + self.generated, len(self.seeds))
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
         """The instructions with which the teacher goes on; where too few were generated yet, more seeds stand for them."""
         generated = await turn.generated(self.generated) if self.generated else []
-        shown: list[Seed | Candidate] = [*await turn.seeds(self.seeds + self.generated - len(generated)), *generated]
+        shown: list[Seed | Candidate] = [*await turn.seeds(self.shown + self.generated - len(generated), self.seeds), *generated]
         turn.rng.shuffle(shown)
         notation, following = self.setting.notation, len(shown) + 1
         examples = notation.render([Example(_one_line(one.example.instruction), "", "") for one in shown])

@@ -34,6 +34,52 @@ _CONTEXT = 2048  # tokens per slot
 _LOOK = 0.4  # seconds for which to see how busy the machine is
 
 
+# What a model of this size can follow of the methods made for large ones: short lists, examples to go on from instead of rules
+# to obey, and texts completed instead of chats. Found by trying: see "The embedded teacher" in README.md.
+_FITTING: dict[str, dict[str, Any]] = {
+    "alpaca": {
+        "prompt": "alpaca-small",
+        "api": "completions",
+        "options": {"tasks_per_request": 6, "longest_seed_words": 90, "propose_max_tokens": 300},
+    },
+    "staged": {
+        "api": "completions",
+        "options": {
+            "longest_seed_words": 25,
+            "instances_per_task": 3,
+            "propose_max_tokens": 300,
+            "classify_max_tokens": 2,
+            "instances_temperature": 0.5,
+            "instances_repeat_penalty": 1.1,
+            "instances_max_tokens": 200,
+        },
+    },
+    "evol": {
+        "api": "completions",
+        "options": {
+            "judge": "none",  # this model says of every two tasks that they differ
+            "longest_task_words": 15,
+            "propose_temperature": 0.5,
+            "propose_max_tokens": 96,
+            "solve_temperature": 0.5,
+            "solve_repeat_penalty": 1.1,
+        },
+    },
+    "documents": {
+        "prompt": "documents-small",
+        "api": "completions",
+        "passage_words": 80,
+        "options": {
+            "quote": "none",  # of 55 quotes that it was asked for, 6 stood in the passage
+            "propose_temperature": 0.4,
+            "propose_max_tokens": 48,
+            "solve_temperature": 0.3,
+            "solve_max_tokens": 120,
+        },
+    },
+}
+
+
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What fits a small model in this process, where the settings do not say otherwise.
 
@@ -41,15 +87,17 @@ def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     the chat template of the default model; any other model gets `few_shot`, which leaves templates to llama.cpp.
     """
     own = settings.get("model") not in (None, "", DEFAULT_MODEL)
+    method = settings.get("method") or ("few_shot" if own else "alternating")
     return {
         "model": DEFAULT_MODEL,
-        "method": "few_shot" if own else "alternating",
+        "method": method,
         "temperature": 0.8,
         "top_p": 0.95,
         "reply_tokens": 384,
         "send_seed": True,
         "concurrency": SLOTS,
         "options": {"solve_temperature": 0.5, "solve_repeat_penalty": 1.1},
+        **_FITTING.get(method, {}),
     }
 
 
