@@ -10,7 +10,6 @@ from typing import Protocol
 
 from selfinstruct.batching import Batching
 from selfinstruct.budget import Budget, Limits
-from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.counts import Tally
 from selfinstruct.dataset import Dataset
 from selfinstruct.endpoints import Endpoints, Teachers
@@ -45,6 +44,7 @@ class Ask:
         self.obtained = 0  # outcomes that were not in the journal before
         self.used: dict[str, tuple[Usage, bool, str]] = {}  # tokens by key, whether they were by batch, and whose
         self._way = way
+        self._asked: set[str] = set()  # keys of requests that are under way
 
     async def __call__(self, key: str, request: Request) -> Reply:
         """The reply to a request; raises RequestRefused, or Unasked when there is none and none may be asked for."""
@@ -56,7 +56,13 @@ class Ask:
         if entry is None:
             if self._way is None or self.halt.closed:
                 raise Unasked(key)
-            entry = await self._way.obtain(key, request)
+            if key in self._asked:
+                raise PluginError(f"the method asks twice at a time under the key {key!r}; give each request a key of its own")
+            self._asked.add(key)
+            try:
+                entry = await self._way.obtain(key, request)
+            finally:
+                self._asked.discard(key)
             self.obtained += 1
         if entry.request != request.digest:
             raise JournalError(
@@ -130,12 +136,6 @@ def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Te
     """
     limits = limits_of(runtime, price)
 
-    def open_batches(name: str) -> BatchEndpoint:
-        batches: BatchEndpoint | None = getattr(teachers.open(name)[0], "batches", None)
-        if batches is None:
-            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches; go on with --no-batch")
-        return batches
-
     halt = Halt()
     endpoints = {}
     for name in teachers.names:
@@ -143,7 +143,7 @@ def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Te
         endpoints[name] = Endpoints(partial(teachers.open, name), pace.concurrency or 1, pace.rpm, pace.tpm)
     budget = Budget(limits, journal.counts, price)
     live = Live(journal, endpoints, budget, halt, patience=runtime.patience, timeout=runtime.timeout)
-    batching = Batching(live, open_batches, new=runtime.batch)
+    batching = Batching(live, teachers.batches, new=runtime.batch)
     return Ask(journal, batching, halt), batching
 
 

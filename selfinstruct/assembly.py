@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from selfinstruct import plugins, topics
 from selfinstruct.contracts import Setting, Voice
 from selfinstruct.curation import Curator, Filters
 from selfinstruct.definition import Definition
-from selfinstruct.errors import PromptError, RecipeError, Unasked, UserMistake
+from selfinstruct.errors import PluginError, PromptError, RecipeError, Unasked, UserMistake
 from selfinstruct.memory import Memory
 from selfinstruct.mixture import Mixture, Part, made
 from selfinstruct.prompts import STEERING, PromptFile
 from selfinstruct.records import Reply, Request
-from selfinstruct.settings import Generate, MixedMethod
+from selfinstruct.settings import Curate, Generate, MixedMethod
 from selfinstruct.steering import Steering
 
 _STEPS = ("propose", "solve")  # steps that every method has; see `Setting.request`
@@ -27,10 +28,21 @@ def assembled(definition: Definition, own: Callable[..., Any] | None = None, fil
     """
     generate = definition.recipe.generate
     parts = {name: _part(definition, name, part, own) for name, part in generate.parts.items()}
+    _check_uses(definition, own)
     otherwise = definition.admits_otherwise
-    memory = Memory(Curator(definition.seeds, otherwise, filters) if otherwise else None)
+    memory = Memory(partial(_as_begun, definition, otherwise, filters) if otherwise else None)
     steering = Steering(generate, definition.seeds, definition.materials.topics, definition.languages, memory)
     return Mixture(parts, steering, generate.seed)
+
+
+def _as_begun(definition: Definition, curate: Curate, filters: Filters | None) -> Curator:
+    """What decides as it was decided when the prompts of the run were made."""
+    try:
+        return Curator(definition.seeds, curate, filters)
+    except PluginError as error:
+        raise PluginError(
+            f"the prompts of this run show what its filters admitted, and one of these is missing: {error}"
+        ) from None
 
 
 def curator(definition: Definition, filters: Filters | None = None) -> Curator:
@@ -76,6 +88,18 @@ def _part(definition: Definition, name: str, part: MixedMethod, own: Callable[..
     if method.rows_at_most < 1:
         raise UserMistake(f"method {part.method!r} can give no rows with these options; mend [generate.options]")
     return Part(part.weight, setting, method)
+
+
+def _check_uses(definition: Definition, own: Callable[..., Any] | None) -> None:
+    """Raise RecipeError for documents or tasks to evolve that none of the methods looks at."""
+    generate = definition.recipe.generate
+    methods = {part.method for part in generate.parts.values()}
+    if own is None and methods <= set(plugins.names("method")):
+        for setting, method in (("documents", "documents"), ("source", "evol")):
+            if getattr(generate, setting) and method not in methods:
+                raise RecipeError(
+                    f"{setting} is for the method {method!r}, and this run has {', '.join(sorted(methods))}; leave one out"
+                )
 
 
 def _voices(generate: Generate, part: MixedMethod) -> tuple[Voice, ...]:

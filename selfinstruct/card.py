@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ seldom speaks of are rare here too. The filters look at form, not at truth: a wr
 Read a sample before you train on it, and evaluate on data that people wrote."""
 
 
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 _UNSTATED_DOCUMENTS = "not stated (`documents_licence` in the recipe's [card]); the rows may quote them"
 _UNSTATED_SOURCE = "not stated (`source_licence` in the recipe's [card])"
 _TRACING = """\
@@ -198,5 +200,6 @@ def _table(rows: list[tuple[str, object]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text for a cell of a Markdown table: one line, no cell border, no HTML."""
-    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;").strip()
+    """Text for a cell of a Markdown table: one line, no cell border, no HTML, no links or images, nothing invisible."""
+    seen = "".join(sign for sign in re.sub(r"\s+", " ", text) if unicodedata.category(sign) not in _INVISIBLE)
+    return re.sub(r"([\\`\[\]|])", r"\\\1", seen).replace("<", "&lt;").replace(">", "&gt;").strip()

@@ -54,12 +54,17 @@ def complete(settings: Mapping[str, Any]) -> Recipe:
 def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """An existing run's recipe with some settings changed; filters that its version did not have stay away."""
     chosen = dict(settings)
-    for name, single in (("teachers", "teacher"), ("mix", "method")):
+    for name, single, old in (
+        ("teachers", "teacher", recipe.generate.teachers),
+        ("mix", "method", recipe.generate.mix),
+        ("pace", "", recipe.runtime.pace),
+    ):
         if chosen.get(name):  # what is left out of a table is as it was
             _mapping(name, chosen[name])
-            old = recipe.generate.model_dump()[name]
-            chosen[name] = {one: _merged(old.get(one, {}), new) for one, new in chosen[name].items()}
-            chosen.setdefault(single, _SEVERAL)
+            before = {one: known.model_dump(exclude_none=True) for one, known in old.items()}
+            chosen[name] = {one: _merged(before.get(one, {}), new) for one, new in chosen[name].items()}
+            if single:
+                chosen.setdefault(single, _SEVERAL)
     new = config.with_settings(recipe, chosen)
     if new.curate.language == recipe.curate.language:
         return new
@@ -91,6 +96,8 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def _teacher_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """One of several teachers with its own defaults; what can only be said for all of them goes into `chosen`."""
     own = {**one, "teacher": teacher(one)}
+    if own["teacher"] == "openai" and not own.get("base_url"):
+        own["base_url"] = os.environ.get(URL_VARIABLE, "")
     usual = _defaults(own["teacher"], {**own, "method": chosen.get("method", "")})
     for name in NamedTeacher.model_fields.keys() & usual.keys():
         own.setdefault(name, usual[name])
@@ -102,7 +109,7 @@ def _teacher_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str,
 def _part_filled(one: Mapping[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """One of several methods with what fits it and the teacher; what can only be said for all of them goes into `chosen`."""
     part = dict(one)
-    if method := part.get("method"):
+    if isinstance(method := part.get("method"), str) and method:
         usual = dict(_defaults(chosen["teacher"], {**chosen, "method": method})) if chosen["teacher"] != _SEVERAL else {}
         part["prompt"] = part.get("prompt") or usual.pop("prompt", "") or _prompt_of(method)
         part["options"] = {**usual.pop("options", {}), **part.get("options", {})}

@@ -40,6 +40,20 @@ def part_of(name: str) -> str:
     raise RecipeError(f"there is no setting {name!r}; there are: {known}")
 
 
+def without_what_gives_way(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """Older settings without those that another method, or other teachers, among newer ones make void."""
+    void: set[str] = set()
+    if newer.get("method") and newer["method"] != older.get("method"):
+        void |= {"mix", "prompt", "options"}
+    if newer.get("mix"):
+        void |= {"method", "prompt", "options"}
+    if newer.get("teacher") or newer.get("model") or newer.get("base_url"):
+        void |= {"teachers"}
+    if newer.get("teachers"):
+        void |= {"teacher", "model", "base_url"}
+    return {name: value for name, value in older.items() if name not in void}
+
+
 def available() -> dict[str, str]:
     """The recipes that come with this package, and what each says of itself."""
     return {path.stem: str(_values(path).get("about", "")) for path in sorted(folder("prompts").glob("*.toml"))}
@@ -51,7 +65,7 @@ def load(name_or_path: str | Path) -> dict[str, Any]:
     It is a bundled one by its name, or any TOML file by its path; a text `about` says what it is for.
     """
     path = Path(name_or_path)
-    if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
+    if path.suffix != ".toml" and len(path.parts) == 1 and not path.is_file():
         path = folder("prompts") / f"{name_or_path}.toml"
         if not path.exists():
             raise RecipeError(
@@ -79,7 +93,7 @@ def parse(values: Mapping[str, Any], source: str) -> Recipe:
     """A recipe from plain values; raises RecipeError that names the setting, the value and the reason."""
     try:
         recipe = Recipe.model_validate(values)
-        json.dumps(recipe.model_dump(), allow_nan=False)
+        json.dumps(recipe.model_dump(), allow_nan=False, ensure_ascii=False).encode()
         return recipe
     except TypeError as error:
         raise RecipeError(
@@ -97,5 +111,7 @@ def parse(values: Mapping[str, Any], source: str) -> Recipe:
             raise RecipeError(f"{source}: there is no setting {place!r}; check its name and its part") from None
         given, reason = repr(first["input"])[:60], first["msg"].removeprefix("Value error, ")
         raise RecipeError(f"{source}: {place}: {reason[:1].lower()}{reason[1:]} (it is {given})") from None
+    except UnicodeEncodeError:
+        raise RecipeError(f"{source}: has a text that is not UTF-8; mend it") from None
     except ValueError as error:
         raise RecipeError(f"{source}: has a number that JSON cannot hold ({error}); use finite numbers") from None

@@ -112,10 +112,8 @@ class Prompt(Protocol):
 
 @dataclass(frozen=True)
 class Voice:
-    """A teacher as methods know it: its name ("" for the only one), its weights, its API, its own sampling.
-
-    `propose` is its weight among those that invent tasks, `solve` among those that do the rest.
-    """
+    """A teacher as methods know it: its name ("" for the only one), its weights among those that invent tasks and that do the
+    rest, its API, its own sampling."""
 
     name: str = ""
     propose: float = 1.0
@@ -192,8 +190,8 @@ class Setting:
         if self.send_seed:
             fields["seed"] = root_of(key)
         prefix = f"{step}_"
-        own = {name.removeprefix(prefix): value for name, value in self.options.items() if name.startswith(prefix)}
-        sampling = {**voice.sampling, **fields, **own}
+        own = {name: value for name, value in self.options.items() if name.startswith(prefix) and name not in self.known_options}
+        sampling = {**voice.sampling, **fields, **{name.removeprefix(prefix): value for name, value in own.items()}}
         if raw or (voice.api == "completions" and text):
             if ends:
                 sampling.setdefault("stop", list(ends))
@@ -223,13 +221,11 @@ class Turn(Protocol):
     async def generated(self, count: int, *, finished: bool = False) -> list[Candidate]:
         """Tasks to show that this run itself gave, at most `count`; `finished` ones have an output."""
 
-    async def fill(self, section: str, **values: object) -> str:
-        """A section of the prompt, its `{{steering}}` saying this turn's domain, topic and language where there are any."""
+    async def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
+        """A section of the prompt, its `{{steering}}` saying this turn's domain, topic and language, or a shown task's topic."""
 
-    def candidates(
-        self, key: str, items: Iterable[Item], shown: Iterable[Seed | Candidate] = (), **trace: Any
-    ) -> list[Candidate]:
-        """The items of a reply as candidates with their provenance: what was shown, the topic, the language, and `trace`."""
+    def candidates(self, key: str, items: Iterable[Item], shown: Iterable[Any] = (), **trace: Any) -> list[Candidate]:
+        """A reply's items as candidates with their provenance: seeds and tasks `shown`, topic, language, and `trace`."""
 
 
 class Method(Protocol):

@@ -66,8 +66,9 @@ class Definition:
         generate["max_tokens"] = generate.pop("reply_tokens")  # its first name, by which digests of older runs were made
         # Where the teachers answer may change: a server moves, another one joins. What they are asked may not.
         generate["base_url"] = ""
+        del generate["key_variable"]
         for one in generate.get("teachers", {}).values():
-            one["base_url"] = ""
+            del one["base_url"], one["key_variable"]
         for part in generate.get("mix", {}).values():
             del part["prompt"]  # compared by what it says
         found = {**generate, **self.materials.digests}
@@ -108,7 +109,8 @@ class Definition:
 
 def admission_of(curate: Curate) -> dict[str, Any]:
     """The settings that say which instructions are admitted."""
-    return curate.model_dump(include=set(_ADMISSION))
+    found: dict[str, Any] = json.loads(json.dumps(curate.model_dump(include=set(_ADMISSION)), default=str))
+    return found  # as run.json has it
 
 
 def begin(settings: Mapping[str, Any]) -> Definition:

@@ -109,7 +109,11 @@ def read(path: Path) -> Definition:
 
 def create(path: Path, definition: Definition) -> None:
     """Put a new run's files in place, run.json last, so that what is there is either no run or a whole one."""
-    writing.replace(path, definition.materials.files)
+    files = definition.materials.files
+    writing.replace(path, files)
+    for stale in path.iterdir():  # of a run that was defined here before, and never had a reply
+        if (stale.name in materials.file_names() or _PROMPT.fullmatch(stale.name)) and stale.name not in files:
+            stale.unlink()
     writing.replace(path, {RUN: _run_json(definition)})
 
 

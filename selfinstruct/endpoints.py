@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from urllib.parse import urlsplit
 
 from selfinstruct import plugins
-from selfinstruct.contracts import Teacher
+from selfinstruct.contracts import BatchEndpoint, Teacher
+from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.pacing import Pace, Ticket
 from selfinstruct.settings import Recipe
+from selfinstruct.teachers.openai import DEFAULT_URL, key_from_environment
 
 _LONGEST_LOOK = 0.5  # seconds after which a waiting call looks again, whatever it was told
 
@@ -36,6 +39,7 @@ class Teachers:
         if name in self._own:
             return [self._own[name]]
         if name not in self._opened:
+            self._check_keys()
             generate, timeout = self._recipe().generate.by_name[name], self._recipe().runtime.timeout
             make = plugins.find("teacher", generate.teacher)
             each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
@@ -43,9 +47,30 @@ class Teachers:
         return self._opened[name]
 
     def open_all(self) -> None:
-        """Open every one, to see whether it can be."""
+        """Open every one, to see whether it can be; raises UserMistake or TeacherStop."""
         for name in self.names:
             self.open(name)
+            if self._recipe().runtime.batch:
+                self.batches(name)
+
+    def batches(self, name: str) -> BatchEndpoint:
+        """Where a teacher takes batches; raises TeacherStop where it does not."""
+        batches: BatchEndpoint | None = getattr(self.open(name)[0], "batches", None)
+        if batches is None:
+            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches; go on with --no-batch")
+        return batches
+
+    def _check_keys(self) -> None:
+        """Raise RecipeError if one key would go to several hosts: it was given for one of them."""
+        hosts: dict[str, str] = {}
+        for name, one in self._recipe().generate.by_name.items():
+            if name and name not in self._own and one.teacher == "openai" and not one.key_variable:
+                hosts |= {urlsplit(address or DEFAULT_URL).hostname or "": name for address in one.addresses}
+        if len(hosts) > 1 and key_from_environment():
+            raise RecipeError(
+                f"the teachers {' and '.join(hosts.values())} are at different hosts ({', '.join(hosts)}), and the same API key "
+                'would go to all; name each one\'s own variable in its table, for example key_variable = "TOGETHER_API_KEY"'
+            )
 
     async def close(self) -> None:
         """Give back what was opened."""

@@ -9,7 +9,7 @@ that count here are those of the settings that the run was begun with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from selfinstruct.curation import Curator
 from selfinstruct.errors import Unasked
@@ -45,13 +45,15 @@ def horizon(index: int, lag: int) -> int:
 class Memory:
     """The candidates admitted by each root request, in index order.
 
-    `curator` decides by the settings that the run was begun with; without one the verdicts are those that it is told.
+    `by_its_own` makes what decides by the settings that the run was begun with, when somebody asks; without it the verdicts are
+    those that it is told.
     """
 
-    def __init__(self, curator: Curator | None = None) -> None:
+    def __init__(self, by_its_own: Callable[[], Curator] | None = None) -> None:
         self.admitted: list[Candidate] = []
         self.finished: list[int] = []  # the places in `admitted` of those that came with their output
-        self._curator = curator
+        self._by_its_own = by_its_own
+        self._curator: Curator | None = None
         self._undecided: list[Sequence[Candidate]] = []
         self._ends = [0]
         self._roots = 0
@@ -60,7 +62,7 @@ class Memory:
 
     def add(self, candidates: Sequence[Candidate], decisions: Sequence[Decision]) -> None:
         """Take in the next root request's candidates with the verdicts on them."""
-        if self._curator is None:
+        if self._by_its_own is None:
             self._note(decisions)
         else:
             self._undecided.append(candidates)  # decided when somebody asks, which most runs never do
@@ -77,7 +79,8 @@ class Memory:
 
     def end(self, root: int) -> int:
         """How many of `admitted` are of root requests below this one, which must be known."""
-        while self._curator and len(self._ends) <= root:
+        while self._by_its_own and len(self._ends) <= root:
+            self._curator = self._curator or self._by_its_own()
             self._note(self._curator.admit(self._undecided[len(self._ends) - 1]))
         return self._ends[root]
 

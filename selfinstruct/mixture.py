@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from selfinstruct.contracts import Ask, Method, Setting, Turn
-from selfinstruct.errors import PluginError
+from selfinstruct.errors import PluginError, RequestRefused
 from selfinstruct.records import Candidate, Example, Item, Reply, Request, clean
 from selfinstruct.steering import Steering
 
@@ -81,18 +82,29 @@ class OneCoroutine:
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
         """What the coroutine gives in this turn."""
         keys: list[str] = []
+        name = self.function.__name__
 
         async def noted(key: str, request: Request) -> Reply:
+            if not re.fullmatch(rf"{turn.index}([./].+)?", key):
+                raise PluginError(f"method {name!r} asks under the key {key!r}; in this turn keys begin with {turn.index}/")
             keys.append(key)  # in the order of asking, which does not depend on how long replies take
-            return await ask(key, request)
+            try:
+                return await ask(key, request)
+            except RequestRefused:
+                keys.remove(key)  # no example can come from it
+                raise
 
         found = await self.function(turn, noted, self.setting)
         if not isinstance(found, list | tuple) or not all(isinstance(one, Example | Candidate) for one in found):
-            raise PluginError(f"method {self.function.__name__!r} gave {found!r:.80}; a method gives a list of examples")
-        if found and not keys:
+            raise PluginError(f"method {name!r} gave {found!r:.80}; a method gives a list of examples")
+        if any(not isinstance(text, str) for one in found if isinstance(one, Example) for text in astuple(one)):
             raise PluginError(
-                f"method {self.function.__name__!r} gave examples without asking; where they come from must be known"
+                f"method {name!r} gave an example with something that is no text; instruction, input and output are"
             )
+        if strange := [one.key for one in found if isinstance(one, Candidate) and one.key not in keys]:
+            raise PluginError(f"method {name!r} gave a candidate of the key {strange[0]!r}, under which it has no reply")
+        if found and not keys:
+            raise PluginError(f"method {name!r} gave examples without asking; where they come from must be known")
         items = [Item(clean(one.instruction), clean(one.input), clean(one.output)) for one in found if isinstance(one, Example)]
         own = turn.candidates(keys[0] if keys else turn.key, items)
         solved = keys[-1] if len(keys) > 1 else None

@@ -138,6 +138,7 @@ class Harvest:
     def collect(self, decisions: list[Decision]) -> None:
         """Check what was solved, keep what survives, and see whether that is enough."""
         before = len(self.dataset.rows)
+        final = []
         for decision in decisions:
             if decision.kept:
                 decision = self.curator.check(decision.candidate)
@@ -146,13 +147,14 @@ class Harvest:
             if decision.kept:
                 self.curator.keep(decision.candidate)
             (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)
+            final.append(decision)
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
         self.demand.collected(len(self.dataset.rows), self.dataset.roots)
         gained = len(self.dataset.rows) - before
         self._barren = 0 if unanswered or gained else self._barren + 1
-        self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in decisions))
+        self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in final))
         if len(self.dataset.rows) == self.num:
             self.finish()
         elif self._barren >= self.give_up_after:

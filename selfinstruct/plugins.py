@@ -94,10 +94,14 @@ def named(teacher: Any, method: Any, filters: Any, functions: Mapping[str, Any])
     return found
 
 
-def with_named_teachers(settings: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Settings in which each of several teachers that is an object is put as its name; the objects go into `own`."""
+def with_named_teachers(settings: Mapping[str, Any], teacher: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings in which each of several teachers that is an object is put as its name, and the objects by those names.
+
+    `teacher` is the only one, where there are not several: a name, an object or None.
+    """
+    own: dict[str, Any] = {} if teacher is None or isinstance(teacher, str) else {"": teacher}
     if not isinstance(settings.get("teachers"), Mapping):
-        return dict(settings)
+        return dict(settings), own
     teachers = {}
     for name, one in settings["teachers"].items():
         given = one if isinstance(one, Mapping) else {"teacher": one}
@@ -105,7 +109,7 @@ def with_named_teachers(settings: Mapping[str, Any], own: dict[str, Any]) -> dic
             own[name] = teacher
             given = {**given, "teacher": name_of(type(teacher)), "model": teacher.model}
         teachers[name] = dict(given)
-    return {**settings, "teachers": teachers}
+    return {**settings, "teachers": teachers}, own
 
 
 def about(kind: str, name: str) -> str:

@@ -33,6 +33,12 @@ class Price:
         """The price of one teacher's tokens: this one."""
         return self
 
+    def covers(self, other: Price) -> bool:
+        """Whether this price is as high as the other whatever is bought."""
+        cached = [one.input if one.cached_input is None else one.cached_input for one in (self, other)]
+        rates = (self.input, self.output, cached[0], self.batch), (other.input, other.output, cached[1], other.batch)
+        return all(own >= its for own, its in zip(*rates, strict=True))
+
     def as_values(self) -> dict[str, Any]:
         """The price as plain values, as run.json records it."""
         return asdict(self)
@@ -90,6 +96,9 @@ def highest(prices: Iterable[Price | None]) -> Price | None:
             known.append(price)
     if len(known) < 2:
         return known[0] if known else None
+    for price in known:
+        if all(price.covers(other) for other in known):
+            return price
     cached = [price.input if price.cached_input is None else price.cached_input for price in known]
     return Price(
         max(price.input for price in known),

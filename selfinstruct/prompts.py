@@ -116,7 +116,7 @@ def available() -> dict[str, PromptFile]:
 def load(name_or_path: str | Path) -> PromptFile:
     """A bundled prompt by its name, or any prompt file by its path; raises PromptError with file and line."""
     path = Path(name_or_path)
-    if path.suffix != ".txt" and len(path.parts) == 1 and not path.exists():
+    if path.suffix != ".txt" and len(path.parts) == 1 and not path.is_file():
         path = folder("prompts") / f"{name_or_path}.txt"
         if not path.exists():
             names = ", ".join(sorted(file.stem for file in folder("prompts").glob("*.txt")))

@@ -55,13 +55,13 @@ class Run:
         **settings: Any,
     ) -> None:
         self.path = Path(path)
-        own = {} if teacher is None or isinstance(teacher, str) else {"": teacher}
-        settings = plugins.with_named_teachers(settings, own)
+        settings, own = plugins.with_named_teachers(settings, teacher)
         self._method = method if callable(method) else None
         self._filters = plugins.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-        given = {**(config.load(recipe) if recipe else {}), **{k: v for k, v in plain.items() if v is not None}}
         named = plugins.named(teacher, method, filters, self._filters)
+        stated = config.without_what_gives_way(config.load(recipe) if recipe else {}, {**plain, **named})
+        given = {**stated, **{k: v for k, v in plain.items() if v is not None}}
         given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
         self.is_new = not directory.exists(self.path)
         self.definition = self._defined(given)
@@ -239,7 +239,7 @@ class Run:
             if not directory.has_no_replies(self.path):
                 raise
             self.is_new = True  # no reply depends on what was asked before: a mistaken model name can be mended
-            return begin({**directory.read(self.path).given, **given})
+            return begin({**config.without_what_gives_way(directory.read(self.path).given, given), **given})
 
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""

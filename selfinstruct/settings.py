@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FilterSetting = bool | dict[str, Any]
+_Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
+_Weight = Annotated[float, Field(gt=0, le=1e9)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,30}$")]  # becomes a part of file names and journal lines
 
 
@@ -49,15 +51,16 @@ class NamedTeacher(_Part):
     """One of several teachers: where it is, how it is sampled, and its weights among them.
 
     `propose` is its weight among those that invent tasks, `solve` among those that do the rest (0: never). What is left out
-    of the sampling is as in [generate].
+    of the sampling is as in [generate]. `key_variable` names the environment variable with its API key.
     """
 
     teacher: str = ""
     base_url: str | tuple[str, ...] = ""
     model: str = ""
+    key_variable: _Variable = ""
     api: Literal["chat", "completions"] | None = None
-    propose: Annotated[float, Field(ge=0)] = 1.0
-    solve: Annotated[float, Field(ge=0)] = 1.0
+    propose: Annotated[float, Field(ge=0, le=1e9)] = 1.0
+    solve: Annotated[float, Field(ge=0, le=1e9)] = 1.0
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     reply_tokens: Annotated[int, Field(ge=0)] | None = None
@@ -80,7 +83,7 @@ class MixedMethod(_Part):
 
     method: str
     prompt: str = ""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: _Weight = 1.0
     options: dict[str, float | int | str] = {}
     teachers: tuple[str, ...] = ()
 
@@ -89,7 +92,8 @@ class Generate(_Part):
     """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method.
 
     `base_url` may be several addresses that serve the same model; addresses may change while a run goes on, all else here
-    is fixed with its first reply. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the
+    is fixed with its first reply. `key_variable` names the environment variable that has the API key, where it is another than
+    usual. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the
     sampler a seed of its own in each request, for servers that know one. After `give_up_after` root requests without a new
     row the run ends. `options` go to the method, `extra` into the body of each request.
 
@@ -105,6 +109,7 @@ class Generate(_Part):
     teacher: str = "openai"
     base_url: str | tuple[str, ...] = ""
     model: str = ""
+    key_variable: _Variable = ""
     api: Literal["chat", "completions"] = "chat"
     teachers: dict[_Name, NamedTeacher] = {}
     method: str = ""
@@ -115,9 +120,9 @@ class Generate(_Part):
     documents: str = ""
     column: str = ""
     passage_words: Annotated[int, Field(ge=20, le=5000)] = 200
-    domain: str = ""
+    domain: Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")] = ""
     topics: str = ""
-    languages: dict[Annotated[str, Field(pattern="^[a-z]{2,3}$")], Annotated[float, Field(gt=0)]] = {}
+    languages: dict[Annotated[str, Field(pattern="^[a-z]{2,3}$")], _Weight] = {}
     seed_sampling: Literal["uniform", "spread"] = "uniform"
     lag: Annotated[int, Field(ge=1, le=100_000)] = 32
     seed: Annotated[int, Field(ge=0)] = 0
@@ -256,3 +261,10 @@ class Recipe(_Part):
     curate: Curate = Curate()
     runtime: Runtime = Runtime()
     card: Card = Card()
+
+    @model_validator(mode="after")
+    def _paces_have_their_teachers(self) -> Self:
+        for name in self.runtime.pace:
+            if name not in self.generate.teachers:
+                raise ValueError(f"runtime.pace.{name}: there is no such teacher in [generate.teachers]; mend its name")
+        return self

@@ -20,10 +20,9 @@ _PULL = 2.0  # how strongly what is thin is preferred: the power of its weight
 
 @dataclass(frozen=True)
 class Weights:
-    """How thin it is around each seed, each seed's domain and each admitted instruction: weights for drawing, by id."""
+    """How thin it is around each seed and each admitted instruction: weights for drawing, by id."""
 
     seeds: Mapping[str, float]
-    domains: Mapping[str, float]
     generated: Mapping[str, float]
 
 
@@ -31,8 +30,7 @@ class Spread:
     """The densities around seeds and admitted instructions, as these are added in index order.
 
     An instruction adds its ROUGE-L to the seeds, and to the instructions before it, that are nearest to it. Words that are
-    common among the seeds ("what", "write") are left out, so that it is nearness in matter and not in form. Where seeds name
-    their domains, what a seed gains counts for its domain too.
+    common among the seeds ("what", "write") are left out, so that it is nearness in matter and not in form.
     """
 
     def __init__(self, seeds: Sequence[Seed], tokens: Kind = "unicode") -> None:
@@ -40,11 +38,9 @@ class Spread:
         counts = Counter(word for seed in seeds for word in set(self._split(seed.instruction)))
         self._common = {word for word, count in counts.items() if count > max(_FEW, _COMMON * len(seeds))}
         self._domain_of = {seed.id: seed.domain or seed.id for seed in seeds}
-        self._sizes = Counter(self._domain_of.values())
         self._seeds, self._own = RougeIndex(tokens=tokens), RougeIndex(tokens=tokens)
         self._seeds.add_all([self._matter(seed.instruction) for seed in seeds], [seed.id for seed in seeds])
         self._density: dict[str, float] = {seed.id: 0.0 for seed in seeds}
-        self._domains: dict[str, float] = dict.fromkeys(self._sizes, 0.0)
         self._generated: dict[str, float] = {}
         self._around: dict[str, frozenset[str]] = {}
 
@@ -57,14 +53,17 @@ class Spread:
             self._around[seed.id] = frozenset([seed.id, *(domain if seed.domain else alike)])
         return self._around[seed.id]
 
+    def domain_of(self, candidate: Candidate) -> str:
+        """The domain of the seed that an instruction is nearest to in matter; empty where it has nothing in common with any."""
+        near = self._seeds.nearest(self._matter(candidate.item.instruction), 1)
+        return self._domain_of[near[0].id] if near and near[0].score > 0 else ""
+
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Take in what was admitted next."""
         for candidate in candidates:
             text = self._matter(candidate.item.instruction)
             for near in self._seeds.nearest(text, _NEAREST):
-                domain = self._domain_of[near.id]
                 self._density[near.id] += near.score
-                self._domains[domain] += near.score / self._sizes[domain]
             gained = 0.0
             for near in self._own.nearest(text, _NEAREST):
                 self._generated[near.id] += near.score
@@ -74,7 +73,7 @@ class Spread:
 
     def weights(self) -> Weights:
         """The weights as they are now."""
-        return Weights(*(_weights(one) for one in (self._density, self._domains, self._generated)))
+        return Weights(_weights(self._density), _weights(self._generated))
 
     def _matter(self, text: str) -> str:
         return " ".join(word for word in self._split(text) if word not in self._common)

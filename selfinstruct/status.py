@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from selfinstruct.budget import Budget, Limits, replies_usd, spent_usd
 from selfinstruct.counts import Counts
 from selfinstruct.dataset import Dataset
 from selfinstruct.directory import JOURNAL, LOCK
+from selfinstruct.errors import UserMistake
 from selfinstruct.estimate import to_go
 from selfinstruct.journal import Journal
 from selfinstruct.prices import Price
@@ -111,9 +113,11 @@ def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
     """What is to be done, in a sentence; empty when nothing is."""
     runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
     budget = Budget(Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd), counts, run.definition.price)
-    first = run.first_request()
-    bound = first.bound or Usage()
-    never = budget.room(bound, batch=runtime.batch, teacher=first.teacher) == "never"
+    bound, teacher = Usage(), ""
+    with suppress(UserMistake):  # a method may have nothing to ask at first
+        first = run.first_request()
+        bound, teacher = first.bound or Usage(), first.teacher
+    never = budget.room(bound, batch=runtime.batch, teacher=teacher) == "never"
     return budget.reached if to_do and not dataset.ended and never else to_do
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from selfinstruct.settings import Generate
 from selfinstruct.spread import Spread, Weights, draw
 
 _KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
+_TURNS = 2.0  # how often a topic that gives little may have its turn, for each turn of its share
 _AT_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one place
 
 
@@ -22,19 +24,23 @@ _AT_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one place
 class Known:
     """What counts at a horizon: how many candidates were admitted below it, how thin it is where, and the topics so far.
 
-    `plan` are the topics of the root requests from the horizon on.
+    `topics` counts the tasks of each topic, `turns` the root requests that had it, and `each` how many tasks one gives.
+    `plan` are the topics of the root requests from the horizon on, as far as somebody asked, and counted as if they were over.
     """
 
     admitted: int
     weights: Weights | None
-    topics: Counter[str]
+    topics: dict[str, float]
+    turns: Counter[str]
+    each: float
     plan: list[Topic] = field(default_factory=list)
 
 
 class Steering:
     """What the recipe says of a run's direction, and what has been admitted so far.
 
-    `languages` has the names of the recipe's languages by code.
+    `languages` has the names of the recipe's languages by code. Where seeds are drawn by `spread` and name their domains, these
+    stand for topics, each as much as the others.
     """
 
     def __init__(
@@ -46,14 +52,16 @@ class Steering:
         memory: Memory | None = None,
     ) -> None:
         self.generate = generate
-        self.topics = topics
+        self.spread = Spread(seeds) if generate.seed_sampling == "spread" else None
+        self.has_quotas = bool(topics)
+        self.topics = topics or (_domains(seeds, generate.seed) if self.spread else ())
         self.languages = languages or {}
         self.memory = memory or Memory()
-        self.spread = Spread(seeds) if generate.seed_sampling == "spread" else None
         self._blocks = blocks(generate.lag)
         self._next = next(self._blocks)
         self._known: dict[int, Known] = {}
         self._counted: Counter[str] = Counter()
+        self._turns: Counter[str] = Counter()
         self._taken = 0
 
     def turn(self, index: int, setting: Setting) -> OneTurn:
@@ -72,31 +80,48 @@ class Steering:
         return self._known[at]
 
     async def topic(self, index: int) -> Topic | None:
-        """The topic of a root request: the one that is furthest behind its quota, if all before it go by the plan too."""
+        """The topic of a root request: the one furthest behind its quota, if all before it give as much as they have so far.
+
+        One that gives little gets more turns, but no more than twice its share of them.
+        """
         if not self.topics:
             return None
-        known = await self.known(index)
+        await self.known(index)
+        return self._planned(index)
+
+    def _planned(self, index: int) -> Topic:
         at = horizon(index, self.generate.lag)
-        whole = sum(topic.quota for topic in self.topics)
-        each = known.topics.total() / at if at else 1.0  # tasks that a root request has been giving
-        counts = {topic.name: float(known.topics[topic.name]) for topic in self.topics}
-        for topic in known.plan:
-            counts[topic.name] += each or 1.0
+        known = self._known[at]
         while len(known.plan) <= index - at:
-            total = sum(counts.values()) + 1
-            chosen = max(self.topics, key=lambda topic: topic.quota / whole * total - counts[topic.name])
-            counts[chosen.name] += each or 1.0
-            known.plan.append(chosen)
+            known.plan.append(self._furthest_behind(known))
         return known.plan[index - at]
+
+    def _furthest_behind(self, known: Known) -> Topic:
+        """The next topic of a horizon's plan; it is counted as if its turn were over."""
+        whole, turns = sum(topic.quota for topic in self.topics), known.turns.total() + 1
+        total = sum(known.topics.values()) + known.each
+        may = [one for one in self.topics if known.turns[one.name] < _TURNS * one.quota / whole * turns]
+        chosen = max(may or self.topics, key=lambda one: one.quota / whole * total - known.topics[one.name])
+        known.turns[chosen.name] += 1
+        known.topics[chosen.name] += known.each
+        return chosen
 
     def _take(self, at: int) -> Known:
         end = self.memory.end(at)
         fresh = self.memory.admitted[self._taken : end]
         self._taken = end
-        self._counted.update(str(one.trace["topic"]) for one in fresh if "topic" in one.trace)
         if self.spread:
             self.spread.add(fresh)
-        return Known(end, self.spread.weights() if self.spread else None, self._counted.copy())
+        weights = self.spread.weights() if self.spread else None
+        if not self.topics:
+            return Known(end, weights, {}, Counter(), 1.0)
+        if self.has_quotas or self.spread is None:
+            self._counted.update(str(one.trace["topic"]) for one in fresh if "topic" in one.trace)
+        else:  # whatever was asked for: what they are near to
+            self._counted.update(filter(None, map(self.spread.domain_of, fresh)))
+        self._turns.update(self._planned(index).name for index in range(self._turns.total(), at))
+        counts = {topic.name: float(self._counted[topic.name]) for topic in self.topics}
+        return Known(end, weights, counts, self._turns.copy(), self._counted.total() / at if self._counted else 1.0)
 
 
 class OneTurn:
@@ -122,8 +147,10 @@ class OneTurn:
         weights = (await self.steering.known(self.index)).weights if spread else None
         if spread is None or weights is None:
             return self.rng.sample(pool, count)
-        thin = [weights.seeds[seed.id] * weights.domains[seed.domain or seed.id] for seed in pool]
-        home = spread.around(pool[draw(self.rng, thin, 1)[0]])
+        topic = await self.steering.topic(self.index)
+        thin = [weights.seeds[seed.id] for seed in pool]
+        home = frozenset(seed.id for seed in pool if topic and seed.domain == topic.name)
+        home = home or spread.around(pool[draw(self.rng, thin, 1)[0]])
         order = [pool[place] for place in draw(self.rng, thin, len(pool))]
         here, elsewhere = [seed for seed in order if seed.id in home], [seed for seed in order if seed.id not in home]
         here = here[: max(1, round(_AT_HOME * count), count - len(elsewhere))]
@@ -142,9 +169,9 @@ class OneTurn:
         thin = [known.weights.generated[memory.admitted[place].id] for place in places]
         return [memory.admitted[places[at]] for at in draw(rng, thin, count)]
 
-    async def fill(self, section: str, **values: object) -> str:
-        """A section of the prompt with this turn's domain, topic and language."""
-        return self.setting.prompt.fill(section, **values, steering=await self._steering())
+    async def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
+        """A section of the prompt with this turn's domain, topic and language, or with those of what is `shown`."""
+        return self.setting.prompt.fill(section, **values, steering=await self._steering(shown))
 
     def candidates(
         self, key: str, items: Iterable[Item], shown: Iterable[Seed | Candidate] = (), **trace: Any
@@ -157,16 +184,38 @@ class OneTurn:
         whole = {**self._trace, **({"generated": generated} if generated else {}), **trace}
         return [Candidate(key, position, item, tuple(seeds), trace=whole) for position, item in enumerate(items)]
 
-    async def _steering(self) -> str:
-        """The lines that say where this turn is steered to, in the prompt's words."""
-        generate, fill = self.steering.generate, self.setting.prompt.fill
+    async def _steering(self, shown: Seed | Candidate | None) -> str:
+        """The lines that say where this turn is steered to, in the prompt's words; of what is shown, what it is about."""
+        generate, prompt = self.steering.generate, self.setting.prompt
+        fill = prompt.fill
         lines = [fill("domain", domain=generate.domain)] if generate.domain else []
-        if topic := await self.steering.topic(self.index):
+        says = self.steering.has_quotas or prompt.has("topic")
+        topic = await self.steering.topic(self.index) if says else None
+        if topic and shown is None:
             self._trace["topic"] = topic.name
             lines.append(fill("topic", topic=topic.name, about=topic.about or topic.name))
-        if generate.languages:
+        elif topic and (own := _topic_of(shown)):
+            lines.append(fill("topic", topic=own, about=_in_words(own)))
+        if generate.languages and shown is None:
             codes, weights = list(generate.languages), list(generate.languages.values())
             code = self.setting.rng(self.index, "language").choices(codes, weights)[0]
             self._trace["language"] = code
             lines.append(fill("language", language=self.steering.languages[code]))
         return "\n".join(lines)
+
+
+def _domains(seeds: Sequence[Seed], seed: int) -> list[Topic]:
+    """The domains that seeds name, as topics, in an order that is the recipe's own."""
+    names = sorted({seed.domain for seed in seeds if seed.domain})
+    order = random.Random(f"{seed}/domains").sample(names, len(names))
+    return [Topic(name, about=_in_words(name)) for name in order] if len(order) > 1 else []
+
+
+def _topic_of(shown: Seed | Candidate | None) -> str:
+    if isinstance(shown, Seed):
+        return shown.domain
+    return str(shown.trace.get("topic", "")) if shown else ""
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ")

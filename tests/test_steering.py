@@ -69,7 +69,7 @@ def test_a_memory_of_its_own_settings_decides_by_them_and_only_when_asked() -> N
             return [Decision(one, "too long" if len(one.item.instruction) > 3 else None) for one in candidates]
 
     async def scene() -> list[str]:
-        memory = Memory(Strict())  # type: ignore[arg-type]
+        memory = Memory(Strict)  # type: ignore[arg-type]
         for number in range(3):
             decisions = admitted("abc", "abcd", root=number)
             memory.add([decision.candidate for decision in decisions], [])
@@ -94,7 +94,7 @@ def test_where_much_was_admitted_little_is_drawn() -> None:
     spread.add([Candidate("0", n, Item(f"Tell me how bees number {n} make honey")) for n in range(5)])
     after = spread.weights()
     assert after.seeds["s0"] < after.seeds["s1"] == after.seeds["s2"]
-    assert after.domains["bees"] < after.domains["boats"]
+    assert spread.domain_of(Candidate("2", 0, Item("Paint boats red"))) == "boats"
     spread.add([Candidate("1", 0, Item("Describe the rings of Saturn"))])
     own = spread.weights().generated
     assert own["1#0"] > max(weight for name, weight in own.items() if name != "1#0")

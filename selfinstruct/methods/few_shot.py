@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from selfinstruct.contracts import Ask, Method, Setting, Turn
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
@@ -36,7 +34,11 @@ class _FewShot:
         shown: list[Seed | Candidate] = [*await turn.seeds(self.shown, self.seeds)]
         if self.generated:
             shown += await turn.generated(self.generated)
-        turns = self._turns(await turn.fill("ask"), [one.example.instruction for one in shown])
+        turns: list[dict[str, str]] = []
+        for one in shown:
+            turns.append({"role": "user", "content": await turn.fill("ask", shown=one)})
+            turns.append({"role": "assistant", "content": one.example.instruction})
+        turns.append({"role": "user", "content": await turn.fill("ask")})
         request = self.setting.request("propose", turn.key, turns=turns, max_tokens=INSTRUCTION_TOKENS)
         reply = await ask(turn.key, request)
         return turn.candidates(turn.key, self.setting.notation.parse(reply.text, reply.finish_reason), shown)
@@ -44,9 +46,3 @@ class _FewShot:
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """The teacher's answer to the instruction, asked as any user would ask."""
         return await answer(self.setting, candidate, ask)
-
-    def _turns(self, question: str, instructions: Sequence[str]) -> list[dict[str, str]]:
-        turns: list[dict[str, str]] = []
-        for instruction in instructions:
-            turns += [{"role": "user", "content": question}, {"role": "assistant", "content": instruction}]
-        return [*turns, {"role": "user", "content": question}]

@@ -86,21 +86,27 @@ def _tidy(text: str) -> str:
 
 
 def _pairs(reply: Reply, labels: bool) -> Iterator[tuple[str, str]]:
-    """Inputs with their outputs, as they follow one another in a reply; a text without headings is an output."""
-    parts = _parts(reply.text)
-    input = output = ""
+    """Inputs with their outputs, as they follow one another in a reply; a text without headings is an output.
+
+    Labels may stand before their inputs, as they are asked for, or after them.
+    """
+    parts = [(name, text) for name, text in _parts(reply.text) if name != "example"]
+    if [name for name, _ in parts] == [""] and not labels:
+        yield "", parts[0][1]
+    first, input, output = "", "", ""
     for name, text in parts:
         if name == "task":
             break  # it goes on with a task of its own
-        if name == "input" and labels:
-            yield text, output
-        elif name == "label":
-            output = text
-        elif name == "input":
+        first = first or name
+        if name == "input":
             input = text
-        elif name == "output" or (not name and len(parts) == 1 and not labels):
-            yield input, text
-            input = ""
+        elif name in ("label", "output"):
+            output = text
+        else:
+            continue
+        if name == ("input" if labels and first != "input" else "output") or (name == "label" and first == "input"):
+            yield input, output
+            input, output = ("", output) if name == "input" else ("", "")
 
 
 def _parts(text: str) -> list[tuple[str, str]]:

@@ -37,12 +37,13 @@ DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a duration
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def key_from_environment() -> str | None:
-    """The API key, which is only ever read from the environment."""
-    return next((key for name in KEY_VARIABLES if (key := os.environ.get(name, "").strip())), None)
+def key_from_environment(variable: str = "") -> str | None:
+    """The API key, which is only ever read from the environment: of this variable, or of the usual ones."""
+    names = (variable,) if variable else KEY_VARIABLES
+    return next((key for name in names if (key := os.environ.get(name, "").strip())), None)
 
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
@@ -51,9 +52,12 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     host = urlsplit(url).hostname or url
     if not generate.model:
         raise RecipeError(f"no model named for the teacher at {host}; name one, for example --model gpt-4o-mini")
-    key = key_from_environment()
-    if key is None and host not in _LOOPBACK:
-        raise TeacherStop(f"no API key for {host}: put it into the environment, for example export {KEY_VARIABLES[1]}=...")
+    wanted = generate.key_variable
+    key = key_from_environment(wanted)
+    if key is None and (wanted or host not in LOOPBACK):
+        raise TeacherStop(
+            f"no API key for {host}: put it into the environment, for example export {wanted or KEY_VARIABLES[1]}=..."
+        )
     if key and not key.isascii():
         raise TeacherStop(f"the API key in {' or '.join(KEY_VARIABLES)} has characters that no key has; copy it again")
     try:
