@@ -15,7 +15,7 @@ _COMMON = 0.04  # share of the seeds' instructions from which on a word says not
 _FEW = 5  # seeds that may share a word in any case
 _NEAREST = 3  # neighbours that an admitted instruction counts for
 _AROUND = 6  # seeds that count as a seed's surroundings where seeds name no domains
-_PULL = 2.0  # how strongly what is thin is preferred: the power of its weight
+_PULL = 3.0  # how strongly what is thin is preferred: the power of its weight
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Weights:
 class Spread:
     """The densities around seeds and admitted instructions, as these are added in index order.
 
-    An instruction adds its ROUGE-L to the seeds, and to the instructions before it, that are nearest to it. Words that are
-    common among the seeds ("what", "write") are left out, so that it is nearness in matter and not in form.
+    An instruction adds its ROUGE-L to the seeds, and to the instructions before it, that are nearest to it: so what is often
+    imitated, in matter or in form, becomes rare in prompts. Which seed it is nearest to in matter, and so which domain it is of,
+    is told without the words that are common among the seeds ("what", "write").
     """
 
     def __init__(self, seeds: Sequence[Seed], tokens: Kind = "unicode") -> None:
@@ -38,8 +39,9 @@ class Spread:
         counts = Counter(word for seed in seeds for word in set(self._split(seed.instruction)))
         self._common = {word for word, count in counts.items() if count > max(_FEW, _COMMON * len(seeds))}
         self._domain_of = {seed.id: seed.domain or seed.id for seed in seeds}
-        self._seeds, self._own = RougeIndex(tokens=tokens), RougeIndex(tokens=tokens)
-        self._seeds.add_all([self._matter(seed.instruction) for seed in seeds], [seed.id for seed in seeds])
+        self._seeds, self._matters, self._own = (RougeIndex(tokens=tokens) for _ in range(3))
+        self._seeds.add_all([seed.instruction for seed in seeds], [seed.id for seed in seeds])
+        self._matters.add_all([self._matter(seed.instruction) for seed in seeds], [seed.id for seed in seeds])
         self._density: dict[str, float] = {seed.id: 0.0 for seed in seeds}
         self._generated: dict[str, float] = {}
         self._around: dict[str, frozenset[str]] = {}
@@ -47,7 +49,7 @@ class Spread:
     def around(self, seed: Seed) -> frozenset[str]:
         """The seeds of a seed's domain, or, where it names none, those nearest to it in matter; itself among them."""
         if seed.id not in self._around:
-            near = self._seeds.nearest(self._matter(seed.instruction), _AROUND)
+            near = self._matters.nearest(self._matter(seed.instruction), _AROUND)
             alike = [one.id for one in near if one.score > 0]
             domain = [name for name, domain in self._domain_of.items() if domain == self._domain_of[seed.id]]
             self._around[seed.id] = frozenset([seed.id, *(domain if seed.domain else alike)])
@@ -55,13 +57,13 @@ class Spread:
 
     def domain_of(self, candidate: Candidate) -> str:
         """The domain of the seed that an instruction is nearest to in matter; empty where it has nothing in common with any."""
-        near = self._seeds.nearest(self._matter(candidate.item.instruction), 1)
+        near = self._matters.nearest(self._matter(candidate.item.instruction), 1)
         return self._domain_of[near[0].id] if near and near[0].score > 0 else ""
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Take in what was admitted next."""
         for candidate in candidates:
-            text = self._matter(candidate.item.instruction)
+            text = candidate.item.instruction
             for near in self._seeds.nearest(text, _NEAREST):
                 self._density[near.id] += near.score
             gained = 0.0
