@@ -80,7 +80,7 @@ def main() -> None:
         runs = []
         for name in options.only or METHODS:
             recipe = recipe_of(METHODS[name], SMALL.get(name, {}) if options.teacher == "local" else {})
-            if "documents" in recipe["generate"]:
+            if recipe["generate"].get("method") == "documents":
                 recipe["generate"]["documents"] = options.documents or str(documents_of(seeds, options.out / "seed-documents"))
             directory = options.out / name
             generate(directory, recipe, [*shared, "--seed", str(options.seed)])
