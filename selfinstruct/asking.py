@@ -124,7 +124,8 @@ def limits_of(runtime: Runtime, price: Price | None) -> Limits:
     if limits.usd is not None and price is None:
         raise RecipeError(
             "--max-usd needs the price of the teacher's tokens, which is not known: state it in the recipe, [runtime] "
-            "price = { input = 0.15, output = 0.6 } (US dollars per million tokens), or use --max-tokens"
+            "price = { input = 0.15, output = 0.6 } (US dollars per million tokens; of several teachers each one's own, in "
+            "[runtime.pace.NAME]), or use --max-tokens"
         )
     return limits
 

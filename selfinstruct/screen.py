@@ -154,6 +154,10 @@ def status(found: Mapping[str, Any]) -> None:
         ("time", f"{clock(found['seconds'])} from the first reply to the last"),
         ("teacher", f"{found['teacher']}, {found['model'] or 'its default model'}, method {found['method']}"),
     ]
+    for name, one in found["teachers"].items():
+        usd = "" if one["usd"] is None else f", {dollars(one['usd'])}"
+        wrote = f"{one['instructions']:,} instructions and {one['outputs']:,} outputs of the rows"
+        lines.append(("", f"{name}: {one['model']}, {short(one['tokens'])} tokens{usd}, {wrote}"))
     if tokens["lost_at_most"]:
         lines.append(("lost", f"{short(tokens['lost_at_most'])} tokens at most, for {requests['lost']:,} calls without a reply"))
     if found["requests_per_minute"]:

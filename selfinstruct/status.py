@@ -63,12 +63,25 @@ def status(path: str | Path) -> dict[str, Any]:
             for name, batch in counts.batches.items()
         ],
         "journal": {"torn_lines": counts.torn, "unknown_lines": counts.unknown, "repeated_keys": counts.duplicates},
-        "teacher": generate.teacher,
-        "model": generate.model,
-        "method": generate.method,
+        "teacher": ", ".join(dict.fromkeys(one.teacher for one in generate.by_name.values())),
+        "model": ", ".join(one.model for one in generate.by_name.values()),
+        "method": ", ".join(dict.fromkeys(part.method for part in generate.parts.values())),
+        "teachers": _teachers(run, dataset, counts),
         "rouge": run.recipe.curate.rouge,
         "next": "" if writing else _next(run, dataset, counts),
     }
+
+
+def _teachers(run: Run, dataset: Dataset, counts: Counts) -> dict[str, Any]:
+    """What each of several teachers did, by its name; empty where there is only one."""
+    found: dict[str, Any] = {}
+    for name, one in run.recipe.generate.by_name.items():
+        if name:
+            tally, price = counts.tallies[name], run.definition.price
+            usd = None if price is None else round(price.of(name).usd(tally.usage, tally.batched), 6)
+            wrote = {what: who.get(name, 0) for what, who in dataset.writers.items()}
+            found[name] = {"model": one.model, "tokens": tally.usage.tokens, "usd": usd, **wrote}
+    return found
 
 
 def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from selfinstruct.spread import Spread, Weights, draw
 
 _KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
 _TURNS = 2.0  # how often a topic that gives little may have its turn, for each turn of its share
+_WEIGHED = 1_000  # generated tasks, drawn at random, of which `spread` takes those from where it is thin
 _AT_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one place
 
 
@@ -133,6 +134,7 @@ class OneTurn:
         self.steering = steering
         self.rng = setting.rng(index)
         self._trace: dict[str, Any] = {}
+        self._drew = False  # seeds, by `spread`: then, and only then, a prompt says their domain where no topic is asked for
 
     @property
     def key(self) -> str:
@@ -148,6 +150,7 @@ class OneTurn:
         if spread is None or weights is None:
             return self.rng.sample(pool, count)
         topic = await self.steering.topic(self.index)
+        self._drew = True
         thin = [weights.seeds[seed.id] for seed in pool]
         home = frozenset(seed.id for seed in pool if topic and seed.domain == topic.name)
         home = home or spread.around(pool[draw(self.rng, thin, 1)[0]])
@@ -160,14 +163,14 @@ class OneTurn:
         """Tasks to show that this run gave below the horizon; from where it is thin, by `spread`."""
         known = await self.steering.known(self.index)
         memory, rng = self.steering.memory, self.setting.rng(self.index, "generated")
-        places: Sequence[int] = range(known.admitted)
-        if finished:
-            places = memory.finished[: bisect_left(memory.finished, known.admitted)]
-        count = min(count, len(places))
+        there = bisect_left(memory.finished, known.admitted) if finished else known.admitted
+        wanted = min(there, count if known.weights is None else _WEIGHED)
+        drawn = rng.sample(range(there), wanted)
+        tasks = [memory.admitted[memory.finished[place] if finished else place] for place in drawn]
         if known.weights is None:
-            return [memory.admitted[place] for place in rng.sample(places, count)]
-        thin = [known.weights.generated[memory.admitted[place].id] for place in places]
-        return [memory.admitted[places[at]] for at in draw(rng, thin, count)]
+            return tasks
+        thin = [known.weights.generated[task.id] for task in tasks]
+        return [tasks[place] for place in draw(rng, thin, min(count, len(tasks)))]
 
     async def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
         """A section of the prompt with this turn's domain, topic and language, or with those of what is `shown`."""
@@ -189,7 +192,7 @@ class OneTurn:
         generate, prompt = self.steering.generate, self.setting.prompt
         fill = prompt.fill
         lines = [fill("domain", domain=generate.domain)] if generate.domain else []
-        says = self.steering.has_quotas or prompt.has("topic")
+        says = self.steering.has_quotas or (self._drew and prompt.has("topic"))
         topic = await self.steering.topic(self.index) if says else None
         if topic and shown is None:
             self._trace["topic"] = topic.name
