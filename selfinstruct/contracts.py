@@ -229,7 +229,8 @@ class Turn(Protocol):
 
 
 class Method(Protocol):
-    """How tasks come to be. `rows_at_most` is the most rows that one root request is likely to give.
+    """How tasks come to be. `rows_at_most` is the most rows that one root request is likely to give; `asks_per_task`, if it is
+    there, how many requests each task takes besides, which only the estimate of `--dry-run` looks at.
 
     The file of a method may have two more names: `PROMPT`, the prompt that it uses where none is named, and `SECTIONS`, the
     sections that it knows in a prompt and the placeholders of each, by which a prompt's mistakes are found before anything

@@ -28,12 +28,12 @@ class Estimate:
 
 def beforehand(method: Mixture, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
     """An estimate for a run without replies: assumed are the acceptance, the length of a task and of a token."""
-    roots = rows / max(1.0, method.rows_at_most * ASSUMED_ACCEPTANCE)
-    staged = method.rows_at_most == 1  # one request for the task, one more for its answer if it is admitted
-    requests = roots * (1 + ASSUMED_ACCEPTANCE) if staged else roots
+    tasks, more = method.tasks_of_a_root
+    roots = rows / max(1.0, tasks * ASSUMED_ACCEPTANCE)
+    requests = roots * (1 + more * ASSUMED_ACCEPTANCE)  # one for the tasks, and those for each that is admitted
     asked = request.prompt or "".join(message["content"] for message in request.messages)
     longest = request.bound.completion_tokens if request.bound else 1 << 30
-    each = min(longest, ASSUMED_TASK * method.rows_at_most)
+    each = min(longest, ASSUMED_TASK * (tasks if not more else 1))
     tokens = Usage(round(requests * len(asked.encode(errors="replace")) / _BYTES_A_TOKEN), round(requests * each))
     usd = None if price is None else price.usd(tokens, tokens if batch else Usage())
     return Estimate(requests, tokens, usd)

@@ -36,6 +36,13 @@ class Mixture:
         self._seed = seed
         self.rows_at_most = max(part.method.rows_at_most for part in parts.values())
 
+    @property
+    def tasks_of_a_root(self) -> tuple[float, float]:
+        """How many tasks a root request gives, and how many more requests they take if all are admitted, by the weights."""
+        whole = sum(part.weight for part in self.parts.values())
+        each = [(part.weight / whole * part.method.rows_at_most, part.method) for part in self.parts.values()]
+        return sum(tasks for tasks, _ in each), sum(tasks * getattr(method, "asks_per_task", 0) for tasks, method in each)
+
     def part_of(self, index: int) -> str:
         """The name of the part that has a root request."""
         names = list(self.parts)

@@ -9,7 +9,6 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +296,7 @@ def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None
 PAIRS = [
     (True, "Label: red\nInput: a rose\nLabel: blue\nInput: the sky", [("a rose", "red"), ("the sky", "blue")]),
     (True, "Input: a rose\nLabel: red\nInput: the sky\nLabel: blue", [("a rose", "red"), ("the sky", "blue")]),
-    (True, "Example 1\nInput: a rose\nLabel: red\nExample 2\nInput: the sky\nLabel: blue", [("a rose", "red"), ("the sky", "blue")]),
+    (True, "Example 1\nInput: a rose\nLabel: red\nExample 2\nInput: sky\nLabel: blue", [("a rose", "red"), ("sky", "blue")]),
     (True, "Label: red\nInput: a rose\nInput: blood", [("a rose", "red"), ("blood", "red")]),
     (False, "Input: a rose\nOutput: red\nInput: the sky\nOutput: blue", [("a rose", "red"), ("the sky", "blue")]),
     (False, "Output: It is red.", [("", "It is red.")]),
@@ -359,10 +358,10 @@ def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teache
 
 
 async def not_put_off(turn, ask, setting):
-    for step in ("first", "second"):
-        with suppress(RequestRefused):
-            proposed = await ask(f"{turn.key}/{step}", setting.request("propose", turn.key, f"{step} task of {turn.key}"))
-            break
+    try:
+        proposed = await ask(f"{turn.key}/first", setting.request("propose", turn.key, f"Write task {turn.key}."))
+    except RequestRefused:
+        proposed = await ask(f"{turn.key}/second", setting.request("propose", turn.key, f"Then write a task {turn.key}."))
     answer = await ask(f"{turn.key}/answer", setting.request("solve", turn.key, f"{turn.key}: {proposed.text}"))
     return [si.Example.of(proposed.text, "", answer.text)]
 
@@ -387,8 +386,8 @@ async def late(turn, ask, setting):
 def test_a_method_may_have_nothing_to_ask_at_first(teacher: Teacher, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=late, num=5)
     run.generate()
-    assert status(run.path)["rows"] == 5
-    assert "goes on" not in status(run.path)["next"]
+    found = status(run.path)
+    assert (found["rows"], found["next"]) == (5, "")
 
 
 # Odd values.
@@ -401,8 +400,8 @@ def test_a_domain_that_is_no_text_is_refused_in_a_sentence(domain: str, tmp_path
 
 
 def test_the_card_shows_text_and_nothing_else(teacher: Teacher, tmp_path: Path) -> None:
-    bad = "![a](http://e.invalid/a.png) [b](http://e.invalid) \\[c](http://e.invalid) <img src=x> \u202e\u200b\x7f\x9b31m"
-    (tmp_path / "topics.jsonl").write_text(json.dumps({"topic": bad + "\x1b[31m \ud800"}) + "\n")
+    bad = "![a](http://e.invalid/a.png) [b](http://e.invalid) \\[c](http://e.invalid) <img src=x> \u202e\u200b\x9b31m"
+    (tmp_path / "topics.jsonl").write_text(json.dumps({"topic": bad + "\x1b[31m \x7f \ud800"}) + "\n")
     run = si.Run(
         tmp_path / "run", base_url=teacher.url, model="m", num=5, topics=tmp_path / "topics.jsonl", domain=bad, title=bad
     )

@@ -18,6 +18,7 @@ def alternating(setting: Setting) -> Method:
 
 class _Alternating:
     rows_at_most = 1
+    asks_per_task = 1
 
     def __init__(self, setting: Setting) -> None:
         self.methods = (following.few_shot(setting), inventing.magpie(setting))

@@ -41,6 +41,7 @@ def documents(setting: Setting) -> Method:
 
 class _Documents:
     rows_at_most = 1
+    asks_per_task = 1
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -37,6 +37,8 @@ def evol(setting: Setting) -> Method:
 
 
 class _Evol:
+    asks_per_task = 2  # its round, but for the first, and its answer; a verdict comes on top
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.operations = [name for name in OPERATIONS if setting.prompt.has(name)]

@@ -18,6 +18,7 @@ def few_shot(setting: Setting) -> Method:
 
 class _FewShot:
     rows_at_most = 1
+    asks_per_task = 1
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

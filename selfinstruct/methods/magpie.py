@@ -19,6 +19,7 @@ def magpie(setting: Setting) -> Method:
 
 class _Magpie:
     rows_at_most = 1
+    asks_per_task = 1
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

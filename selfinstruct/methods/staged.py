@@ -34,6 +34,8 @@ def staged(setting: Setting) -> Method:
 
 
 class _Staged:
+    asks_per_task = 2  # is it classification?, and its instances
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         setting.prompt.require(*SECTIONS)
