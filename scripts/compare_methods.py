@@ -42,7 +42,7 @@ LABELS = HERE.parent / "data" / "bench" / "methods.labels.jsonl"
 PACKAGES = ("selfinstruct", "HanTa", "wordllama", "numpy")
 NEVER_ENOUGH = 1_000_000  # rows wanted: more than any number of tokens here can give
 APART = ("over_target", "unanswered")  # rules that say nothing of a candidate's quality
-FEWEST = 30  # different instructions from which on a run takes part in what is compared at one size
+FEWEST = 20  # different instructions from which on a run takes part in what is compared at one size
 DRAWS = 50  # random samples of that size
 
 # What each run is: a bundled recipe or a method, and what a small teacher needs otherwise. No run ends before its tokens do.

@@ -27,8 +27,8 @@ def assembled(definition: Definition, own: Callable[..., Any] | None = None, fil
     Raises PluginError, PromptError, RecipeError or UserMistake for what would not work.
     """
     generate = definition.recipe.generate
-    parts = {name: _part(definition, name, part, own) for name, part in generate.parts.items()}
     _check_uses(definition, own)
+    parts = {name: _part(definition, name, part, own) for name, part in generate.parts.items()}
     otherwise = definition.admits_otherwise
     memory = Memory(partial(_as_begun, definition, otherwise, filters) if otherwise else None)
     steering = Steering(generate, definition.seeds, definition.materials.topics, definition.languages, memory)
@@ -91,8 +91,13 @@ def _part(definition: Definition, name: str, part: MixedMethod, own: Callable[..
 
 
 def _check_uses(definition: Definition, own: Callable[..., Any] | None) -> None:
-    """Raise RecipeError for documents or tasks to evolve that none of the methods looks at."""
+    """Raise RecipeError for teachers that are not there, and for documents or tasks that none of the methods looks at."""
     generate = definition.recipe.generate
+    named = [(f"mix.{name}.teachers", one) for name, part in generate.mix.items() for one in part.teachers]
+    named += [(f"runtime.pace.{name}", name) for name in definition.recipe.runtime.pace]
+    for place, name in named:
+        if name not in generate.teachers:
+            raise RecipeError(f"{place}: there is no teacher {name!r} in [generate.teachers]; mend its name")
     methods = {part.method for part in generate.parts.values()}
     if own is None and methods <= set(plugins.names("method")):
         for setting, method in (("documents", "documents"), ("source", "evol")):

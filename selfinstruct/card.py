@@ -50,7 +50,7 @@ def _front_matter(definition: Definition, title: str, rows: int) -> str:
     """YAML as `datasets` and the hub read it; each value is written as JSON, which is YAML too."""
     recipe = definition.recipe
     fields = {
-        "pretty_name": definition.recipe.card.title or title,
+        "pretty_name": _seen(definition.recipe.card.title) or title,
         "license": _plain(recipe.card.licence).lower() or "unknown",
         "language": list(recipe.generate.languages) or [recipe.curate.language],
         "annotations_creators": ["machine-generated"],
@@ -199,7 +199,11 @@ def _table(rows: list[tuple[str, object]]) -> str:
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
+def _seen(text: str) -> str:
+    """Text on one line, without what cannot be seen."""
+    return "".join(sign for sign in re.sub(r"\s+", " ", text) if unicodedata.category(sign) not in _INVISIBLE).strip()
+
+
 def _plain(text: str) -> str:
     """Text for a cell of a Markdown table: one line, no cell border, no HTML, no links or images, nothing invisible."""
-    seen = "".join(sign for sign in re.sub(r"\s+", " ", text) if unicodedata.category(sign) not in _INVISIBLE)
-    return re.sub(r"([\\`\[\]|])", r"\\\1", seen).replace("<", "&lt;").replace(">", "&gt;").strip()
+    return re.sub(r"([\\`\[\]|])", r"\\\1", _seen(text)).replace("<", "&lt;").replace(">", "&gt;").strip()

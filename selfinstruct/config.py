@@ -48,9 +48,9 @@ def without_what_gives_way(older: Mapping[str, Any], newer: Mapping[str, Any]) -
     if newer.get("mix"):
         void |= {"method", "prompt", "options"}
     if newer.get("teacher") or newer.get("model") or newer.get("base_url"):
-        void |= {"teachers"}
+        void |= {"teachers", "pace"}
     if newer.get("teachers"):
-        void |= {"teacher", "model", "base_url"}
+        void |= {"teacher", "model", "base_url", "teachers", "pace"}
     return {name: value for name, value in older.items() if name not in void}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selfinstruct import choices, languages, materials, prices, seeds
-from selfinstruct.errors import RecipeChanged
+from selfinstruct.errors import RecipeChanged, TopicError
 from selfinstruct.materials import BY_CONTENT, Materials
 from selfinstruct.prices import Price
 from selfinstruct.records import Seed
@@ -118,9 +118,13 @@ def begin(settings: Mapping[str, Any]) -> Definition:
     recipe = choices.complete(settings)
     generate = recipe.generate
     name = Path(generate.seeds).name if generate.seeds else seeds.BUNDLED_NAME
+    held = materials.gathered(generate)
+    if len(held.topics) > recipe.curate.num:
+        few = f"{len(held.topics):,} topics for {recipe.curate.num:,} rows leave some without any"
+        raise TopicError(f"{generate.topics}: {few}; ask for more rows (--num) or name fewer topics")
     return Definition(
         recipe,
-        materials.gathered(generate),
+        held,
         name,
         version("selfinstruct"),
         settings,

@@ -12,8 +12,8 @@ from selfinstruct import plugins
 from selfinstruct.contracts import BatchEndpoint, Teacher
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.pacing import Pace, Ticket
-from selfinstruct.settings import Recipe
-from selfinstruct.teachers.openai import DEFAULT_URL, key_from_environment
+from selfinstruct.settings import Generate, Recipe
+from selfinstruct.teachers.openai import DEFAULT_URL, LOOPBACK, NO_KEY, key_from_environment
 
 _LONGEST_LOOK = 0.5  # seconds after which a waiting call looks again, whatever it was told
 
@@ -39,8 +39,9 @@ class Teachers:
         if name in self._own:
             return [self._own[name]]
         if name not in self._opened:
-            self._check_keys()
             generate, timeout = self._recipe().generate.by_name[name], self._recipe().runtime.timeout
+            if name and self._hosts_of_the_usual_key() and not generate.key_variable and _is_here(generate):
+                generate = generate.model_copy(update={"key_variable": NO_KEY})  # the key is another host's
             make = plugins.find("teacher", generate.teacher)
             each = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
             self._opened[name] = [make(one, timeout) for one in each]
@@ -60,17 +61,18 @@ class Teachers:
             raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches; go on with --no-batch")
         return batches
 
-    def _check_keys(self) -> None:
-        """Raise RecipeError if one key would go to several hosts: it was given for one of them."""
+    def _hosts_of_the_usual_key(self) -> dict[str, str]:
+        """The hosts that the usual API key goes to, each with a teacher there; raises RecipeError if they are several."""
         hosts: dict[str, str] = {}
         for name, one in self._recipe().generate.by_name.items():
-            if name and name not in self._own and one.teacher == "openai" and not one.key_variable:
+            if name not in self._own and one.teacher == "openai" and not one.key_variable and not _is_here(one):
                 hosts |= {urlsplit(address or DEFAULT_URL).hostname or "": name for address in one.addresses}
-        if len(hosts) > 1 and key_from_environment():
+        if len(hosts) > 1 and any(hosts.values()) and key_from_environment():
             raise RecipeError(
                 f"the teachers {' and '.join(hosts.values())} are at different hosts ({', '.join(hosts)}), and the same API key "
                 'would go to all; name each one\'s own variable in its table, for example key_variable = "TOGETHER_API_KEY"'
             )
+        return hosts
 
     async def close(self) -> None:
         """Give back what was opened."""
@@ -78,6 +80,11 @@ class Teachers:
         for teachers in opened.values():
             for teacher in teachers:
                 await teacher.close()
+
+
+def _is_here(generate: Generate) -> bool:
+    """Whether all of a teacher's endpoints are on this machine."""
+    return all(address and urlsplit(address).hostname in LOOPBACK for address in generate.addresses)
 
 
 @dataclass(eq=False)

@@ -60,7 +60,8 @@ def caps(topics: Sequence[Topic], num: int) -> dict[str, int]:
     Those with the largest remainders are rounded up, of equal ones those that come first; a small share can be 0.
     """
     quotas = [Fraction(topic.quota) for topic in topics]
-    shares = [num * quota / sum(quotas) for quota in quotas]
+    whole = sum(quotas)
+    shares = [num * quota / whole for quota in quotas]
     counts = [math.floor(share) for share in shares]
     by_remainder = sorted(range(len(topics)), key=lambda place: counts[place] - shares[place])
     for place in by_remainder[: num - sum(counts)]:

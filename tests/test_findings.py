@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,9 +15,9 @@ import pytest
 from conftest import Teacher, cli, outcomes, rows
 
 import selfinstruct as si
-from selfinstruct.errors import PluginError, RecipeChanged, RecipeError, RequestRefused, TeacherStop, UserMistake
+from selfinstruct.errors import PluginError, RecipeChanged, RecipeError, RequestRefused, TeacherStop, TopicError, UserMistake
 from selfinstruct.fsck import fsck
-from selfinstruct.methods.staged import _pairs
+from selfinstruct.methods.staged import _from_number, _pairs
 from selfinstruct.notations.listed import listed
 from selfinstruct.records import Candidate, Item, Reply, Request
 from selfinstruct.status import status
@@ -144,7 +143,7 @@ def test_one_key_does_not_go_to_two_hosts(teacher: Teacher, tmp_path: Path, monk
     addresses = (teacher.url, "https://one.invalid/v1", "https://two.invalid/v1")
     teachers = {f"t{number}": {"base_url": address, "model": "m"} for number, address in enumerate(addresses)}
     with pytest.raises(RecipeError, match="key_variable"):
-        si.Run(tmp_path / "run", method="few_shot", teachers=teachers).generate()
+        si.Run(tmp_path / "run", method="few_shot", teachers=teachers, patience=1).generate()
     assert not teacher.requests() and not (tmp_path / "run").exists()
 
 
@@ -205,7 +204,7 @@ def test_what_a_table_leaves_out_is_as_it_was(start_teacher: Callable[..., Teach
 
 def test_a_pace_is_of_a_teacher_that_there_is(tmp_path: Path) -> None:
     for teachers in ({"teachers": {"a": NOBODY}}, NOBODY):
-        with pytest.raises(RecipeError, match=r"runtime\.pace\.b: there is no such teacher"):
+        with pytest.raises(RecipeError, match=r"runtime\.pace\.b: there is no teacher 'b'"):
             si.Run(tmp_path / "run", method="few_shot", pace={"b": {"rpm": 60}}, **teachers)
 
 
@@ -230,10 +229,10 @@ def test_batches_are_refused_before_anything_is_asked(teacher: Teacher, tmp_path
     asked: list[str] = []
     script = si.Scripted(lambda key, request: asked.append(key) or "")
     near = {"base_url": teacher.url, "model": "m"}
-    for given in ({"teacher": script}, {"teachers": {"a": near, "b": script}}):
+    for name, given in (("one", {"teacher": script}), ("two", {"teachers": {"a": near, "b": script}})):
         with pytest.raises(TeacherStop, match="takes no batches"):
-            si.Run(tmp_path / "run", method="few_shot", batch=True, **given).generate()
-    assert not asked and not teacher.log_lines() and not (tmp_path / "run").exists()
+            si.Run(tmp_path / name, method="few_shot", batch=True, **given).generate()
+        assert not asked and not teacher.log_lines() and not (tmp_path / name).exists()
 
 
 # Topics and the end of a run.
@@ -265,14 +264,11 @@ def test_a_topic_that_gives_nothing_gets_twice_its_share_of_turns(tmp_path: Path
     assert 0.3 < turns["dry"] / turns.total() < 0.53  # by its share it would be 0.25
 
 
-def test_more_topics_than_rows_take_no_time(tmp_path: Path) -> None:
-    script = si.Scripted(lambda key, request: f"Tell me all about {topic_of(request) or 'nothing'} and number {key}")
+def test_more_topics_than_rows_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
     names = topics(tmp_path / "topics.txt", (f"matter {number}" for number in range(2000)))
-    run = si.Run(tmp_path / "run", teacher=script, method="few_shot", topics=names, num=100, **KEEP_ALL)
-    assert run.generate().complete
-    start = time.monotonic()
-    assert run.build().complete
-    assert time.monotonic() - start < 3
+    with pytest.raises(TopicError, match="2,000 topics for 100 rows leave some without any; ask for more rows"):
+        si.Run(tmp_path / "run", **NOBODY, method="few_shot", topics=names, num=100)
+    assert not (tmp_path / "run").exists()
 
 
 def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None:
@@ -310,12 +306,18 @@ def test_instances_are_read_in_whatever_order_they_come(labels: bool, text: str,
     assert list(_pairs(Reply(text, "stop", "m", None, "h"), labels)) == expected
 
 
-def test_what_announces_a_list_is_no_instruction() -> None:
-    for preface in ("Here are more tasks:", "Sure!\nHere are more tasks:", "Sure, I go on with the list.\n"):
-        items = listed().parse(f"{preface}\n9. Name a bee.\n10. Name a boat.")
-        assert [item.instruction for item in items] == ["Name a bee.", "Name a boat."]
-    items = listed().parse("Name a bee.\n10. Name a boat.")  # where the prompt ended with 9.
-    assert [item.instruction for item in items] == ["Name a bee.", "Name a boat."]
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Here are more tasks:\n9. Name a bee:\n10. Name a boat.",
+        "Sure, I go on with the list.\n\n**9.** Name a bee:\n10. Name a boat.",
+        "Name a bee:\n10. Name a boat.",  # the prompt ended with 9.
+        "Name a bee:\n\n10. Name a boat.",
+    ],
+)
+def test_what_announces_a_list_is_no_instruction(reply: str) -> None:
+    items = listed().parse(_from_number(reply, 9))
+    assert [item.instruction for item in items] == ["Name a bee:", "Name a boat."]
 
 
 # Coroutines as methods.
@@ -403,7 +405,7 @@ def test_the_card_shows_text_and_nothing_else(teacher: Teacher, tmp_path: Path) 
     bad = "![a](http://e.invalid/a.png) [b](http://e.invalid) \\[c](http://e.invalid) <img src=x> \u202e\u200b\x9b31m"
     (tmp_path / "topics.jsonl").write_text(json.dumps({"topic": bad + "\x1b[31m \x7f \ud800"}) + "\n")
     run = si.Run(
-        tmp_path / "run", base_url=teacher.url, model="m", num=5, topics=tmp_path / "topics.jsonl", domain=bad, title=bad
+        tmp_path / "run", base_url=teacher.url, model="m", num=5, topics=tmp_path / "topics.jsonl", domain=bad[:-4], title=bad
     )
     run.generate()
     card = (run.path / "README.md").read_text()

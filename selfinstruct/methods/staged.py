@@ -58,7 +58,7 @@ class _Staged:
         text = await turn.fill("user", count=self.total, examples=examples, next=following, lead=f"{following}.")
         ends = ["\n\n", f"\n{self.total + 1}."]
         reply = await ask(turn.key, self.setting.request("propose", turn.key, text, ends=ends))
-        items = notation.parse(reply.text, reply.finish_reason)
+        items = notation.parse(_from_number(reply.text, following), reply.finish_reason)
         return turn.candidates(turn.key, [replace(item, instruction=_tidy(item.instruction)) for item in items], shown)
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
@@ -74,6 +74,12 @@ class _Staged:
         items = _judged(candidate.item, list(_pairs(reply, labels))[: self.instances], reply.finish_reason)
         solved = replace(candidate, solved_by=asked, trace={**candidate.trace, "classification": labels})
         return [replace(solved, item=item, instance=number) for number, item in enumerate(items)]
+
+
+def _from_number(text: str, number: int) -> str:
+    """A reply from the number on with which the prompt ended: said again, after whatever announces the list, or left out."""
+    again = re.search(rf"^[ \t*_]*{number}[ \t]*[.):]", text, re.MULTILINE)
+    return text[again.start() :] if again else f"{number}. {text}"
 
 
 def _one_line(text: str) -> str:

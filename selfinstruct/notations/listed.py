@@ -33,8 +33,6 @@ class _Listed:
                 bodies[-1].append(_unescaped(line))
             else:
                 bodies.append([line])
-        if len(bodies) > 1 and not _NUMBER.match(clean(text)) and (not bodies[0][-1].strip() or bodies[0][-1].endswith(":")):
-            del bodies[0]  # what announces the list is no part of it
         items = [Item(clean("\n".join(body))) for body in bodies]
         items = [item if item.instruction else replace(item, flaw=Flaw("empty_reply")) for item in items]
         cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)

@@ -37,6 +37,7 @@ DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a duration
+NO_KEY = "none"  # in place of a variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -53,13 +54,13 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     if not generate.model:
         raise RecipeError(f"no model named for the teacher at {host}; name one, for example --model gpt-4o-mini")
     wanted = generate.key_variable
-    key = key_from_environment(wanted)
-    if key is None and (wanted or host not in LOOPBACK):
+    key = None if wanted == NO_KEY else key_from_environment(wanted)
+    if key is None and wanted != NO_KEY and (wanted or host not in LOOPBACK):
         raise TeacherStop(
             f"no API key for {host}: put it into the environment, for example export {wanted or KEY_VARIABLES[1]}=..."
         )
     if key and not key.isascii():
-        raise TeacherStop(f"the API key in {' or '.join(KEY_VARIABLES)} has characters that no key has; copy it again")
+        raise TeacherStop(f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters that no key has; copy it again")
     try:
         return OpenAI(url, generate.model, key or "none", timeout)
     except Exception as error:  # proxies and certificates that the environment names, and that are not there
