@@ -9,13 +9,9 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("HanTa", reason="needs the extra bench")
-pytest.importorskip("matplotlib", reason="needs the extra bench")
-
 import compare_methods
 import diversity
+import pytest
 from compare_methods import LABELS, METHODS, interval, lines, merged, paired, recipe_of, toml
 from compare_report import markdown, plot, plot_spread
 
@@ -118,10 +114,8 @@ def test_verbs_and_objects_are_as_good_as_the_report_says():
     assert found["pairs_found"] - found["pairs_right"] <= 2
 
 
-@pytest.mark.parametrize("embedded", [True, False])
+@pytest.mark.parametrize("embedded", [True, False] if find_spec("wordllama") else [False])  # there for Linux on x86-64 alone
 def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool):
-    if embedded and not find_spec("wordllama"):
-        pytest.skip("needs wordllama")
     topics = diversity.Topics(SEEDS, embedded)
     rows = [
         {"instruction": "How do I simmer a soup?", "input": "", "output": "Fry onions and add water and salt."},
@@ -225,8 +219,7 @@ def test_each_run_is_a_recipe_that_there_is(name: str):
     from selfinstruct.config import parse
 
     bundled = METHODS[name].get("recipe")
-    if bundled and not (DATA / "prompts" / f"{bundled}.toml").exists():
-        pytest.skip("not bundled")
+    assert not bundled or (DATA / "prompts" / f"{bundled}.toml").exists()
     recipe = recipe_of(METHODS[name], compare_methods.SMALL.get(name, {}))
     assert parse(tomllib.loads(toml(recipe)), name).curate.least_acceptance == 0
 
