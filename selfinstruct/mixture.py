@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from math import ceil
 from typing import Any
 
 from selfinstruct.contracts import Ask, Method, Setting, Turn
@@ -14,6 +15,7 @@ from selfinstruct.errors import PluginError, RequestRefused
 from selfinstruct.records import Candidate, Example, Item, Reply, Request, clean
 from selfinstruct.steering import Steering
 
+_AHEAD = 4  # root requests under way for each call in flight, where they make one or two
 Make = Callable[[Setting], Method]
 Coroutine = Callable[[Turn, Ask, Setting], Awaitable[Sequence[Example | Candidate]]]
 
@@ -42,6 +44,15 @@ class Mixture:
         whole = sum(part.weight for part in self.parts.values())
         each = [(part.weight / whole * part.method.rows_at_most, part.method) for part in self.parts.values()]
         return sum(tasks for tasks, _ in each), sum(tasks * getattr(method, "asks_per_task", 0) for tasks, method in each)
+
+    def window(self, calls: int) -> int:
+        """How many root requests to have under way for so many calls at a time.
+
+        More than calls, so that one slow reply does not hold up the others; but where each root request goes on to many more
+        calls, no more than calls, so that what was begun is finished before the next is begun, and a limit leaves little open.
+        """
+        _, more = self.tasks_of_a_root
+        return max(calls, ceil(calls * _AHEAD / max(1.0, more)))
 
     def part_of(self, index: int) -> str:
         """The name of the part that has a root request."""

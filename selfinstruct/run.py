@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 OnStop = Callable[[int, float], None]
 _BATCHED_AHEAD = 20_000  # root requests under way where they go by batch
-_AHEAD = 4  # root requests under way for each request in flight, so that one slow reply does not hold up the others
 
 
 class Run:
@@ -111,15 +110,15 @@ class Run:
         try:
             with self._open_journal() as journal:
                 self._record()
-                self._ask, batching = online(journal, runtime, self.definition.price, self._teachers)
-                ask = self._ask
-                self._loop = asyncio.get_running_loop()
+                ask, batching = online(journal, runtime, self.definition.price, self._teachers)
+                self._ask, self._loop = ask, asyncio.get_running_loop()
                 if self._interrupted:
                     ask.close()
                 try:
                     batching.start()
-                    at_a_time = sum(runtime.of(name).concurrency or 1 for name in self._teachers.names)
-                    dataset = await self._harvest(ask, _BATCHED_AHEAD if runtime.batch else at_a_time * _AHEAD, watch)
+                    calls = sum(runtime.of(name).concurrency or 1 for name in self._teachers.names)
+                    window = _BATCHED_AHEAD if runtime.batch else self.methods().window(calls)
+                    dataset = await self._harvest(ask, window, watch)
                 finally:
                     await batching.close()
                 if not ask.stopped_by and not self._interrupted:
