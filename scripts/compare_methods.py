@@ -372,7 +372,7 @@ def circumstances(options: argparse.Namespace) -> Found:
         "command": " ".join(["python", "scripts/compare_methods.py", *sys.argv[1:]]),
         "teacher": options.teacher,
         "tokens": options.tokens,
-        "seed": options.seed,
+        "seed": f"0 to {options.repeat - 1}" if options.spread else options.seed,
         "packages": {name: version(name) for name in PACKAGES if importlib.util.find_spec(name)},
     }
 
