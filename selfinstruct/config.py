@@ -43,8 +43,10 @@ def part_of(name: str) -> str:
 def without_what_gives_way(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
     """Older settings without those that another method, or other teachers, among newer ones make void."""
     void: set[str] = set()
-    if newer.get("method") and newer["method"] != older.get("method"):
-        void |= {"mix", "prompt", "options"}
+    if newer.get("method"):
+        void |= {"mix"}
+        if newer["method"] != older.get("method", newer["method"]):  # what names no method was meant for this one too
+            void |= {"prompt", "options"}
     if newer.get("mix"):
         void |= {"method", "prompt", "options"}
     if newer.get("teacher") or newer.get("model") or newer.get("base_url"):

@@ -438,3 +438,11 @@ def test_a_weight_that_is_too_large_is_refused_in_a_sentence(given: dict[str, An
     with pytest.raises(UserMistake, match="less than or equal to") as caught:
         si.Run(tmp_path / "run", **{**({} if "teachers" in given else NOBODY), **given})
     assert "\n" not in str(caught.value)
+
+
+def test_options_of_a_recipe_that_names_no_method_are_for_the_one_that_a_flag_names(teacher: Teacher, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("generate.options = { tasks_per_request = 4 }\n")
+    given = {"recipe": tmp_path / "recipe.toml", "base_url": teacher.url, "model": "m"}
+    assert si.Run(tmp_path / "one", method="alpaca", **given).recipe.generate.options == {"tasks_per_request": 4}
+    (tmp_path / "recipe.toml").write_text('generate.method = "alpaca"\ngenerate.options = { tasks_per_request = 4 }\n')
+    assert si.Run(tmp_path / "two", method="few_shot", **given).recipe.generate.options == {}
