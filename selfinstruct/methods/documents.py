@@ -46,7 +46,7 @@ class _Documents:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         if not setting.passages:
-            raise UserMistake("the method `documents` has no documents; name a folder or a file as `documents` in [generate]")
+            raise UserMistake("the method `documents` has no documents; name a folder or a file of them (--documents)")
         kinds = setting.choice("kinds", "both", *KINDS)
         self.verified = setting.choice("quote", "verified", "none") == "verified"
         self.quote_in_output = setting.choice("quote_in", "provenance", "output") == "output"
