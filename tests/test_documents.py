@@ -560,7 +560,7 @@ def test_a_refused_answer_is_the_pipelines_to_count() -> None:
 
 
 def test_settings_that_make_no_sense_are_said_before_anything_is_asked() -> None:
-    with pytest.raises(UserMistake, match=r"name a folder or a file as `documents` in \[generate\]"):
+    with pytest.raises(UserMistake, match=r"name a folder or a file of them \(--documents\)"):
         method.documents(Setting((), PROMPT, plain()))
     for name, choices in {"kinds": "both, question, task", "quote": "verified, none", "quote_in": "provenance, output",
                           "passage_in": "input, provenance"}.items():  # fmt: skip
