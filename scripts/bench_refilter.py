@@ -22,7 +22,7 @@ from typing import Any
 import realistic
 
 import selfinstruct as si
-from selfinstruct import curation
+from selfinstruct.curate import curator
 from selfinstruct.notations.numbered import numbered
 from selfinstruct.records import Example
 
@@ -76,7 +76,7 @@ def build(directory: Path, rouge: float) -> dict[str, Any]:
     """Build the run again; seconds by what they went to."""
     spent = {"deciding": 0.0, "nearest": 0.0}
 
-    class Timed(curation.RougeIndex):
+    class Timed(curator.RougeIndex):
         def add_all(self, *given: Any) -> None:
             _clocked(spent, "deciding", lambda: super(Timed, self).add_all(*given))
 
@@ -88,7 +88,7 @@ def build(directory: Path, rouge: float) -> dict[str, Any]:
             while (one := _clocked(spent, "nearest", lambda: next(found, None))) is not None:
                 yield one
 
-    curation.RougeIndex = Timed  # type: ignore[misc]
+    curator.RougeIndex = Timed  # type: ignore[misc]
     before = time.perf_counter()
     run = si.Run(directory)
     dataset = run.build(rouge=rouge)

@@ -32,7 +32,7 @@ import diversity
 from compare_report import markdown, plot, plot_spread
 from diversity import NO_TOPIC, Topics
 
-from selfinstruct.bundle import folder
+from selfinstruct.packaged import folder
 
 Found = dict[str, Any]
 Rows = list[dict[str, Any]]

@@ -37,7 +37,7 @@ seed_sampling = "spread"
 teachers.strong = {{ base_url = "{first}", model = "m", propose = 3 }}
 teachers.small = {{ base_url = "{second}", model = "n", propose = 1, solve = 2 }}
 mix.few = {{ method = "few_shot", weight = 3, options = {{ generated_per_request = 2 }} }}
-mix.whole = {{ method = "staged", options = {{ tasks_per_request = 10 }} }}
+mix.whole = {{ method = "self_instruct", options = {{ tasks_per_request = 10 }} }}
 """
 _LOOK = 0.002  # seconds between two looks at a run that is to be killed at a certain event
 _LIVES = 20  # lives in a row that may be over before their instant comes

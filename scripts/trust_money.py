@@ -26,9 +26,9 @@ sys.path.insert(1, str(ROOT))
 
 from servers import Teacher, running_teacher  # noqa: E402 (a folder of the tests)
 
-from selfinstruct.budget import committed, spent_usd  # noqa: E402
-from selfinstruct.journal import Journal  # noqa: E402
-from selfinstruct.prices import Price  # noqa: E402
+from selfinstruct.client.budget import committed, spent_usd  # noqa: E402
+from selfinstruct.client.prices import Price  # noqa: E402
+from selfinstruct.journal.file import Journal  # noqa: E402
 
 FAULTS = {"429": 0.1, "500": 0.06, "reset": 0.06, "cut": 0.06, "garbage": 0.06, "empty": 0.04, "hang": 0.02, "length": 0.1}
 TASKS = {"alpaca": (1900, 4096), "few_shot": (100, 400)}  # reply_tokens: never less than the tests' teacher writes

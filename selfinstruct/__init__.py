@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selfinstruct.dataset import Dataset as Dataset
+    from selfinstruct.curate.dataset import Dataset as Dataset
     from selfinstruct.records import Drop as Drop
     from selfinstruct.records import Example as Example
     from selfinstruct.rouge import RougeIndex as RougeIndex
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Run": "run",
-    "Dataset": "dataset",
+    "Dataset": "curate.dataset",
     "Example": "records",
     "Drop": "records",
     "RougeIndex": "rouge",

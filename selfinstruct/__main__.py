@@ -1,5 +1,5 @@
 """`python -m selfinstruct` is the same as `selfinstruct`."""
 
-from selfinstruct.cli import main
+from selfinstruct.cli.app import main
 
 main()

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from selfinstruct.entries import BatchState
 from selfinstruct.errors import RecipeError, TeacherError
+from selfinstruct.journal.events import BatchState
 from selfinstruct.records import Candidate, Drop, Example, Item, Passage, Reply, Request, Seed, root_of
 
 

@@ -13,12 +13,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from selfinstruct.asking import Ask
-from selfinstruct.curation import Curator
-from selfinstruct.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
-from selfinstruct.demand import Demand
+from selfinstruct.client.ask import Ask
+from selfinstruct.curate.curator import Curator
+from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.errors import RequestRefused, Unasked
-from selfinstruct.mixture import Mixture
+from selfinstruct.generate.lookahead import Demand
+from selfinstruct.generate.mixture import Mixture
 from selfinstruct.records import Candidate, Decision, Flaw, Item
 
 Watch = Callable[[Dataset], None]

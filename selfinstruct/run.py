@@ -10,20 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct import card, choices, config, curation, directory, loops, plugins, writing
-from selfinstruct.asking import Ask, cancelled, limits_of, online
-from selfinstruct.assembly import assembled, curator, first_request
+from selfinstruct import event_loop, plugins
+from selfinstruct.client.ask import Ask, cancelled, limits_of, online
+from selfinstruct.client.load_balancer import Teachers
 from selfinstruct.contracts import Method, Setting, Teacher
-from selfinstruct.dataset import Dataset
-from selfinstruct.definition import Definition, begin, check_same, continued
-from selfinstruct.directory import JOURNAL
-from selfinstruct.endpoints import Teachers
+from selfinstruct.curate import curator as curation
+from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
-from selfinstruct.journal import Journal
-from selfinstruct.mixture import Mixture
+from selfinstruct.generate.assembly import assembled, curator, first_request
+from selfinstruct.generate.mixture import Mixture
+from selfinstruct.journal.file import Journal
 from selfinstruct.pipeline import harvest
+from selfinstruct.recipe import defaults, loading
+from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
-from selfinstruct.settings import Recipe
+from selfinstruct.rundir import dataset_card, derived_files, manifest
+from selfinstruct.rundir.definition import Definition, begin, check_same, continued
+from selfinstruct.rundir.manifest import JOURNAL
 from selfinstruct.watching import Watch, stopped_by_signals, ticking
 
 if TYPE_CHECKING:
@@ -59,15 +62,15 @@ class Run:
         self._filters = plugins.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
         named = plugins.named(teacher, method, filters, self._filters)
-        stated = config.without_what_gives_way(config.load(recipe) if recipe else {}, {**plain, **named})
+        stated = loading.without_what_gives_way(loading.load(recipe) if recipe else {}, {**plain, **named})
         given = {**stated, **{k: v for k, v in plain.items() if v is not None}}
         given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
-        self.is_new = not directory.exists(self.path)
+        self.is_new = not manifest.exists(self.path)
         self.definition = self._defined(given)
         # What would fail after the first reply was paid for had better fail now.
         if self.is_new or filters:
             curation.rules(self.recipe.curate.filters, self._filters)
-        writing.row_writer(self.recipe.curate.format)
+        derived_files.row_writer(self.recipe.curate.format)
         self.methods()
         self._ask: Ask | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,7 +97,7 @@ class Run:
         with self._claimed():
             self._on_stop, self._on_write = on_stop, on_write
             self._prepare()
-            dataset = loops.run(lambda: self._guarded(watch), self.stop)
+            dataset = event_loop.run(lambda: self._guarded(watch), self.stop)
             if self._interrupted:
                 raise KeyboardInterrupt
             return dataset
@@ -144,7 +147,7 @@ class Run:
         """Cancel the batches at the provider and keep what is done; how each ended, by its name. Raises TeacherError."""
         if self.is_new:
             raise UserMistake(f"{self.path}: there is no run here; check the path")
-        return loops.run(self._cancel)
+        return event_loop.run(self._cancel)
 
     async def _cancel(self) -> dict[str, str]:
         try:
@@ -174,16 +177,16 @@ class Run:
 
     def build(self, **changes: Any) -> Dataset:
         """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
-        if not directory.exists(self.path):
+        if not manifest.exists(self.path):
             raise UserMistake(f"{self.path}: there is no run here; check the path, or begin one with `generate`")
         if not (self.path / JOURNAL).exists():
             raise RunDirectoryError(f"{self.path / JOURNAL}: is not there, and nothing can be built without it; put it back")
-        fixed = [name for name in changes if config.part_of(name) != "curate"]
+        fixed = [name for name in changes if loading.part_of(name) != "curate"]
         if fixed:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
-        definition = replace(self.definition, recipe=choices.changed(self.recipe, changes))
+        definition = replace(self.definition, recipe=defaults.changed(self.recipe, changes))
         with Journal.reading(self.path / JOURNAL) as journal:
-            return loops.run(lambda: self._harvest(Ask(journal), 1, None, definition))
+            return event_loop.run(lambda: self._harvest(Ask(journal), 1, None, definition))
 
     def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
         """Write the derived files of a built dataset, here or into another, new directory; returns that directory.
@@ -198,7 +201,7 @@ class Run:
         target = Path(to)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UserMistake(f"{target}: is there already; name a new or empty directory")
-        directory.make(target)
+        manifest.make(target)
         with Journal.reading(self.path / JOURNAL) as journal:
             self._write(dataset, journal, target)
         return target
@@ -227,18 +230,18 @@ class Run:
 
     def first_request(self) -> Request:
         """The first request that would be sent; asks nobody."""
-        return loops.run(lambda: first_request(self.methods()))
+        return event_loop.run(lambda: first_request(self.methods()))
 
     def _defined(self, given: Mapping[str, Any]) -> Definition:
         if self.is_new:
             return begin(given)
         try:
-            return continued(directory.read(self.path), given)
+            return continued(manifest.read(self.path), given)
         except RecipeChanged:
-            if not directory.has_no_replies(self.path):
+            if not manifest.has_no_replies(self.path):
                 raise
             self.is_new = True  # no reply depends on what was asked before: a mistaken model name can be mended
-            return begin({**config.without_what_gives_way(directory.read(self.path).given, given), **given})
+            return begin({**loading.without_what_gives_way(manifest.read(self.path).given, given), **given})
 
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
@@ -247,16 +250,16 @@ class Run:
             self._teachers.open_all()
 
     def _open_journal(self) -> Journal:
-        directory.make(self.path)
+        manifest.make(self.path)
         return Journal.writing(self.path / JOURNAL)
 
     def _record(self) -> None:
         """Put the run's definition on the disk, now that the directory is ours alone."""
-        if directory.exists(self.path) and not directory.has_no_replies(self.path):
-            check_same(directory.read(self.path), self.definition)
-            directory.update(self.path, self.definition)
+        if manifest.exists(self.path) and not manifest.has_no_replies(self.path):
+            check_same(manifest.read(self.path), self.definition)
+            manifest.update(self.path, self.definition)
         else:
-            directory.create(self.path, self.definition)
+            manifest.create(self.path, self.definition)
         self.is_new = False
 
     async def _harvest(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
@@ -283,13 +286,13 @@ class Run:
         definition = replace(self.definition, recipe=recipe)
         if target == self.path and definition.recipe != self.definition.recipe:
             self.definition = definition
-            directory.update(self.path, definition)
-        writing.replace(target, self._files(dataset, journal, definition))
+            manifest.update(self.path, definition)
+        derived_files.replace(target, self._files(dataset, journal, definition))
 
     def _files(self, dataset: Dataset, journal: Journal, definition: Definition) -> dict[str, bytes]:
         format, part_of = definition.recipe.curate.format, self.methods().part_of
-        return writing.files(
-            dataset, journal, lambda root: definition.origin(part_of(root)), format, card.card(dataset, definition)
+        return derived_files.files(
+            dataset, journal, lambda root: definition.origin(part_of(root)), format, dataset_card.card(dataset, definition)
         )
 
     async def _guarded(self, watch: Watch | None) -> Dataset:

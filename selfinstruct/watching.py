@@ -8,8 +8,8 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from selfinstruct.asking import Ask
-from selfinstruct.dataset import Dataset
+from selfinstruct.client.ask import Ask
+from selfinstruct.curate.dataset import Dataset
 
 Watch = Callable[[Dataset, Ask], None]
 _ONE_SIGNAL = 1.0  # seconds within which two signals are one

@@ -9,7 +9,7 @@ from typing import Any
 
 from teacher_limits import Limits
 
-from selfinstruct.pacing import Pace
+from selfinstruct.client.rate_limiter import Pace
 from selfinstruct.teachers.openai import _allowances
 
 TRAVEL = 0.01  # seconds until a refusal or a fault is back

@@ -19,11 +19,11 @@ import pytest
 from conftest import HERE, Teacher, cli, command, derived, outcomes, rows
 
 import selfinstruct as si
-from selfinstruct import batching, collecting, patience
-from selfinstruct.demand import Demand
+from selfinstruct.client import batch_collection, batch_submission, retry
 from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
-from selfinstruct.fsck import fsck
-from selfinstruct.status import status
+from selfinstruct.generate.lookahead import Demand
+from selfinstruct.report.integrity import fsck
+from selfinstruct.report.status import status
 from selfinstruct.teachers._batches import OpenAIBatches
 from selfinstruct.teachers.openai import OpenAI
 
@@ -37,10 +37,10 @@ SAME = ("dataset.jsonl", "provenance.jsonl")
 @pytest.fixture(autouse=True)
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process look more often than is polite to a provider; those of the command line do not."""
-    monkeypatch.setattr(batching, "_QUIET", 0.05)
-    monkeypatch.setattr(collecting, "_FIRST_LOOK", 0.02)
-    monkeypatch.setattr(collecting, "_SETTLING", 0.05)
-    monkeypatch.setattr(patience, "_backoff", lambda state: 0.01)
+    monkeypatch.setattr(batch_submission, "_QUIET", 0.05)
+    monkeypatch.setattr(batch_collection, "_FIRST_LOOK", 0.02)
+    monkeypatch.setattr(batch_collection, "_SETTLING", 0.05)
+    monkeypatch.setattr(retry, "_backoff", lambda state: 0.01)
 
 
 def generate(directory: Path, teacher: Teacher, **settings: Any) -> Any:
@@ -147,8 +147,8 @@ def test_after_three_batches_a_request_is_asked_live(start_teacher: Start, tmp_p
     generate(tmp_path / "run", teacher, num=20, method="few_shot")
     assert live(teacher), "nothing was tested"
     by_batch = Counter(line["mark"] for line in teacher.requests() if line["path"] == "/v1/batches")
-    assert max(by_batch.values()) == batching.BATCHES_AT_MOST
-    assert all(by_batch[line["mark"]] == batching.BATCHES_AT_MOST for line in live(teacher))
+    assert max(by_batch.values()) == batch_submission.BATCHES_AT_MOST
+    assert all(by_batch[line["mark"]] == batch_submission.BATCHES_AT_MOST for line in live(teacher))
     assert nothing_twice(tmp_path / "run")
 
 
@@ -185,7 +185,7 @@ def test_requests_are_spread_over_batches_within_the_providers_limits(
     limit: str, start_teacher: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = start_teacher(**QUICK)
-    monkeypatch.setattr(batching, limit, 3 if limit == "MOST_REQUESTS" else 4_000)
+    monkeypatch.setattr(batch_submission, limit, 3 if limit == "MOST_REQUESTS" else 4_000)
     assert len(generate(tmp_path / "run", teacher, num=10, method="few_shot").rows) == 10
     planned = [line["requests"] for line in rows(tmp_path / "run" / "journal.jsonl") if line.get("state") == "planned"]
     assert len(planned) >= 4

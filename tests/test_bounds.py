@@ -9,9 +9,11 @@ import pytest
 from conftest import Teacher, cli, rows
 
 import selfinstruct as si
-from selfinstruct import config, entries, prices
+from selfinstruct.client import prices
+from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeError, TeacherStop, TransientError
-from selfinstruct.prices import Price
+from selfinstruct.journal import events
+from selfinstruct.recipe import loading
 from selfinstruct.records import Reply, Request, Usage
 from selfinstruct.teachers import openai
 
@@ -128,7 +130,7 @@ def test_side_fields_of_an_own_teacher_do_not_cost_its_reply(tmp_path: Path) -> 
 )
 def test_a_line_that_would_lift_a_limit_is_no_line(line: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
-        entries.decoded(line)
+        events.decoded(line)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_a_line_that_would_lift_a_limit_is_no_line(line: dict[str, object]) -> N
 )
 def test_what_would_go_around_the_rules_is_refused(part: dict[str, object], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
-        config.parse({"generate": part}, "settings")
+        loading.parse({"generate": part}, "settings")
 
 
 def test_cancel_makes_nothing_where_no_run_is(tmp_path: Path) -> None:

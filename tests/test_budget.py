@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from conftest import Teacher, cli
 
-from selfinstruct import definition, prices
-from selfinstruct.budget import Budget, Limits, committed, spent_usd
-from selfinstruct.counts import Counts
-from selfinstruct.entries import BatchLine, Entry, Fault, Line, Sent
-from selfinstruct.prices import Price
+from selfinstruct.client import prices
+from selfinstruct.client.budget import Budget, Limits, committed, spent_usd
+from selfinstruct.client.prices import Price
+from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
+from selfinstruct.journal.totals import Counts
 from selfinstruct.records import Failure, Reply, Usage
+from selfinstruct.rundir import definition
 
 BOUND = Usage(100, 400)
 PRICE = Price(1.0, 10.0, "the test", batch=0.5)  # BOUND costs 0.0041
@@ -203,15 +204,15 @@ def test_run_json_keeps_the_price_and_status_shows_where_it_is_from(teacher: Tea
 
 
 def test_run_json_records_the_listed_price_with_its_source(tmp_path: Path) -> None:
-    from selfinstruct import directory
+    from selfinstruct.rundir import manifest
 
     settings = {"teacher": "openai", "base_url": "https://api.openai.com/v1", "model": "gpt-4o-mini"}
-    directory.make(tmp_path / "run")
-    directory.create(tmp_path / "run", definition.begin(settings))
+    manifest.make(tmp_path / "run")
+    manifest.create(tmp_path / "run", definition.begin(settings))
     stored = json.loads((tmp_path / "run" / "run.json").read_text())["price"]
     assert stored["input"] == 0.15
     assert "genai-prices" in stored["source"]
-    assert directory.read(tmp_path / "run").price == Price(**stored)
+    assert manifest.read(tmp_path / "run").price == Price(**stored)
 
 
 @pytest.mark.parametrize("batch", [(), ("--batch",)])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import cli
 
-from selfinstruct import config
-from selfinstruct.config import part_of, with_settings
 from selfinstruct.errors import RecipeError
+from selfinstruct.recipe import loading
+from selfinstruct.recipe.loading import part_of, with_settings
+from selfinstruct.recipe.schema import Recipe
 from selfinstruct.run import Run
-from selfinstruct.settings import Recipe
 
 GOOD = """
 [generate]
@@ -44,7 +44,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_recipe_gives_the_settings_that_it_names_and_no_others(tmp_path: Path) -> None:
-    assert config.load(write(tmp_path, GOOD)) == {
+    assert loading.load(write(tmp_path, GOOD)) == {
         "teacher": "openai",
         "model": "m",
         "temperature": 0.5,
@@ -60,16 +60,16 @@ def test_a_recipe_gives_the_settings_that_it_names_and_no_others(tmp_path: Path)
 
 
 def test_an_empty_recipe_is_the_default_one(tmp_path: Path) -> None:
-    assert config.load(write(tmp_path, "")) == {}
-    assert config.parse({}, "x") == Recipe()
+    assert loading.load(write(tmp_path, "")) == {}
+    assert loading.parse({}, "x") == Recipe()
 
 
 def test_a_recipe_may_have_windows_line_ends(tmp_path: Path) -> None:
-    assert config.load(write(tmp_path, GOOD.replace("\n", "\r\n"))) == config.load(write(tmp_path, GOOD))
+    assert loading.load(write(tmp_path, GOOD.replace("\n", "\r\n"))) == loading.load(write(tmp_path, GOOD))
 
 
 def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    assert config.load(write(tmp_path, "\ufeff[curate]\nnum = 7\n")) == {"num": 7}
+    assert loading.load(write(tmp_path, "\ufeff[curate]\nnum = 7\n")) == {"num": 7}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_refused_with_file_name_value_and_reason(tmp_path: Path, text: str, words: list[str]) -> None:
     path = write(tmp_path, text)
     with pytest.raises(RecipeError) as caught:
-        config.load(path)
+        loading.load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and "\n" not in message
     assert [word for word in words if word not in message] == []
@@ -115,7 +115,7 @@ def test_a_wrong_setting_is_refused_with_file_name_value_and_reason(tmp_path: Pa
 def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(RecipeError, match=r"is not valid TOML \(.*line \d") as caught:
-        config.load(path)
+        loading.load(path)
     assert str(path) in str(caught.value)
 
 
@@ -123,13 +123,13 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_byte(tmp_path: Path) -> No
     path = tmp_path / "latin.toml"
     path.write_bytes(b'[card]\ntitle = "caf\xe9"\n')
     with pytest.raises(RecipeError, match=r"latin.toml: is not UTF-8 text \(byte 19\)"):
-        config.load(path)
+        loading.load(path)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.toml", tmp_path):
         with pytest.raises(RecipeError, match="cannot be read") as caught:
-            config.load(path)
+            loading.load(path)
         assert str(path) in str(caught.value)
 
 

@@ -23,11 +23,11 @@ from conftest import cli, command, rows
 from pyarrow import parquet
 from rouge_score import rouge_scorer
 
-from selfinstruct import seeds
-from selfinstruct.dedup import dedup
-from selfinstruct.dedup_command import Display
+from selfinstruct.cli.dedup import Display
+from selfinstruct.dedup.deduplicate import dedup
+from selfinstruct.dedup.single_pass import State
 from selfinstruct.errors import OutputError, TableError, UserMistake
-from selfinstruct.sifting import State
+from selfinstruct.inputs import seeds
 
 RIVERS = ["Name the longest river of Mali.", "Name the longest river in Mali!", "What is a baker's dozen?"]
 NAMES = ["dropped.jsonl", "summary.json"]
@@ -384,12 +384,12 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(kind: str, tmp_path: Path
 
 WAITING = """
 import sys
-from selfinstruct import dedup_command
+from selfinstruct.cli import dedup as dedup_command
 def wait(display, state):
     print(state.rows, flush=True)
     sys.stdin.readline()
 dedup_command.Display.__call__ = wait
-from selfinstruct.cli import main
+from selfinstruct.cli.app import main
 main()
 """
 
@@ -421,10 +421,11 @@ def test_ctrl_c_and_sigterm_end_with_130_and_leave_nothing_behind(number: int, m
 
 LATE = """
 import os, signal
-from selfinstruct import sifting, staging
-from selfinstruct.cli import main
+from selfinstruct import atomic_write
+from selfinstruct.dedup import single_pass
+from selfinstruct.cli.app import main
 
-moment, replace, closing = sys_moment, staging.Path.replace, sifting.Summary.kept.fget
+moment, replace, closing = sys_moment, atomic_write.Path.replace, single_pass.Summary.kept.fget
 
 def while_files_get_their_names(path, target):
     if moment == "naming" and target.name == "kept.jsonl":
@@ -436,8 +437,8 @@ def after_that(summary):
         os.kill(os.getpid(), signal.SIGINT)
     return closing(summary)
 
-staging.Path.replace = while_files_get_their_names
-sifting.Summary.kept = property(after_that)
+atomic_write.Path.replace = while_files_get_their_names
+single_pass.Summary.kept = property(after_that)
 main()
 """
 
@@ -480,7 +481,7 @@ MEASURED = """
 import resource, sys
 from importlib.metadata import version
 from pathlib import Path
-from selfinstruct.cli import main
+from selfinstruct.cli.app import main
 try:
     main()
 finally:
@@ -605,7 +606,7 @@ def test_in_a_log_a_plain_line_is_written_now_and_then(monkeypatch: pytest.Monke
     display = Display(log)
     display(State("compiled", 200, 50, 10, 4096, 7))
     assert log.getvalue() == ""
-    monkeypatch.setattr("selfinstruct.bar._LOG_EVERY", 0)
+    monkeypatch.setattr("selfinstruct.cli.progress_bar._LOG_EVERY", 0)
     display(State("compiled", 200, 101, 10, 8192, 9))
     assert log.getvalue() == "50% read, 10 references, 8,192 rows, 9 dropped\n"
     display.close()

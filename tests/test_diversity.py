@@ -216,7 +216,7 @@ def test_the_seeds_texts_are_documents(tmp_path: Path):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_each_run_is_a_recipe_that_there_is(name: str):
-    from selfinstruct.config import parse
+    from selfinstruct.recipe.loading import parse
 
     bundled = METHODS[name].get("recipe")
     assert not bundled or (DATA / "prompts" / f"{bundled}.toml").exists()

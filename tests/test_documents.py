@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from selfinstruct import documents, passages, prompts
 from selfinstruct.contracts import Method, Setting
 from selfinstruct.errors import DocumentError, PromptError, RecipeError, RequestRefused, UserMistake
+from selfinstruct.inputs import chunking, documents, prompts
 from selfinstruct.methods import documents as method
 from selfinstruct.notations.plain import plain
 from selfinstruct.records import Candidate, Item, Passage, Reply, Request, json_line
@@ -29,7 +29,7 @@ from selfinstruct.records import Candidate, Item, Passage, Reply, Request, json_
 
 def split(text: str, words: int = 200, markdown: bool = True) -> list[tuple[str, str]]:
     """Title and text of each passage."""
-    return [(title, text[start:end]) for start, end, title in passages.split(text, words, markdown=markdown, name="name")]
+    return [(title, text[start:end]) for start, end, title in chunking.split(text, words, markdown=markdown, name="name")]
 
 
 def titles(text: str, words: int = 200) -> list[str]:
@@ -57,9 +57,9 @@ TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda
 @example("text\n\n# A heading at the end", 10, True)
 @example("```\ncode that nothing closes. It goes on.\n\n# here", 3, True)
 def test_nothing_is_lost_nothing_is_there_twice_and_places_are_exact(text: str, words: int, markdown: bool) -> None:
-    front = passages._front_matter(text) if markdown else 0
+    front = chunking._front_matter(text) if markdown else 0
     at = front
-    for start, end, title in passages.split(text, words, markdown=markdown, name="name"):
+    for start, end, title in chunking.split(text, words, markdown=markdown, name="name"):
         assert start >= at and not text[at:start].strip()  # between two passages is white space, and they do not overlap
         assert text[start:end].strip() == text[start:end] != ""
         assert title and "\n" not in title
@@ -70,7 +70,7 @@ def test_nothing_is_lost_nothing_is_there_twice_and_places_are_exact(text: str, 
 @settings(deadline=None)
 @given(TEXTS, st.integers(4, 60))
 def test_plain_text_gives_no_passage_that_is_much_longer_than_wanted(text: str, words: int) -> None:
-    for start, end, _ in passages.split(text, words):
+    for start, end, _ in chunking.split(text, words):
         # What is no word (a row of hyphens) is never alone, and goes to a neighbour whatever its size.
         assert len(text[start:end].split()) <= 1.25 * words + text.count("---") + text.count("***") + text.count("...") + 10
 
@@ -156,7 +156,7 @@ def test_front_matter_is_passed_over_and_what_only_looks_like_it_is_not() -> Non
         assert "".join(part for _, part in split(text)).replace("\n", "").startswith("---")
     text = "---\na: b\n---\nText.\n"
     assert split(text, markdown=False)[0][1].startswith("---")
-    assert passages.split(text, 9, markdown=True) == [(13, 18, "")]
+    assert chunking.split(text, 9, markdown=True) == [(13, 18, "")]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_texts_made_to_be_slow_are_not(text: str) -> None:
     from time import process_time
 
     begun = process_time()
-    passages.split(text, 50, markdown=True)
+    chunking.split(text, 50, markdown=True)
     assert process_time() - begun < 5
 
 

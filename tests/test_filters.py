@@ -12,11 +12,11 @@ import pytest
 
 from selfinstruct import plugins
 from selfinstruct.contracts import Surroundings
-from selfinstruct.curation import Curator, rules, settled
+from selfinstruct.curate.curator import Curator, rules, settled
 from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.filters.refusal import _REFUSAL, refusal
+from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Drop, Example, Item, Seed
-from selfinstruct.settings import Curate
 
 FILTERS = plugins.names("filter")
 AROUND = Surroundings(

@@ -16,11 +16,11 @@ from conftest import Teacher, cli, outcomes, rows
 
 import selfinstruct as si
 from selfinstruct.errors import PluginError, RecipeChanged, RecipeError, RequestRefused, TeacherStop, TopicError, UserMistake
-from selfinstruct.fsck import fsck
-from selfinstruct.methods.staged import _from_number, _pairs
+from selfinstruct.methods.self_instruct import _from_number, _pairs
 from selfinstruct.notations.listed import listed
 from selfinstruct.records import Candidate, Item, Reply, Request
-from selfinstruct.status import status
+from selfinstruct.report.integrity import fsck
+from selfinstruct.report.status import status
 
 NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 KEEP_ALL = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import Teacher, cli, command, derived, outcomes
 
-from selfinstruct.counts import Counts
-from selfinstruct.entries import Fault, Sent
 from selfinstruct.errors import JournalError, RunLocked
-from selfinstruct.journal import Entry, Journal
+from selfinstruct.journal.events import Fault, Sent
+from selfinstruct.journal.file import Entry, Journal
+from selfinstruct.journal.totals import Counts
 from selfinstruct.records import Failure, Reply, Usage
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from pacing_world import World
 
-from selfinstruct.pacing import Pace, Ticket
+from selfinstruct.client.rate_limiter import Pace, Ticket
 from selfinstruct.records import Allowance
 
 SETTLED = 10.0  # seconds

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from selfinstruct import plugins, prompts
-from selfinstruct.bundle import folder
+from selfinstruct import plugins
 from selfinstruct.contracts import Setting, Turn, Voice
 from selfinstruct.errors import PromptError
+from selfinstruct.generate.turns import Steering
+from selfinstruct.inputs import prompts
 from selfinstruct.methods.alpaca import alpaca
+from selfinstruct.packaged import folder
+from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Example, Reply, Request, Seed
-from selfinstruct.settings import Generate
-from selfinstruct.steering import Steering
 
 HEADER = "name: mine\nnotation: numbered\nabout: for a test\n\n"
 BUNDLED = sorted(prompts.available())

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 from rouge_score.tokenize import tokenize
 
-from selfinstruct.curation import Curator
+from selfinstruct.curate.curator import Curator
 from selfinstruct.errors import UserMistake
+from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Item, Neighbour, Seed
-from selfinstruct.rouge import RougeIndex, compiled, library
+from selfinstruct.rouge import RougeIndex, kernel_ctypes, pool_compiled
 from selfinstruct.rouge.tokens import unicode_tokens
-from selfinstruct.settings import Curate
 
 ENGINES = ["compiled", "portable"]
 WAYS: dict[str, Callable[..., RougeIndex]] = {
@@ -474,7 +474,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool]] = []
-        self._library = library.library()
+        self._library = kernel_ctypes.library()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._library, name)
@@ -500,7 +500,7 @@ def test_a_long_batch_through_threads_and_in_portions_is_decided_as_by_the_porta
     threads: int, portable_answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, rng = Calls(), random.Random(threads)
-    monkeypatch.setattr(compiled, "library", lambda: calls)
+    monkeypatch.setattr(pool_compiled, "library", lambda: calls)
     index = RougeIndex(0.6, engine="compiled", threads=threads)
     rest, found = many_texts(3, 3000), []
     for size in (600, 1, 1, 900, 7):
@@ -522,8 +522,8 @@ def test_a_long_batch_through_threads_and_in_portions_is_decided_as_by_the_porta
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_batches_of_more_than_one_block_are_decided_as_one_by_one(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_BLOCK", 300)
-    monkeypatch.setattr(compiled, "_FEWEST", 20)
+    monkeypatch.setattr(pool_compiled, "_BLOCK", 300)
+    monkeypatch.setattr(pool_compiled, "_FEWEST", 20)
     for vocabulary in (5, 300):
         texts = many_texts(vocabulary, 700, vocabulary)
         index, single = (RougeIndex(0.5, engine="compiled", threads=threads) for _ in range(2))
@@ -554,22 +554,22 @@ def test_tokens_of_an_unknown_kind_are_refused() -> None:
 @pytest.fixture
 def loaded_anew() -> Iterator[None]:
     """The kernel is looked for again, in the test and after it."""
-    library.library.cache_clear()
+    kernel_ctypes.library.cache_clear()
     yield
-    library.library.cache_clear()
+    kernel_ctypes.library.cache_clear()
 
 
 def no_suffix(place: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(library, "EXTENSION_SUFFIXES", [])
+    patch.setattr(kernel_ctypes, "EXTENSION_SUFFIXES", [])
 
 
 def no_library(place: Path, patch: pytest.MonkeyPatch) -> None:
     (place / "_kernel.abi3.so").write_bytes(b"not a library")
-    patch.setattr(library, "__file__", str(place / "library.py"))
+    patch.setattr(kernel_ctypes, "__file__", str(place / "library.py"))
 
 
 def other_version(place: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(library, "VERSION", library.VERSION + 1)
+    patch.setattr(kernel_ctypes, "VERSION", kernel_ctypes.VERSION + 1)
 
 
 @pytest.mark.parametrize("broken", [no_suffix, no_library, other_version])
@@ -577,7 +577,7 @@ def test_without_the_kernel_the_portable_engine_serves_and_the_compiled_one_is_r
     broken: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, loaded_anew: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path, monkeypatch)
-    assert library.library() is None
+    assert kernel_ctypes.library() is None
     index = RougeIndex(0.5)
     assert index.engine == "portable"
     assert [near and near.id for near in index.admit_all(["a b", "c d", "a b e"])] == [None, None, "0"]
@@ -586,7 +586,7 @@ def test_without_the_kernel_the_portable_engine_serves_and_the_compiled_one_is_r
 
 
 def test_the_compiled_engine_is_the_one_that_is_used_where_it_was_built() -> None:
-    assert library.library() is not None and RougeIndex().engine == "compiled"
+    assert kernel_ctypes.library() is not None and RougeIndex().engine == "compiled"
 
 
 def failing(items: list[str], after: int) -> Iterator[str]:
@@ -631,8 +631,8 @@ class Interrupted(Calls):
 
 def test_ctrl_c_during_a_long_batch_leaves_the_index_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = Interrupted()
-    monkeypatch.setattr(compiled, "library", lambda: kernel)
-    monkeypatch.setattr(compiled, "_BLOCK", 50)
+    monkeypatch.setattr(pool_compiled, "library", lambda: kernel)
+    monkeypatch.setattr(pool_compiled, "_BLOCK", 50)
     index = RougeIndex(0.6, engine="compiled", threads=1)
     texts = many_texts(9, 200)
     with pytest.raises(KeyboardInterrupt):

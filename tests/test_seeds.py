@@ -11,9 +11,10 @@ import datasets
 import pytest
 from conftest import cli
 
-from selfinstruct import plugins, seeds
+from selfinstruct import plugins
 from selfinstruct.contracts import Surroundings
 from selfinstruct.errors import SeedError
+from selfinstruct.inputs import seeds
 from selfinstruct.records import Example, Seed, json_line
 from selfinstruct.rouge import RougeIndex
 

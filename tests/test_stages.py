@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from selfinstruct import plugins, prompts
+from selfinstruct import plugins
 from selfinstruct.contracts import Method, Setting, Voice
 from selfinstruct.errors import RequestRefused
+from selfinstruct.generate.turns import Steering
+from selfinstruct.inputs import prompts
+from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Candidate, Reply, Request, Seed
-from selfinstruct.settings import Generate
-from selfinstruct.steering import Steering
 
 SEEDS = tuple(Seed(f"s{n}", "", f"Say what number {n} is good for.", (("", "x"),)) for n in range(12))
 
@@ -35,7 +36,7 @@ class Asked:
 
 
 def made(name: str, api: str = "chat", source: tuple[Seed, ...] = SEEDS, **options: Any) -> tuple[Setting, Method]:
-    prompt = prompts.load({"staged": "self-instruct"}.get(name, name))
+    prompt = prompts.load({"self_instruct": "self-instruct"}.get(name, name))
     notation = plugins.find("notation", prompt.notation)()
     setting = Setting(SEEDS, prompt, notation, 3, options, (Voice(api=api, sampling={"max_tokens": 99}),), source=source)
     return setting, plugins.find("method", name)(setting)
@@ -51,7 +52,7 @@ def solved(method: Method, candidate: Candidate, ask: Asked) -> list[tuple[str, 
 
 
 def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() -> None:
-    setting, method = made("staged")
+    setting, method = made("self_instruct")
     ask = Asked({"0": "compare NASA and the ESA.\n10. iPhones: where are they made?\n11. What is pH:\n12. cut off|length"})
     found = proposed(setting, method, ask)
     assert [one.item.instruction for one in found] == [
@@ -94,7 +95,7 @@ def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() ->
     ],
 )
 def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: str, rows: list[tuple[str, str, str]]) -> None:
-    setting, method = made("staged")
+    setting, method = made("self_instruct")
     ask = Asked({"/classify": verdict, "/instances": reply, "0": "Name it."})
     (candidate,) = proposed(setting, method, ask)
     assert solved(method, candidate, ask) == rows
@@ -104,7 +105,7 @@ def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: st
 
 
 def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
-    setting, method = made("staged", instances_per_task=2, instances_temperature=0.2, classify_max_tokens=3)
+    setting, method = made("self_instruct", instances_per_task=2, instances_temperature=0.2, classify_max_tokens=3)
     ask = Asked(
         {"/classify": "No", "/instances": "Input: a\nOutput: b\nInput: c\nOutput: d\nInput: e\nOutput: f|length", "7": "Name it."}
     )
@@ -118,7 +119,7 @@ def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
 
 
 def test_a_completion_ends_where_the_model_would_go_on_with_a_task_of_its_own() -> None:
-    setting, method = made("staged", api="completions")
+    setting, method = made("self_instruct", api="completions")
     ask = Asked({"/classify": " No", "/instances": " Output: b", "0": " Name it."})
     (candidate,) = proposed(setting, method, ask)
     solved(method, candidate, ask)

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import selfinstruct as si
 from selfinstruct.errors import PluginError, PromptError, Unasked
-from selfinstruct.memory import Memory, blocks, horizon
+from selfinstruct.generate.diversity import Spread, draw
+from selfinstruct.generate.task_pool import Memory, blocks, horizon
 from selfinstruct.records import Candidate, Decision, Item, Seed
-from selfinstruct.spread import Spread, draw
 
 
 @given(st.integers(0, 5000), st.integers(1, 300))

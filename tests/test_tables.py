@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from pyarrow import feather, ipc, parquet
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables import fields, kept
+from selfinstruct.tables import columns as fields
 from selfinstruct.tables import json as json_tables
-from selfinstruct.tables.opening import opened
+from selfinstruct.tables import writers
+from selfinstruct.tables.detect import opened
 from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, Rows, Table, distinct
 
 ROWS = [
@@ -89,7 +90,7 @@ def rewritten(path: Path, kind: str | None = None, every: int = 1) -> bytes:
     """All rows (or every second, ...) as a file of this kind."""
     table = only(path)
     sink = io.BytesIO()
-    with kept.file_for(kind or table.kind, [table], sink) as into:
+    with writers.file_for(kind or table.kind, [table], sink) as into:
         for rows in table.batches():
             into.write(rows, [place for place in range(len(rows)) if (rows.first + place - 1) % every == 0])
     return sink.getvalue()
@@ -326,7 +327,7 @@ def test_a_data_set_by_name_has_its_splits_in_order_and_keeps_its_features(
     (rows,) = test.batches()
     assert (rows.where(1), rows.column("instruction")) == ("team/tiny:default:test: row 2", ["Name a river.", "test"])
     sink = io.BytesIO()
-    with kept.file_for(test.kind, [test], sink) as into:
+    with writers.file_for(test.kind, [test], sink) as into:
         into.write(rows, [1])
     written = datasets.Dataset.from_parquet(str(save(tmp_path, "kept.parquet", sink.getvalue())), cache_dir=str(tmp_path / "c"))
     assert written.features["label"].names == ["a", "b"]

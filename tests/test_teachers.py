@@ -10,9 +10,9 @@ import pytest
 from conftest import Teacher, cli, derived, outcomes, rows
 
 import selfinstruct as si
-from selfinstruct import config
 from selfinstruct.errors import RecipeError, TeacherStop
-from selfinstruct.settings import Generate
+from selfinstruct.recipe import loading
+from selfinstruct.recipe.schema import Generate
 from selfinstruct.teachers import local, openai
 
 MARKER = "sk-marker-3f9a1c77"
@@ -151,7 +151,7 @@ def test_a_public_endpoint_without_a_key_is_not_asked() -> None:
         openai.openai(Generate(model="m"))
     for address in ("localhost:8000", "http://localhost:99999/v1", "http://[::1/v1", "ftp://host/v1"):
         with pytest.raises(RecipeError, match=r"base_url: is not an http\(s\) address"):
-            config.parse({"generate": {"base_url": address}}, "settings")
+            loading.parse({"generate": {"base_url": address}}, "settings")
     with pytest.raises(RecipeError, match="no model named"):
         openai.openai(Generate(base_url="http://localhost:8000/v1"))
 

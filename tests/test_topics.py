@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from selfinstruct import topics
 from selfinstruct.errors import TopicError
+from selfinstruct.inputs import topics
 from selfinstruct.records import Topic, json_line
 
 ROWS: list[dict[str, Any]] = [

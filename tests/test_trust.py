@@ -18,7 +18,7 @@ from trust_faults import Sample
 from trust_kill import Victim
 from trust_torn import tear
 
-from selfinstruct.journal import Journal
+from selfinstruct.journal.file import Journal
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {

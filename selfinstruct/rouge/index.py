@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from selfinstruct.errors import UserMistake
 from selfinstruct.records import Neighbour
-from selfinstruct.rouge.compiled import CompiledPool
-from selfinstruct.rouge.encoding import NOWHERE, Batch, Found, Pool
-from selfinstruct.rouge.library import library
+from selfinstruct.rouge.kernel_ctypes import library
 from selfinstruct.rouge.measure import f_measure
+from selfinstruct.rouge.pool import NOWHERE, Batch, Found, Pool
+from selfinstruct.rouge.pool_compiled import CompiledPool
 from selfinstruct.rouge.tokens import Kind
-from selfinstruct.rouge.words import CompiledWords, PortableWords, Words
+from selfinstruct.rouge.vocabulary import CompiledWords, PortableWords, Words
 
 _QUERIES = 4096  # texts that are encoded at a time when the neighbours of many are looked for
 _MEANS = 16  # texts whose scores to all others are held at a time
@@ -274,7 +274,7 @@ def _engine(wanted: str | None) -> str:
 def _pool(engine: str, threshold: float, threads: int | None) -> Pool:
     if engine == "compiled":
         return CompiledPool(threshold, threads or _processors())
-    from selfinstruct.rouge.portable import PortablePool
+    from selfinstruct.rouge.pool_portable import PortablePool
 
     return PortablePool(threshold)
 

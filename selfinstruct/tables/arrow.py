@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.fields import at, prefixes
-from selfinstruct.tables.files import FileTable
+from selfinstruct.tables.columns import at, prefixes
+from selfinstruct.tables.file_table import FileTable
+from selfinstruct.tables.json_values import plain
 from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, distinct
-from selfinstruct.tables.values import plain
 
 _MAGIC = b"ARROW1"  # of an Arrow file that can be read from anywhere; one that is read from its start has none
 _BUFFER = 1 << 20  # bytes of a column read at a time, so that a row group need not be in memory

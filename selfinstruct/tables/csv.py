@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.files import FileTable
+from selfinstruct.tables.file_table import FileTable
 from selfinstruct.tables.rows import TextRows, batched, distinct
 
 _LONGEST = 1 << 28  # characters of a cell: a quotation mark that is never closed must not fill the memory

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.files import FileTable, not_utf8
+from selfinstruct.tables.file_table import FileTable, not_utf8
 from selfinstruct.tables.jsonl import reason
 from selfinstruct.tables.rows import TextRows, an_object, batched
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.files import FileTable
+from selfinstruct.tables.file_table import FileTable
 from selfinstruct.tables.rows import TextRows, an_object, batched
 
 _SPACE = " \t\r\n"  # what JSON counts as such; Python strips more

@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from selfinstruct.entries import BatchState
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherError, TeacherStop, TransientError
+from selfinstruct.journal.events import BatchState
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:

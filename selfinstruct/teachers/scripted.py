@@ -12,7 +12,7 @@ from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.records import Reply, Request, Usage
 
 if TYPE_CHECKING:
-    from selfinstruct.settings import Generate
+    from selfinstruct.recipe.schema import Generate
 
 Answer = Callable[[str, Request], str]
 

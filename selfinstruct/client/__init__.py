@@ -1,0 +1,1 @@
+"""Paid requests: rate limits, retries, budget, batches."""

@@ -1,0 +1,160 @@
+"""The durable ask: a reply is paid for once, and is on the disk before anyone looks inside."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
+
+from selfinstruct.client.batch_submission import Batching
+from selfinstruct.client.budget import Budget, Limits
+from selfinstruct.client.live import Live
+from selfinstruct.client.load_balancer import Endpoints, Teachers
+from selfinstruct.client.prices import Price
+from selfinstruct.client.shutdown import Halt
+from selfinstruct.curate.dataset import Dataset
+from selfinstruct.errors import JournalError, PluginError, RecipeError, RequestRefused, SelfInstructError, TeacherStop, Unasked
+from selfinstruct.journal.events import Entry
+from selfinstruct.journal.file import Journal
+from selfinstruct.journal.totals import Tally
+from selfinstruct.recipe.schema import Runtime
+from selfinstruct.records import Decision, Failure, Reply, Request, Usage, root_of
+
+_KEY = re.compile(r"\d+([./].+)?")  # "41", "41.3/solve"
+
+
+class Way(Protocol):
+    """A way to get what the journal lacks: live calls, or batches."""
+
+    async def obtain(self, key: str, request: Request) -> Entry:
+        """The outcome, journaled and on the disk; raises Unasked when it may not be asked for now."""
+
+
+class Ask:
+    """Replies from the journal where it has them, else by `way`, journaled first.
+
+    Without a way this is the offline half of the same thing: what the journal lacks is Unasked.
+    """
+
+    def __init__(self, journal: Journal, way: Way | None = None, halt: Halt | None = None) -> None:
+        self.journal = journal
+        self.halt = halt or Halt()
+        self.obtained = 0  # outcomes that were not in the journal before
+        self.used: dict[str, tuple[Usage, bool, str]] = {}  # tokens by key, whether they were by batch, and whose
+        self._way = way
+        self._asked: set[str] = set()  # keys of requests that are under way
+
+    async def __call__(self, key: str, request: Request) -> Reply:
+        """The reply to a request; raises RequestRefused, or Unasked when there is none and none may be asked for."""
+        if not _KEY.fullmatch(key):
+            raise PluginError(
+                f"the method asks under the key {key!r}; a key is the index of its root request, then / or . and more"
+            )
+        entry = self.journal.get(key)
+        if entry is None:
+            if self._way is None or self.halt.closed:
+                raise Unasked(key)
+            if key in self._asked:
+                raise PluginError(f"the method asks twice at a time under the key {key!r}; give each request a key of its own")
+            self._asked.add(key)
+            try:
+                entry = await self._way.obtain(key, request)
+            finally:
+                self._asked.discard(key)
+            self.obtained += 1
+        if entry.request != request.digest:
+            raise JournalError(
+                f"{self.journal.path}: the reply {key!r} answers another request than this run makes; the directory's "
+                "seeds, prompt or recipe, or the method's code, have been changed since"
+            )
+        if isinstance(entry.outcome, Failure):
+            raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)
+        self.used[key] = entry.outcome.usage or Usage(), entry.batch is not None, entry.teacher
+        return entry.outcome
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way now."""
+        return len(self.journal.counts.open)
+
+    @property
+    def stopped_by(self) -> SelfInstructError | None:
+        """The error that made this run stop asking, if one did."""
+        return self.halt.cause
+
+    @property
+    def limit(self) -> str:
+        """The limit that was reached, in words; empty if none was."""
+        return self.halt.limit
+
+    def usage_below(self, root: int) -> tuple[int, dict[str, Tally]]:
+        """Requests answered for root requests with an index below `root`, and their tokens by teacher."""
+        used = [one for key, one in self.used.items() if root_of(key) < root]
+        tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        for usage, batched, teacher in used:
+            tallies[teacher].usage += usage
+            if batched:
+                tallies[teacher].batched += usage
+        return len(used), dict(tallies)
+
+    def account(self, dataset: Dataset) -> None:
+        """Say in a dataset what its requests took, and who wrote its rows."""
+        dataset.requests, dataset.tallies = self.usage_below(dataset.roots)
+        dataset.writers = self._writers(dataset.rows)
+
+    def _writers(self, rows: Iterable[Decision]) -> dict[str, Counter[str]]:
+        """How many instructions, and how many outputs, of these rows each teacher wrote, by its name."""
+        found: dict[str, Counter[str]] = {"instructions": Counter(), "outputs": Counter()}
+        for row in rows:
+            key = row.candidate.key
+            for what, by in (("instructions", key), ("outputs", row.candidate.solved_by or key)):
+                found[what][self.used[by][2]] += 1
+        return found
+
+    def close(self) -> None:
+        """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
+        self.halt.close()
+
+
+def limits_of(runtime: Runtime, price: Price | None) -> Limits:
+    """The limits of a run; raises RecipeError for one in US dollars where the price is unknown."""
+    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
+    if limits.usd is not None and price is None:
+        raise RecipeError(
+            "--max-usd needs the price of the teacher's tokens, which is not known: state it in the recipe, [runtime] "
+            "price = { input = 0.15, output = 0.6 } (US dollars per million tokens; of several teachers each one's own, in "
+            "[runtime.pace.NAME]), or use --max-tokens"
+        )
+    return limits
+
+
+def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Teachers) -> tuple[Ask, Batching]:
+    """What asks the teachers, and what looks after batches for it; both of them as [runtime] says.
+
+    Raises RecipeError for a limit in US dollars where the price is unknown.
+    """
+    limits = limits_of(runtime, price)
+
+    halt = Halt()
+    endpoints = {}
+    for name in teachers.names:
+        pace = runtime.of(name)
+        endpoints[name] = Endpoints(partial(teachers.open, name), pace.concurrency or 1, pace.rpm, pace.tpm)
+    budget = Budget(limits, journal.counts, price)
+    live = Live(journal, endpoints, budget, halt, patience=runtime.patience, timeout=runtime.timeout)
+    batching = Batching(live, teachers.batches, new=runtime.batch)
+    return Ask(journal, batching, halt), batching
+
+
+async def cancelled(journal: Journal, runtime: Runtime, teachers: Teachers) -> dict[str, str]:
+    """Cancel the batches under way, and keep what they have done; how each ended, by its name."""
+    unlimited = runtime.model_copy(update={"max_usd": None})  # cancelling costs nothing, whatever the price
+    ask, batching = online(journal, unlimited, None, teachers)
+    names = list(journal.counts.open_batches)
+    await batching.collector.cancel()
+    if ask.stopped_by and not isinstance(ask.stopped_by, TeacherStop):
+        raise ask.stopped_by
+    batches = journal.counts.batches
+    return {name: f"{batches[name].state} ({batches[name].detail})" for name in names}

@@ -1,0 +1,98 @@
+"""The budget: hard limits on calls, tokens and US dollars over the whole life of a run.
+
+The journal is the ledger. A call's worst case is noted there before the call is made (`sent`), and counts until the reply's
+own figures take its place; a call that a crash cut off, or that came to nothing after the provider may have done the
+work, keeps counting at its worst case. So what is spent can never exceed a limit, however often a run is interrupted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from selfinstruct.client.prices import Price
+from selfinstruct.journal.totals import Counts, Tally
+from selfinstruct.records import Usage
+
+Verdict = Literal["now", "later", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most calls, tokens and US dollars of a whole run; None where there is no limit."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit at all."""
+        return (self.requests, self.tokens, self.usd) != (None, None, None)
+
+    @property
+    def need_bounds(self) -> bool:
+        """Whether the worst case of each call must be known."""
+        return self.tokens is not None or self.usd is not None
+
+
+class Budget:
+    """Says whether another call fits, by a journal's counts as they are at that moment."""
+
+    def __init__(self, limits: Limits, counts: Counts, price: Price | None) -> None:
+        self.limits = limits
+        self.counts = counts
+        self.price = price
+        self.reached = ""  # why the last call did not fit, in words
+
+    def room(self, bound: Usage | None, calls: int = 1, *, batch: bool = False, teacher: str = "") -> Verdict:
+        """Whether `calls` calls with these tokens at most in all fit now, later when others have settled, or never."""
+        settled = self._exceeded(bound or Usage(), calls, batch, teacher, reserved=False)
+        if settled:
+            self.reached = settled
+            return "never"
+        return "later" if self._exceeded(bound or Usage(), calls, batch, teacher, reserved=True) else "now"
+
+    def _exceeded(self, bound: Usage, calls: int, batch: bool, teacher: str, *, reserved: bool) -> str:
+        """The limit that a call would break, with or without what is reserved for calls in flight."""
+        limits, counts = self.limits, self.counts
+        if limits.requests is not None and counts.calls + calls > limits.requests:
+            return f"the limit of {limits.requests:,} requests is reached; raise it with --max-requests"
+        if limits.tokens is not None:
+            spent = committed(counts, reserved).tokens + bound.tokens
+            if spent > limits.tokens:
+                return _too_much(f"the limit of {limits.tokens:,} tokens leaves", f"{bound.tokens:,}", "--max-tokens", calls)
+        if limits.usd is not None and self.price is not None:
+            more = self.price.of(teacher).usd(bound, bound if batch else Usage())
+            if spent_usd(counts, self.price, reserved) + more > limits.usd:
+                return _too_much(f"the limit of {limits.usd:g} US dollars leaves", f"${more:.4f}", "--max-usd", calls)
+        return ""
+
+
+def committed(counts: Counts, reserved: bool = True) -> Usage:
+    """All tokens that a run has, or may have, been billed for; with `reserved`, also those that it may be yet."""
+    return sum((_committed(tally, reserved) for tally in counts.tallies.values()), Usage())
+
+
+def spent_usd(counts: Counts, price: Price, reserved: bool = True) -> float:
+    """The same in US dollars."""
+    each = ((price.of(name), tally) for name, tally in counts.tallies.items())
+    return sum(
+        own.usd(_committed(tally, reserved), tally.batched + tally.reserved_batched if reserved else tally.batched)
+        for own, tally in each
+    )
+
+
+def replies_usd(counts: Counts, price: Price) -> float:
+    """What the replies alone cost, in US dollars."""
+    return sum(price.of(name).usd(tally.usage, tally.batched) for name, tally in counts.tallies.items())
+
+
+def _committed(tally: Tally, reserved: bool) -> Usage:
+    spent = tally.usage + tally.lost
+    return spent + tally.reserved + tally.reserved_batched if reserved else spent
+
+
+def _too_much(limit: str, cost: str, flag: str, calls: int) -> str:
+    each = "the next request" if calls == 1 else f"the next {calls:,} requests"
+    return f"{limit} no room for {each} (at most {cost}); raise it with {flag}"

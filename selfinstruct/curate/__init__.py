@@ -1,0 +1,1 @@
+"""Decide which candidates become rows, without asking a teacher."""

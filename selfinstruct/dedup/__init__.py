@@ -1,0 +1,1 @@
+"""Deduplicate any table by exact ROUGE-L."""

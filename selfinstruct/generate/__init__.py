@@ -1,0 +1,1 @@
+"""Draw each root request and run the methods."""

@@ -1,0 +1,1 @@
+"""Read seeds, prompts, documents, topics and languages."""

@@ -1,0 +1,200 @@
+"""The sum of a journal's lines: what was asked, what came of it, and what it cost or may have cost."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass, field
+
+from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
+from selfinstruct.records import Failure, Usage
+
+_RECENT = 120.0  # seconds
+_LATEST = 200  # outcomes by which the present speed is told
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch as far as the journal knows: the plan, the provider's id once it is known, and how it ended."""
+
+    plan: BatchLine
+    id: str = ""
+    ended: str = ""
+    detail: str = ""
+    pending: Usage = Usage()
+    outcomes: int = 0
+
+    @property
+    def state(self) -> str:
+        """`planned`, `submitted`, or how it ended."""
+        return self.ended or ("submitted" if self.id else "planned")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens of one teacher: of its replies (`batched` by batch), what may be lost, and what is reserved for open calls."""
+
+    usage: Usage = Usage()
+    batched: Usage = Usage()
+    lost: Usage = Usage()
+    reserved: Usage = Usage()
+    reserved_batched: Usage = Usage()
+
+
+@dataclass(slots=True)
+class Counts:
+    """The sum of a journal's lines; `tallies` has the tokens by teacher ("" where there is only one).
+
+    `open` are the calls in flight, `calls` all that were ever sent; `noted` once there is a line for each of them. `torn`
+    counts lines that a crash tore, `unknown` those of other kinds.
+    """
+
+    replies: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    finish_reasons: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    noted: bool = False
+    tallies: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    lost_calls: int = 0
+    beyond: int = 0  # replies that were billed beyond their bound
+    open: dict[str, Sent] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    without_usage: int = 0
+    retries: int = 0
+    torn: int = 0
+    unknown: int = 0
+    duplicates: int = 0
+    first_time: float | None = None
+    last_time: float | None = None
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=_LATEST))
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of replies."""
+        return sum((tally.usage for tally in self.tallies.values()), Usage())
+
+    @property
+    def batched(self) -> Usage:
+        """The part of these that came by batch."""
+        return sum((tally.batched for tally in self.tallies.values()), Usage())
+
+    @property
+    def lost(self) -> Usage:
+        """The most tokens that calls may have been billed for without bringing a reply."""
+        return sum((tally.lost for tally in self.tallies.values()), Usage())
+
+    @property
+    def reserved(self) -> Usage:
+        """The most tokens that calls in flight can still be billed for."""
+        return sum((tally.reserved for tally in self.tallies.values()), Usage())
+
+    @property
+    def reserved_batched(self) -> Usage:
+        """The most tokens that batches under way can still be billed for."""
+        return sum((tally.reserved_batched for tally in self.tallies.values()), Usage())
+
+    @property
+    def requests(self) -> int:
+        """Requests that got an outcome, good or bad."""
+        return self.replies + self.failures.total()
+
+    def per_minute(self, now: float, since: float = 0.0) -> float | None:
+        """Requests that get an outcome in a minute, by the latest ones after `since`; None while that cannot be told."""
+        recent = [time for time in self.latest if time > max(since, now - _RECENT)]
+        elapsed = now - recent[0] if recent else 0.0
+        return 60 * len(recent) / elapsed if elapsed >= 1 and len(recent) > 1 else None
+
+    def add(self, line: Line) -> None:
+        """Take in one more line; the journal sorts out what repeats a key."""
+        if isinstance(line, Sent):
+            self.close(line.key, lost=True)  # a call before it that has no outcome was cut off by a crash
+            self.noted = True
+            self.calls += 1
+            self.open[line.key] = line
+            self.tallies[line.teacher].reserved += line.bound or Usage()
+        elif isinstance(line, Fault):
+            self.faults[line.cause] += 1
+            self.close(line.key, lost=line.charged)
+        elif isinstance(line, BatchLine):
+            self._add_batch(line)
+        else:
+            self._add_outcome(line)
+
+    def close(self, key: str, *, lost: bool) -> Usage | None:
+        """The call in flight for a key has come to its end; `lost` if it may be billed without having brought a reply."""
+        if key not in self.open:
+            return None
+        sent = self.open.pop(key)
+        tally = self.tallies[sent.teacher]
+        tally.reserved -= sent.bound or Usage()
+        if lost:
+            tally.lost += sent.bound or Usage()
+            self.lost_calls += 1
+        return sent.bound
+
+    @property
+    def open_batches(self) -> dict[str, Batch]:
+        """The batches that have not ended."""
+        return {name: batch for name, batch in self.batches.items() if not batch.ended}
+
+    def close_all(self) -> None:
+        """No process is writing any more: what is still open was cut off."""
+        for key in list(self.open):
+            self.close(key, lost=True)
+
+    def _add_outcome(self, entry: Entry) -> None:
+        self.first_time = min(self.first_time or entry.time, entry.time)
+        self.last_time = max(self.last_time or entry.time, entry.time)
+        self.latest.append(entry.time)
+        self.retries += max(0, entry.attempts - 1)
+        batch = self.batches.get(entry.batch or "")
+        if batch is None and not self.noted:  # written by a version that did not note each call
+            self.calls += entry.attempts
+        if batch:
+            batch.outcomes += 1
+        tally = self.tallies[entry.teacher]
+        bound = self._settle(batch, entry.key) if batch else self.close(entry.key, lost=False)
+        if isinstance(entry.outcome, Failure):
+            self.failures[entry.outcome.cause] += 1
+            return
+        self.replies += 1
+        self.finish_reasons[entry.outcome.finish_reason] += 1
+        usage = entry.outcome.usage
+        if usage is None:
+            self.without_usage += 1
+            tally.lost += bound or Usage()  # nobody knows what it cost: the most that it can have cost
+            return
+        tally.usage += usage
+        if bound and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
+            self.beyond += 1
+        if batch:
+            tally.batched += usage
+
+    def _add_batch(self, line: BatchLine) -> None:
+        if line.state == "planned":
+            batch = self.batches[line.name] = Batch(line)
+            batch.pending = Usage(sum(one[2] for one in line.requests.values()), sum(one[3] for one in line.requests.values()))
+            self.tallies[line.teacher].reserved_batched += batch.pending
+            self.calls += len(line.requests)
+            return
+        batch = self.batches.setdefault(line.name, Batch(line))
+        batch.detail = line.detail
+        if line.state == "submitted":
+            batch.id = line.id
+        elif line.state != "polled" and not batch.ended:
+            batch.ended = line.state
+            tally = self.tallies[batch.plan.teacher]
+            tally.lost += line.lost or Usage()
+            tally.reserved_batched -= batch.pending
+            batch.pending = Usage()
+            if line.state == "unsent":
+                self.calls -= len(batch.plan.requests)
+
+    def _settle(self, batch: Batch, key: str) -> Usage | None:
+        planned = batch.plan.requests.get(key)
+        if planned is None or batch.ended:
+            return None
+        bound = Usage(planned[2], planned[3])
+        batch.pending -= bound
+        self.tallies[batch.plan.teacher].reserved_batched -= bound
+        return bound

@@ -1,0 +1,1 @@
+"""Read and resolve the settings of a run."""
