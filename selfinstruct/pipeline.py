@@ -19,6 +19,7 @@ from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.errors import RequestRefused, Unasked
 from selfinstruct.generate.lookahead import Demand
 from selfinstruct.generate.mixture import Mixture
+from selfinstruct.generate.ordering import Turnstile
 from selfinstruct.records import Candidate, Decision, Flaw, Item
 
 Watch = Callable[[Dataset], None]
@@ -192,34 +193,3 @@ async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[lis
     if errors := [result for result in results if isinstance(result, BaseException)]:
         raise errors[0]
     return decisions
-
-
-class Turnstile:
-    """Lets root requests through one at a time, in index order, whatever order they arrive in."""
-
-    def __init__(self) -> None:
-        self._now = 0
-        self._last: int | None = None
-        self._waiting: dict[int, asyncio.Event] = {}
-
-    async def turn(self, index: int) -> None:
-        """Wait for this index's turn; raises Unasked if it will not come."""
-        while index != self._now or (self._last is not None and index > self._last):
-            if self._last is not None and index > self._last:
-                raise Unasked(str(index))
-            event = self._waiting.setdefault(index, asyncio.Event())
-            await event.wait()
-            event.clear()
-
-    def next(self) -> None:
-        """The one inside is through: let the next one in."""
-        self._waiting.pop(self._now, None)
-        self._now += 1
-        if self._now in self._waiting:
-            self._waiting[self._now].set()
-
-    def close(self, last: int) -> None:
-        """Nobody after `last` will get in."""
-        self._last = last if self._last is None else min(self._last, last)
-        for event in self._waiting.values():
-            event.set()

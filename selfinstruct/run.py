@@ -10,24 +10,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct import event_loop, plugins
-from selfinstruct.client.ask import Ask, cancelled, limits_of, online
+from selfinstruct import event_loop
+from selfinstruct.client.ask import Ask
+from selfinstruct.client.connect import cancelled, limits_of, online
 from selfinstruct.client.load_balancer import Teachers
+from selfinstruct.client.shutdown import stopped_by_signals
 from selfinstruct.contracts import Method, Setting, Teacher
-from selfinstruct.curate import curator as curation
+from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
 from selfinstruct.generate.assembly import assembled, curator, first_request
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.journal.file import Journal
+from selfinstruct.layout import JOURNAL
 from selfinstruct.pipeline import harvest
-from selfinstruct.recipe import defaults, loading
+from selfinstruct.recipe import defaults, loading, overrides
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
 from selfinstruct.rundir import dataset_card, derived_files, manifest
 from selfinstruct.rundir.definition import Definition, begin, check_same, continued
-from selfinstruct.rundir.manifest import JOURNAL
-from selfinstruct.watching import Watch, stopped_by_signals, ticking
+from selfinstruct.watching import Watch, ticking
 
 if TYPE_CHECKING:
     import datasets
@@ -57,11 +59,11 @@ class Run:
         **settings: Any,
     ) -> None:
         self.path = Path(path)
-        settings, own = plugins.with_named_teachers(settings, teacher)
+        settings, own = overrides.with_named_teachers(settings, teacher)
         self._method = method if callable(method) else None
-        self._filters = plugins.functions_by_name(filters)
+        self._filters = overrides.functions_by_name(filters)
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-        named = plugins.named(teacher, method, filters, self._filters)
+        named = overrides.named(teacher, method, filters, self._filters)
         stated = loading.without_what_gives_way(loading.load(recipe) if recipe else {}, {**plain, **named})
         given = {**stated, **{k: v for k, v in plain.items() if v is not None}}
         given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
@@ -69,7 +71,7 @@ class Run:
         self.definition = self._defined(given)
         # What would fail after the first reply was paid for had better fail now.
         if self.is_new or filters:
-            curation.rules(self.recipe.curate.filters, self._filters)
+            rules.rules(self.recipe.curate.filters, self._filters)
         derived_files.row_writer(self.recipe.curate.format)
         self.methods()
         self._ask: Ask | None = None

@@ -12,9 +12,12 @@ import pytest
 
 from selfinstruct import plugins
 from selfinstruct.contracts import Surroundings
-from selfinstruct.curate.curator import Curator, rules, settled
+from selfinstruct.curate.curator import Curator
+from selfinstruct.curate.rules import rules
 from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.filters.refusal import _REFUSAL, refusal
+from selfinstruct.recipe import overrides
+from selfinstruct.recipe.defaults import settled
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Drop, Example, Item, Seed
 
@@ -362,7 +365,7 @@ def test_a_function_passed_by_itself_is_used_under_its_name() -> None:
     def never(example: Example, around: Surroundings) -> Drop:
         return Drop("never")
 
-    name = plugins.name_of(never)
+    name = overrides.name_of(never)
     decision = Curator([], Curate(filters={name: True}), {name: never}).admit([Candidate("0", 0, Item("a b", "", "x"))])[0]
     assert decision.rule == name and name.startswith("test_filters:") and name.endswith("never")
 

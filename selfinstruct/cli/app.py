@@ -282,7 +282,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except SelfInstructError as error:
-        from selfinstruct.cli.progress import safe
+        from selfinstruct.cli.terminal import safe
 
         print(f"selfinstruct: {safe(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None

@@ -6,15 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 
-from selfinstruct.cli.progress import clock, safe, short
+from selfinstruct.cli.terminal import clock, dollars, safe, short
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
+from selfinstruct.layout import JOURNAL
 from selfinstruct.records import Request
-from selfinstruct.report.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, dollars, to_go
+from selfinstruct.report.estimate import ASSUMED_ACCEPTANCE, ASSUMED_TASK, Estimate, beforehand, to_go
 from selfinstruct.run import Run
-from selfinstruct.rundir.manifest import JOURNAL
 
 
 def plan(run: Run) -> None:

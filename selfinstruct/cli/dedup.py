@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from selfinstruct.cli import terminal
+
 if TYPE_CHECKING:
     from selfinstruct.dedup.single_pass import State, Summary
 
@@ -58,13 +60,12 @@ def dedup(
     dropped.jsonl with the reason for each row, and summary.json. Exit status: 0 done, 1 failed, 2 a mistake in what was given,
     130 interrupted (Ctrl-C or SIGTERM); unless it is 0, nothing is left in DIR.
     """
-    from selfinstruct.cli import output
     from selfinstruct.dedup.deduplicate import SUMMARY
     from selfinstruct.dedup.deduplicate import dedup as dedup_all
     from selfinstruct.tables.detect import is_name, is_there
 
     for name in filter(is_name, [*inputs, *(against or ())]):
-        output.note(f"{name} is no file: looking for a data set of that name")
+        terminal.note(f"{name} is no file: looking for a data set of that name")
     display, before = Display(), is_there(out / SUMMARY)
     # What ends a job elsewhere (a scheduler, a container) ends it in order too.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -75,13 +76,13 @@ def dedup(
         )  # fmt: skip
         display.close()
         for line in closing(summary):
-            output.note(line)
+            terminal.note(line)
     except KeyboardInterrupt:
         display.close()
         if is_there(out / SUMMARY) and not before:
-            output.note(f"stopped when all was done: the results are in {out}")
+            terminal.note(f"stopped when all was done: the results are in {out}")
             return
-        output.note("stopped; nothing was written. To begin again, run the same command")
+        terminal.note("stopped; nothing was written. To begin again, run the same command")
         raise typer.Exit(130) from None
     finally:
         display.close()

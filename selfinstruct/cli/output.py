@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,18 +12,17 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.cli import costs
-from selfinstruct.cli.progress import clock, safe, short
+from selfinstruct.cli.terminal import clock, dollars, note, safe, short
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.inputs import prompts
 from selfinstruct.inputs import seeds as seed_tasks
 from selfinstruct.journal.file import Journal
+from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE, REJECTED
 from selfinstruct.recipe import loading
-from selfinstruct.report.estimate import dollars
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.run import Run
-from selfinstruct.rundir.derived_files import DATASET, PROVENANCE, REJECTED
-from selfinstruct.rundir.manifest import JOURNAL, exists
+from selfinstruct.rundir.manifest import exists
 
 _MANY_ROWS = 5_000
 
@@ -263,11 +261,6 @@ def _entry(name: str, about: str, width: int) -> None:
     print(f"  {name:18}  {lines[0]}")
     for line in lines[1:]:
         print(f"{'':22}{line}")
-
-
-def note(text: str) -> None:
-    """A line to the person, apart from what a program may read."""
-    print(safe(text), file=sys.stderr, flush=True)
 
 
 def _print_texts(row: Mapping[str, Any]) -> None:

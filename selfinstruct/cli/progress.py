@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
+from selfinstruct.cli.terminal import clock, dollars, safe, short
 from selfinstruct.client.ask import Ask
 from selfinstruct.client.budget import spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.curate.dataset import Dataset
-from selfinstruct.report.estimate import dollars, to_go
+from selfinstruct.report.estimate import to_go
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LOW = 0.25  # acceptance that a person should hear of
 
 
@@ -82,22 +81,3 @@ class Progress:
             f"only {100 * share:.0f} % of the last candidates were accepted; most were dropped by `{worst}` (see `selfinstruct "
             "status`, and `show --rejected` after stopping with Ctrl-C)"
         )
-
-
-def clock(seconds: float) -> str:
-    """A duration as m:ss or h:mm:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def short(number: int) -> str:
-    """A count in three or four signs: 950, 12.3k, 4.56M."""
-    if number < 1_000:
-        return str(number)
-    return f"{number / 1e3:.3g}k" if number < 999_500 else f"{number / 1e6:.3g}M"
-
-
-def safe(text: str) -> str:
-    """Text with control characters made visible, so that it cannot move a cursor or fake a prompt."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -12,8 +12,8 @@ from selfinstruct import plugins
 from selfinstruct.client.rate_limiter import Pace, Ticket
 from selfinstruct.contracts import BatchEndpoint, Teacher
 from selfinstruct.errors import RecipeError, TeacherStop
+from selfinstruct.recipe.credentials import DEFAULT_URL, LOOPBACK, NO_KEY, key_from_environment
 from selfinstruct.recipe.schema import Generate, Recipe
-from selfinstruct.teachers.openai import DEFAULT_URL, LOOPBACK, NO_KEY, key_from_environment
 
 _LONGEST_LOOK = 0.5  # seconds after which a waiting call looks again, whatever it was told
 

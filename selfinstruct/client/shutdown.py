@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from selfinstruct.errors import SelfInstructError
+
+_ONE_SIGNAL = 1.0  # seconds within which two signals are one
 
 
 class Halt:
@@ -58,3 +62,30 @@ class Halt:
             yield
         finally:
             self._deadlines.discard(deadline)
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM call `stop`, and the second one end the process at once.
+
+    The second is as hard as SIGKILL, which the journal is made to survive. Two within a second count as one: `timeout`
+    and other supervisors signal a process and then its whole group.
+    """
+    loop = asyncio.get_running_loop()
+    first: float | None = None
+
+    def on_signal() -> None:
+        nonlocal first
+        if first is None:
+            first = loop.time()
+            stop()
+        elif loop.time() - first > _ONE_SIGNAL:
+            os._exit(130)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

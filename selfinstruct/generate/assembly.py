@@ -8,7 +8,8 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.contracts import Setting, Voice
-from selfinstruct.curate.curator import Curator, Filters
+from selfinstruct.curate.curator import Curator
+from selfinstruct.curate.rules import Filters
 from selfinstruct.errors import PluginError, PromptError, RecipeError, Unasked, UserMistake
 from selfinstruct.generate.mixture import Mixture, Part, made
 from selfinstruct.generate.task_pool import Memory

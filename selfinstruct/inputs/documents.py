@@ -18,8 +18,8 @@ from typing import Any
 from selfinstruct.errors import DocumentError, TableError
 from selfinstruct.inputs.chunking import as_title, split
 from selfinstruct.records import Passage
-from selfinstruct.tables.columns import at
 from selfinstruct.tables.detect import is_there, opened
+from selfinstruct.tables.paths import at
 from selfinstruct.tables.rows import Rows, Table, called
 
 _MARKDOWN = (".md", ".markdown")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import layout
 from selfinstruct.errors import UserMistake
 from selfinstruct.inputs import documents, prompts, seeds, topics
 from selfinstruct.inputs.prompts import PromptFile
+from selfinstruct.layout import PASSAGES, PROMPT, SEEDS, SOURCE, TOPICS
 from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Passage, Seed, Topic, digest, json_line
-from selfinstruct.rundir import derived_files
 
-SEEDS, PROMPT, SOURCE, PASSAGES, TOPICS = "seeds.jsonl", "prompt.txt", "source.jsonl", "passages.jsonl", "topics.jsonl"
 BY_CONTENT = frozenset({"seeds", "prompt", "source", "documents", "column", "passage_words", "topics"})  # see `Materials.digests`
 
 
@@ -126,9 +126,9 @@ def _source(name: str) -> tuple[Seed, ...]:
     """The tasks to evolve: an Alpaca or seed file, or the dataset of a run directory."""
     path = Path(name)
     if path.is_dir():
-        path = path / derived_files.DATASET
+        path = path / layout.DATASET
         if not path.exists():
-            raise UserMistake(f"{name}: holds no {derived_files.DATASET} to evolve; name a finished run, or a file of tasks")
+            raise UserMistake(f"{name}: holds no {layout.DATASET} to evolve; name a finished run, or a file of tasks")
         if not path.stat().st_size:
             raise UserMistake(f"{path}: has no rows to evolve; name a run that has some")
     return seeds.load(path)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.curate.curator import settled
 from selfinstruct.errors import RecipeError
 from selfinstruct.recipe import loading
-from selfinstruct.recipe.schema import NamedTeacher, Recipe
-from selfinstruct.teachers.openai import URL_VARIABLE, key_from_environment
+from selfinstruct.recipe.credentials import URL_VARIABLE, key_from_environment
+from selfinstruct.recipe.schema import Curate, FilterSetting, NamedTeacher, Recipe
 
 _METHOD = "alpaca"
 _SEVERAL = "several"  # what is recorded as the teacher, or the method, where there are several
@@ -140,3 +139,16 @@ def _prompt_of(method: str) -> str:
 
 def _languages(name: str) -> object:
     return getattr(plugins.find("filter", name), "languages", None)
+
+
+def settled(curate: Curate, languages: Collection[str] = ()) -> Curate:
+    """A [curate] part that names each filter with its setting, so that a filter added later cannot change it.
+
+    One that only makes sense for some languages is on if the dataset's is among them, or one of those that are asked for.
+    """
+    asked = languages or [curate.language]
+    filters: dict[str, FilterSetting] = {}
+    for name in plugins.names("filter"):
+        meant = getattr(plugins.find("filter", name), "languages", None)
+        filters[name] = meant is None or not set(meant).isdisjoint(asked)
+    return curate.model_copy(update={"filters": filters | curate.filters})

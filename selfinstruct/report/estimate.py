@@ -52,8 +52,3 @@ def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: flo
     tokens = Usage(round(counts.usage.prompt_tokens * share), round(counts.usage.completion_tokens * share))
     usd = None if price is None else replies_usd(counts, price) * share
     return Estimate(requests, tokens, usd, 60 * requests / per_minute if per_minute else None)
-
-
-def dollars(amount: float) -> str:
-    """US dollars as text, with more digits where there are fewer dollars."""
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"

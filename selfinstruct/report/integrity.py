@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfinstruct import layout
 from selfinstruct.errors import RunDirectoryError, SelfInstructError, UserMistake
 from selfinstruct.inputs import snapshot
 from selfinstruct.journal.file import Journal
+from selfinstruct.layout import JOURNAL, LOCK, RUN
 from selfinstruct.report.status import writer
 from selfinstruct.run import Run
-from selfinstruct.rundir import derived_files
-from selfinstruct.rundir.manifest import JOURNAL, LOCK, RUN, exists, read
+from selfinstruct.rundir.manifest import exists, read
 
 _SHOWN = 5  # line numbers and keys that a finding names
 
@@ -33,7 +34,7 @@ def fsck(path: str | Path) -> list[str]:
 
 def _strangers(path: Path) -> list[str]:
     """Files that are not of a run, or were left by a process that was killed while it wrote."""
-    ours = {RUN, JOURNAL, LOCK, *derived_files.NAMES, *snapshot.file_names(read(path).recipe.generate)}
+    ours = {RUN, JOURNAL, LOCK, *layout.NAMES, *snapshot.file_names(read(path).recipe.generate)}
     found = []
     for item in sorted(path.iterdir()):
         if item.name.startswith(".") and item.name.endswith(".new"):

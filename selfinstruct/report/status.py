@@ -14,10 +14,10 @@ from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import UserMistake
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
+from selfinstruct.layout import JOURNAL, LOCK
 from selfinstruct.records import Usage
 from selfinstruct.report.estimate import to_go
 from selfinstruct.run import Run
-from selfinstruct.rundir.manifest import JOURNAL, LOCK
 
 
 def status(path: str | Path) -> dict[str, Any]:

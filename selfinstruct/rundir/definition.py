@@ -16,9 +16,9 @@ from selfinstruct.errors import RecipeChanged, TopicError
 from selfinstruct.inputs import languages, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Materials
 from selfinstruct.recipe import defaults
+from selfinstruct.recipe.credentials import DEFAULT_URL
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
-from selfinstruct.teachers.openai import DEFAULT_URL
 
 _IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"

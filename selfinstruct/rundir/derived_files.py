@@ -14,12 +14,11 @@ from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import OutputError, PluginError, RunDirectoryError
 from selfinstruct.journal.events import Entry
 from selfinstruct.journal.file import Journal
+from selfinstruct.layout import CARD, DATASET, PROVENANCE, REJECTED
 from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
 
 _REMEMBERED = 64  # requests at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
-DATASET, PROVENANCE, REJECTED, CARD = "dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md"
-NAMES = (DATASET, PROVENANCE, REJECTED, CARD)
 
 
 def files(

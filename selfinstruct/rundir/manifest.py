@@ -14,16 +14,17 @@ import json
 import re
 from pathlib import Path
 
+from selfinstruct import layout
 from selfinstruct.client.prices import recorded
 from selfinstruct.errors import DocumentError, PromptError, RunDirectoryError, SeedError, TopicError, UserMistake
 from selfinstruct.inputs import snapshot
+from selfinstruct.layout import JOURNAL, LOCK, RUN
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import digest
 from selfinstruct.rundir import derived_files
 from selfinstruct.rundir.definition import Definition
 
-RUN, JOURNAL, LOCK = "run.json", "journal.jsonl", ".lock"
 _VERSION = 1
 _PROMPT = re.compile(r"prompt\.[a-z0-9_-]+\.txt")
 _DEPENDENT = re.compile(rb'"kind": "(reply|failure|batch)"')
@@ -37,7 +38,7 @@ def exists(path: Path) -> bool:
         raise UserMistake(f"{path}: is a file; name a directory for the run")
     if path.is_dir():
         foreign = sorted(item.name for item in path.iterdir() if not _is_of_a_beginning(item.name))
-        if derived_files.DATASET in foreign:
+        if layout.DATASET in foreign:
             raise UserMistake(f"{path}: holds a dataset and no run (no {RUN}, no {JOURNAL}); name the run's own directory")
         if foreign:
             raise UserMistake(f"{path}: holds other things ({foreign[0]!r}) and no run; name a new or empty directory")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.columns import at, prefixes
 from selfinstruct.tables.file_table import FileTable
 from selfinstruct.tables.json_values import plain
+from selfinstruct.tables.paths import at, prefixes
 from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, distinct
 
 _MAGIC = b"ARROW1"  # of an Arrow file that can be read from anywhere; one that is read from its start has none

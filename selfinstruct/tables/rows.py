@@ -74,7 +74,7 @@ class TextRows:
 
     def column(self, path: str) -> list[Any]:
         """The value of each row at a path."""
-        from selfinstruct.tables.columns import at
+        from selfinstruct.tables.paths import at
 
         return [at(value, path, place, self.where) for place, value in enumerate(self.values)]
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError
+from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, key_from_environment
 from selfinstruct.records import Allowance, Reply, Request, Usage
 from selfinstruct.teachers._batches import OpenAIBatches
 
@@ -29,22 +30,11 @@ if TYPE_CHECKING:
 
     from selfinstruct.recipe.schema import Generate
 
-KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
 _ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # as the official client does
 _AGENT = f"selfinstruct/{version('selfinstruct')}"
-URL_VARIABLE = "OPENAI_BASE_URL"
-DEFAULT_URL = "https://api.openai.com/v1"
 _TRANSIENT = {408, 409, 425, 429, 498}
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a duration
-NO_KEY = "none"  # in place of a variable's name
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-def key_from_environment(variable: str = "") -> str | None:
-    """The API key, which is only ever read from the environment: of this variable, or of the usual ones."""
-    names = (variable,) if variable else KEY_VARIABLES
-    return next((key for name in names if (key := os.environ.get(name, "").strip())), None)
 
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
