@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selfinstruct.curate.dataset import Dataset as Dataset
-    from selfinstruct.records import Drop as Drop
     from selfinstruct.records import Example as Example
+    from selfinstruct.records import Rejection as Rejection
     from selfinstruct.rouge import RougeIndex as RougeIndex
     from selfinstruct.run import Run as Run
     from selfinstruct.teachers.scripted import Scripted as Scripted
@@ -23,11 +23,11 @@ _HOMES = {
     "Run": "run",
     "Dataset": "curate.dataset",
     "Example": "records",
-    "Drop": "records",
+    "Rejection": "records",
     "RougeIndex": "rouge",
     "Scripted": "teachers.scripted",
 }
-__all__ = ["Dataset", "Drop", "Example", "RougeIndex", "Run", "Scripted"]
+__all__ = ["Dataset", "Rejection", "Example", "RougeIndex", "Run", "Scripted"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from selfinstruct.errors import RecipeError, TeacherError
 from selfinstruct.journal.events import BatchState
-from selfinstruct.records import Candidate, Drop, Example, Item, Passage, Reply, Request, Seed, root_of
+from selfinstruct.records import Candidate, Example, ParsedTask, Passage, Rejection, Reply, Request, Seed, root_of
 
 
 class Teacher(Protocol):
@@ -69,7 +69,7 @@ class Ask(Protocol):
     """The durable call a method is built around: the journaled reply for `key`, or a new one that is journaled first."""
 
     async def __call__(self, key: str, request: Request) -> Reply:
-        """Raises RequestRefused when this request will never be answered, Unasked when it may not be asked now."""
+        """Raises RequestRefused when this request will never be answered, ReplyMissing when it may not be asked now."""
 
 
 class Notation(Protocol):
@@ -78,7 +78,7 @@ class Notation(Protocol):
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
         """The examples as text, numbered from `start` where the notation has numbers."""
 
-    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+    def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
         """The tasks in a reply; what cannot be used comes back as an item with a flaw, never as an exception."""
 
     def sampling(self) -> Mapping[str, Any]:
@@ -111,7 +111,7 @@ class Prompt(Protocol):
 
 
 @dataclass(frozen=True)
-class Voice:
+class TeacherProfile:
     """A teacher as methods know it: its name ("" for the only one), its weights among those that invent tasks and that do the
     rest, its API, its own sampling."""
 
@@ -123,7 +123,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Setting:
+class MethodContext:
     """All that a method may depend on besides its turns and replies: the frozen [generate] part, loaded.
 
     `source` are the tasks to evolve (the seeds, if the recipe names no others), `passages` those of the recipe's documents.
@@ -134,7 +134,7 @@ class Setting:
     notation: Notation
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
-    voices: tuple[Voice, ...] = (Voice(),)
+    profiles: tuple[TeacherProfile, ...] = (TeacherProfile(),)
     send_seed: bool = False
     source: tuple[Seed, ...] = ()
     passages: tuple[Passage, ...] = ()
@@ -160,12 +160,12 @@ class Setting:
             raise RecipeError(f"generate.options.{name} is one of {', '.join(choices)} (it is {value!r})")
         return str(value)
 
-    def voice(self, step: str, key: str) -> Voice:
+    def voice(self, step: str, key: str) -> TeacherProfile:
         """The teacher for a request: of the proposing mix for the step "propose", else of the solving mix."""
-        weights = [voice.propose if step == "propose" else voice.solve for voice in self.voices]
-        if len(self.voices) == 1:
-            return self.voices[0]
-        return random.Random(f"{self.seed}/{key}/teacher").choices(self.voices, weights)[0]
+        weights = [voice.propose if step == "propose" else voice.solve for voice in self.profiles]
+        if len(self.profiles) == 1:
+            return self.profiles[0]
+        return random.Random(f"{self.seed}/{key}/teacher").choices(self.profiles, weights)[0]
 
     def request(
         self,
@@ -205,7 +205,7 @@ class Turn(Protocol):
 
     What was admitted plays a part too where the recipe wants that (seed sampling by `spread`, topics, generated tasks in
     prompts), but only from turns below a fixed earlier one, which are waited for: so concurrency cannot matter. The waiting
-    raises Unasked when the run ends first.
+    raises ReplyMissing when the run ends first.
     """
 
     index: int
@@ -224,7 +224,7 @@ class Turn(Protocol):
     async def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
         """A section of the prompt, its `{{steering}}` saying this turn's domain, topic and language, or a shown task's topic."""
 
-    def candidates(self, key: str, items: Iterable[Item], shown: Iterable[Any] = (), **trace: Any) -> list[Candidate]:
+    def candidates(self, key: str, items: Iterable[ParsedTask], shown: Iterable[Any] = (), **trace: Any) -> list[Candidate]:
         """A reply's items as candidates with their provenance: seeds and tasks `shown`, topic, language, and `trace`."""
 
 
@@ -247,7 +247,7 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class FilterContext:
     """What a filter may look at besides the example.
 
     `seed_instructions` are lower-cased; `rows` has the output of each row kept so far by its lower-cased instruction and
@@ -260,13 +260,13 @@ class Surroundings:
     cut: bool = False
 
 
-FilterFunction = TypeVar("FilterFunction", bound=Callable[..., Drop | None])
+FilterFunction = TypeVar("FilterFunction", bound=Callable[..., Rejection | None])
 
 
 class Filter(Protocol):
-    """A plain function: the example, its surroundings, then options with defaults; a Drop, or None to keep."""
+    """A plain function: the example, its surroundings, then options with defaults; a Rejection, or None to keep."""
 
-    def __call__(self, example: Example, around: Surroundings, **options: Any) -> Drop | None:
+    def __call__(self, example: Example, around: FilterContext, **options: Any) -> Rejection | None:
         """Why the example is dropped, or None."""
 
 

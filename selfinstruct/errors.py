@@ -22,7 +22,7 @@ SelfInstructError                       1
 │   │   └── BatchGone                       the provider does not know a batch, or has its results no more
 │   └── TeacherUnavailable              4   kept failing for longer than the user's patience
 ├── Shortfall                           3   the run ended with fewer rows than asked for
-└── Unasked                                 a reply that is not in the journal and may not be asked for (internal)
+└── ReplyMissing                                 a reply that is not in the journal and may not be asked for (internal)
 """
 
 from __future__ import annotations
@@ -142,5 +142,5 @@ class Shortfall(SelfInstructError):
     exit_status = 3
 
 
-class Unasked(SelfInstructError):
+class ReplyMissing(SelfInstructError):
     """A reply that is not in the journal and that may not be asked for now."""

@@ -10,22 +10,24 @@ again is not a special case: `ask` answers from the journal what was answered be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from selfinstruct.client.ask import Ask
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
-from selfinstruct.errors import RequestRefused, Unasked
+from selfinstruct.errors import ReplyMissing, RequestRefused
 from selfinstruct.generate.lookahead import Demand
 from selfinstruct.generate.mixture import Mixture
-from selfinstruct.generate.ordering import Turnstile
-from selfinstruct.records import Candidate, Decision, Flaw, Item
+from selfinstruct.generate.ordering import Sequencer
+from selfinstruct.records import Candidate, Decision, ParseDefect, ParsedTask
 
-Watch = Callable[[Dataset], None]
+Watch = Callable[[Dataset, Ask], None]
+_TICK = 0.5  # seconds between two calls of a watcher while nothing else happens
 
 
-async def harvest(
+async def generate_rows(
     method: Mixture,
     ask: Ask,
     curator: Curator,
@@ -37,43 +39,22 @@ async def harvest(
     in_rounds: bool = False,
     watch: Watch | None = None,
 ) -> Dataset:
-    """Ask, decide and collect until there are `num` rows, or nothing more to be had.
+    """Ask and decide until there are `num` rows, or until no more can be had. Return the dataset.
 
-    At most `window` root requests are under way at a time, and near the end only as many as the missing rows need (see
-    `demand`); `in_rounds` says that replies come many at once. Whatever ends it, replies that are in flight have been paid
-    for and are waited for.
+    At most `window` root requests are under way at a time. Near the end, only as many as the missing rows need (see
+    `lookahead`). `in_rounds` means that replies arrive many at once, as from batches. `watch` is called after each step and
+    twice a second. Requests in flight are paid for, so they are waited for whatever ends the loop.
+
+    Raises what a method, a filter or `watch` raised.
     """
-    demand = Demand(num, method.rows_at_most, in_rounds=in_rounds)
-    crop = Harvest(method, ask, curator, demand, give_up_after, least_acceptance, watch or (lambda dataset: None))
-    under_way: set[asyncio.Task[None]] = set()
-    some_ended = asyncio.Event()
-    errors: list[BaseException] = []
-
-    def ended(task: asyncio.Task[None]) -> None:
-        under_way.discard(task)
-        some_ended.set()
-        if not task.cancelled() and (error := task.exception()):
-            errors.append(error)
-
-    index = 0
-    try:
-        while under_way or not crop.over:
-            for _ in range(0 if crop.over else crop.demand.more(index, len(under_way), window)):
-                task = asyncio.create_task(crop.root(index))
-                under_way.add(task)
-                task.add_done_callback(ended)
-                index += 1
-            some_ended.clear()
-            await some_ended.wait()
-            if errors:
-                raise errors[0]  # what a method or a filter raised
-    finally:
-        crop.finish()
-        await asyncio.gather(*under_way, return_exceptions=True)
-    return crop.dataset
+    async with _reporting(ask, watch) as report:
+        demand = Demand(num, method.rows_at_most, in_rounds=in_rounds)
+        loop = GenerationLoop(method, ask, curator, demand, give_up_after, least_acceptance, report)
+        await loop.run(window)
+    return loop.dataset
 
 
-class Harvest:
+class GenerationLoop:
     """A harvest under way: what happens to one root request, and what all of them have given so far."""
 
     def __init__(
@@ -84,7 +65,7 @@ class Harvest:
         demand: Demand,
         give_up_after: int,
         least_acceptance: float,
-        watch: Watch,
+        report: Callable[[Dataset], None],
     ) -> None:
         self.method = method
         self.ask = ask
@@ -93,13 +74,41 @@ class Harvest:
         self.num = demand.num
         self.give_up_after = give_up_after
         self.least_acceptance = least_acceptance
-        self.watch = watch
+        self.report = report
         self.memory = method.steering.memory
         self.dataset = Dataset(target=self.num, pool=curator.pool)
         self.over = False
-        self._admission = Turnstile()
-        self._collection = Turnstile()
-        self._barren = 0
+        self._admission = Sequencer()
+        self._collection = Sequencer()
+        self._empty_streak = 0
+
+    async def run(self, window: int) -> None:
+        """Begin root requests until the loop is over, at most `window` at a time."""
+        under_way: set[asyncio.Task[None]] = set()
+        some_ended = asyncio.Event()
+        errors: list[BaseException] = []
+
+        def ended(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            some_ended.set()
+            if not task.cancelled() and (error := task.exception()):
+                errors.append(error)
+
+        index = 0
+        try:
+            while under_way or not self.over:
+                for _ in range(0 if self.over else self.demand.more(index, len(under_way), window)):
+                    task = asyncio.create_task(self.root(index))
+                    under_way.add(task)
+                    task.add_done_callback(ended)
+                    index += 1
+                some_ended.clear()
+                await some_ended.wait()
+                if errors:
+                    raise errors[0]  # what a method or a filter raised
+        finally:
+            self.finish()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def root(self, index: int) -> None:
         """One root request, from the question to the rows."""
@@ -114,7 +123,7 @@ class Harvest:
             await self._collection.turn(index)
             self.collect(decisions)
             self._collection.next()
-        except Unasked:
+        except ReplyMissing:
             self.end(after=index)
 
     async def propose(self, index: int) -> list[Candidate]:
@@ -122,7 +131,7 @@ class Harvest:
         try:
             return await self.method.propose(index, self.ask)
         except RequestRefused as error:
-            return [Candidate(str(index), 0, Item("", flaw=Flaw("request_refused", f"{error.cause}: {error}")))]
+            return [Candidate(str(index), 0, ParsedTask("", defect=ParseDefect("request_refused", f"{error.cause}: {error}")))]
 
     async def solve(self, decision: Decision) -> list[Decision]:
         """An admitted candidate with its outputs; dropped if the teacher refuses, or was never asked, to solve it."""
@@ -133,7 +142,7 @@ class Harvest:
             return [Decision(solved) for solved in await self.method.solve(candidate, self.ask)]
         except RequestRefused as error:
             return [Decision(candidate, "request_refused", f"{error.cause}: {error}")]
-        except Unasked:
+        except ReplyMissing:
             return [Decision(candidate, "unanswered")]
 
     def collect(self, decisions: list[Decision]) -> None:
@@ -154,17 +163,17 @@ class Harvest:
         self.dataset.roots += 1
         self.demand.collected(len(self.dataset.rows), self.dataset.roots)
         gained = len(self.dataset.rows) - before
-        self._barren = 0 if unanswered or gained else self._barren + 1
+        self._empty_streak = 0 if unanswered or gained else self._empty_streak + 1
         self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in final))
         if len(self.dataset.rows) == self.num:
             self.finish()
-        elif self._barren >= self.give_up_after:
-            self.dataset.ended = f"the last {self._barren} root requests gave no new row"
+        elif self._empty_streak >= self.give_up_after:
+            self.dataset.ended = f"the last {self._empty_streak} root requests gave no new row"
             self.finish()
         elif reason := self.saturation():
             self.dataset.ended = reason
             self.finish()
-        self.watch(self.dataset)
+        self.report(self.dataset)
 
     def saturation(self) -> str:
         """Why it is no use to go on, in words, when the last 100 root requests gave next to nothing; else empty."""
@@ -193,3 +202,30 @@ async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[lis
     if errors := [result for result in results if isinstance(result, BaseException)]:
         raise errors[0]
     return decisions
+
+
+@asynccontextmanager
+async def _reporting(ask: Ask, watch: Watch | None) -> AsyncIterator[Callable[[Dataset], None]]:
+    """Yield a function to call after each step. It calls `watch`, which is also called twice a second in between."""
+    if watch is None:
+        yield lambda dataset: None
+        return
+    latest = Dataset()
+
+    def step(dataset: Dataset) -> None:
+        nonlocal latest
+        latest = dataset
+        watch(dataset, ask)
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            watch(latest, ask)
+
+    task = asyncio.create_task(tick())
+    try:
+        yield step
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -202,7 +202,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class ParseDefect:
     """What the reader of a reply already knows to be wrong with an item: the rule, and what was seen."""
 
     rule: str
@@ -210,16 +210,16 @@ class Flaw:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ParsedTask:
     """One task as read from a reply; `output` is None where the notation leaves it open.
 
-    `cut` says that the reply ended at the token limit inside this item; `flaw`, that the item is of no use at all.
+    `cut` says that the reply ended at the token limit inside this item; `defect`, that the item is of no use at all.
     """
 
     instruction: str
     input: str = ""
     output: str | None = None
-    flaw: Flaw | None = None
+    defect: ParseDefect | None = None
     cut: bool = False
 
 
@@ -234,7 +234,7 @@ class Candidate:
 
     key: str
     position: int
-    item: Item
+    item: ParsedTask
     seed_ids: tuple[str, ...] = ()
     solved_by: str | None = None
     instance: int = 0
@@ -271,7 +271,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Rejection:
     """Why a filter drops a candidate: what it measured, and the limit it held that against."""
 
     value: Any

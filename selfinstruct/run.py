@@ -15,7 +15,7 @@ from selfinstruct.client.ask import Ask
 from selfinstruct.client.connect import cancelled, limits_of, online
 from selfinstruct.client.load_balancer import Teachers
 from selfinstruct.client.shutdown import stopped_by_signals
-from selfinstruct.contracts import Method, Setting, Teacher
+from selfinstruct.contracts import Method, MethodContext, Teacher
 from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
@@ -23,13 +23,12 @@ from selfinstruct.generate.assembly import assembled, curator, first_request
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL
-from selfinstruct.pipeline import harvest
+from selfinstruct.pipeline import Watch, generate_rows
 from selfinstruct.recipe import defaults, loading, overrides
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
 from selfinstruct.rundir import dataset_card, derived_files, manifest
 from selfinstruct.rundir.definition import Definition, begin, check_same, continued
-from selfinstruct.watching import Watch, ticking
 
 if TYPE_CHECKING:
     import datasets
@@ -54,7 +53,7 @@ class Run:
         recipe: str | Path | None = None,
         *,
         teacher: str | Teacher | None = None,
-        method: str | Callable[[Setting], Method] | None = None,
+        method: str | Callable[[MethodContext], Method] | None = None,
         filters: Mapping[str, Any] | Sequence[Callable[..., Any]] = (),
         **settings: Any,
     ) -> None:
@@ -123,13 +122,13 @@ class Run:
                     batching.start()
                     calls = sum(runtime.of(name).concurrency or 1 for name in self._teachers.names)
                     window = _BATCHED_AHEAD if runtime.batch else self.methods().window(calls)
-                    dataset = await self._harvest(ask, window, watch)
+                    dataset = await self._replay_and_ask(ask, window, watch)
                 finally:
                     await batching.close()
                 if not ask.stopped_by and not self._interrupted:
                     await batching.glean()
                 if batching.collector.late and not dataset.complete:  # the files must be what the journal gives
-                    dataset = await self._harvest(Ask(journal), 1, None)
+                    dataset = await self._replay_and_ask(Ask(journal), 1, None)
                 try:
                     if self._on_write:
                         self._on_write(len(dataset.rows))
@@ -163,7 +162,7 @@ class Run:
         self._interrupted = self._busy
         if self._ask and self._loop:
             self._loop.call_soon_threadsafe(self._ask.close)
-            self._loop.call_soon_threadsafe(self._ask.halt.hurry, self.recipe.runtime.grace)
+            self._loop.call_soon_threadsafe(self._ask.shutdown.hurry, self.recipe.runtime.grace)
             if self._on_stop:
                 self._on_stop(self._ask.in_flight, self.recipe.runtime.grace)
 
@@ -188,7 +187,7 @@ class Run:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
         definition = replace(self.definition, recipe=defaults.changed(self.recipe, changes))
         with Journal.reading(self.path / JOURNAL) as journal:
-            return event_loop.run(lambda: self._harvest(Ask(journal), 1, None, definition))
+            return event_loop.run(lambda: self._replay_and_ask(Ask(journal), 1, None, definition))
 
     def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
         """Write the derived files of a built dataset, here or into another, new directory; returns that directory.
@@ -264,21 +263,20 @@ class Run:
             manifest.create(self.path, self.definition)
         self.is_new = False
 
-    async def _harvest(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
+    async def _replay_and_ask(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
         definition = definition or self.definition
         recipe = definition.recipe
-        async with ticking(ask, watch) as seen:
-            dataset = await harvest(
-                assembled(definition, self._method, self._filters),
-                ask,
-                curator(definition, self._filters),
-                num=recipe.curate.num,
-                give_up_after=recipe.generate.give_up_after,
-                least_acceptance=recipe.curate.least_acceptance,
-                window=window,
-                in_rounds=recipe.runtime.batch,
-                watch=seen,
-            )
+        dataset = await generate_rows(
+            assembled(definition, self._method, self._filters),
+            ask,
+            curator(definition, self._filters),
+            num=recipe.curate.num,
+            give_up_after=recipe.generate.give_up_after,
+            least_acceptance=recipe.curate.least_acceptance,
+            window=window,
+            in_rounds=recipe.runtime.batch,
+            watch=watch,
+        )
         dataset.curate = recipe.curate
         ask.account(dataset)
         return dataset

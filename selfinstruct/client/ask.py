@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from selfinstruct.client.shutdown import Halt
+from selfinstruct.client.shutdown import Shutdown
 from selfinstruct.curate.dataset import Dataset
-from selfinstruct.errors import JournalError, PluginError, RequestRefused, SelfInstructError, Unasked
+from selfinstruct.errors import JournalError, PluginError, ReplyMissing, RequestRefused, SelfInstructError
 from selfinstruct.journal.events import Entry
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Tally
@@ -22,33 +22,33 @@ class Way(Protocol):
     """A way to get what the journal lacks: live calls, or batches."""
 
     async def obtain(self, key: str, request: Request) -> Entry:
-        """The outcome, journaled and on the disk; raises Unasked when it may not be asked for now."""
+        """The outcome, journaled and on the disk; raises ReplyMissing when it may not be asked for now."""
 
 
 class Ask:
     """Replies from the journal where it has them, else by `way`, journaled first.
 
-    Without a way this is the offline half of the same thing: what the journal lacks is Unasked.
+    Without a way this is the offline half of the same thing: what the journal lacks is ReplyMissing.
     """
 
-    def __init__(self, journal: Journal, way: Way | None = None, halt: Halt | None = None) -> None:
+    def __init__(self, journal: Journal, way: Way | None = None, shutdown: Shutdown | None = None) -> None:
         self.journal = journal
-        self.halt = halt or Halt()
+        self.shutdown = shutdown or Shutdown()
         self.obtained = 0  # outcomes that were not in the journal before
         self.used: dict[str, tuple[Usage, bool, str]] = {}  # tokens by key, whether they were by batch, and whose
         self._way = way
         self._asked: set[str] = set()  # keys of requests that are under way
 
     async def __call__(self, key: str, request: Request) -> Reply:
-        """The reply to a request; raises RequestRefused, or Unasked when there is none and none may be asked for."""
+        """The reply to a request; raises RequestRefused, or ReplyMissing when there is none and none may be asked for."""
         if not _KEY.fullmatch(key):
             raise PluginError(
                 f"the method asks under the key {key!r}; a key is the index of its root request, then / or . and more"
             )
         entry = self.journal.get(key)
         if entry is None:
-            if self._way is None or self.halt.closed:
-                raise Unasked(key)
+            if self._way is None or self.shutdown.closed:
+                raise ReplyMissing(key)
             if key in self._asked:
                 raise PluginError(f"the method asks twice at a time under the key {key!r}; give each request a key of its own")
             self._asked.add(key)
@@ -75,12 +75,12 @@ class Ask:
     @property
     def stopped_by(self) -> SelfInstructError | None:
         """The error that made this run stop asking, if one did."""
-        return self.halt.cause
+        return self.shutdown.cause
 
     @property
     def limit(self) -> str:
         """The limit that was reached, in words; empty if none was."""
-        return self.halt.limit
+        return self.shutdown.limit
 
     def usage_below(self, root: int) -> tuple[int, dict[str, Tally]]:
         """Requests answered for root requests with an index below `root`, and their tokens by teacher."""
@@ -108,4 +108,4 @@ class Ask:
 
     def close(self) -> None:
         """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
-        self.halt.close()
+        self.shutdown.close()

@@ -26,7 +26,7 @@ class Collector:
 
     def __init__(self, live: Live, open_batches: Callable[[str], BatchEndpoint], on_end: Callable[[str], None]) -> None:
         self.live = live
-        self.halt = live.halt
+        self.shutdown = live.shutdown
         self.journal = live.journal
         self._open = open_batches
         self._on_end = on_end
@@ -89,9 +89,9 @@ class Collector:
             if str(state) != shown:
                 shown = str(state)
                 self.note(name, "polled", shown)
-            if self.halt.closed:
+            if self.shutdown.closed:
                 return None
-            await self.halt.sleep(wait)
+            await self.shutdown.sleep(wait)
             wait = min(1.5 * wait, LONGEST_LOOK)
 
     async def _collect(self, name: str, id: str, state: BatchState) -> None:
@@ -109,8 +109,8 @@ class Collector:
             stop = TeacherStop("a batch was cancelled at the provider; what it did is kept. Run the same command again to go on")
         if state.word == "failed":
             stop = TeacherStop(f"the provider failed the whole batch ({state.detail or 'without a reason'})")
-        if stop and not self._cancelling and not self.halt.closed:
-            self.halt.close(stop)
+        if stop and not self._cancelling and not self.shutdown.closed:
+            self.shutdown.close(stop)
 
     async def _brought(self, name: str, id: str) -> tuple[set[str], set[str], TeacherStop | None]:
         """Note every outcome of a batch that the journal lacks yet.
@@ -136,7 +136,7 @@ class Collector:
                 continue  # decided on below, or to be asked for again
             charged.discard(key)
             answered = True
-            self.late = self.late or self.halt.closed
+            self.late = self.late or self.shutdown.closed
             self.live.note(_entry(batch, key, outcome))
             count += 1
             if count % _SAVED_TOGETHER == 0:
@@ -158,7 +158,7 @@ class Collector:
             try:
                 return await step()
             except TransientError as fault:
-                if self.halt.closed or time.monotonic() - since > self.live.patience:
+                if self.shutdown.closed or time.monotonic() - since > self.live.patience:
                     raise TeacherUnavailable(f"the provider's batches cannot be reached: {fault}") from None
                 await asyncio.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)

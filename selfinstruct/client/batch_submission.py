@@ -20,13 +20,13 @@ from selfinstruct.client.batch_collection import LONGEST_LOOK, Collector
 from selfinstruct.client.live import Live, sampling_of
 from selfinstruct.contracts import BatchEndpoint
 from selfinstruct.errors import (
+    ReplyMissing,
     RequestRefused,
     SelfInstructError,
     TeacherError,
     TeacherStop,
     TeacherUnavailable,
     TransientError,
-    Unasked,
 )
 from selfinstruct.journal.events import BatchLine, Entry
 from selfinstruct.journal.totals import Batch
@@ -53,7 +53,7 @@ class Batching:
 
     def __init__(self, live: Live, open_batches: Callable[[str], BatchEndpoint], *, new: bool) -> None:
         self.live = live
-        self.halt = live.halt
+        self.shutdown = live.shutdown
         self.journal = live.journal
         self.new = new
         self._open = open_batches
@@ -67,7 +67,7 @@ class Batching:
         )
         self._tended: set[str] = set()  # batches that somebody looks after
         self._workers: set[asyncio.Task[None]] = set()
-        self.halt.on_close.append(self._wake)
+        self.shutdown.on_close.append(self._wake)
 
     def start(self) -> None:
         """Begin to hand in what is gathered; batches of a former process are looked after when a row waits for them."""
@@ -87,12 +87,12 @@ class Batching:
         Those that go on are left for the next time, and so is what cannot be had now.
         """
         for name in self.journal.counts.open_batches:
-            with suppress(TeacherError, Unasked):
+            with suppress(TeacherError, ReplyMissing):
                 await self.collector.tend(name)
 
     async def obtain(self, key: str, request: Request) -> Entry:
-        """The journaled outcome of a request that had none; raises Unasked when the run must stop instead."""
-        while not self.halt.closed:
+        """The journaled outcome of a request that had none; raises ReplyMissing when the run must stop instead."""
+        while not self.shutdown.closed:
             if (entry := self.journal.get(key)) is not None:
                 return entry
             if name := self._batch_of(key):
@@ -106,21 +106,21 @@ class Batching:
                 return await self.live.obtain(key, request)
         if (entry := self.journal.get(key)) is not None:  # it came while the run was stopping
             return entry
-        raise Unasked(key)
+        raise ReplyMissing(key)
 
     def _batch_of(self, key: str) -> str | None:
         """The batch under way that has this request."""
         return next((name for name, batch in self.journal.counts.open_batches.items() if key in batch.plan.requests), None)
 
     async def _gather(self, key: str, request: Request) -> None:
-        """Add a request to those that are handed in next, and wait until a batch has it; raises Unasked if none ever will."""
+        """Add a request to the next batch and wait until a batch has it; raises ReplyMissing if none ever will."""
         line = self._open(request.teacher).line(key, request)
         one = _Gathered(key, request, line, request.bound, asyncio.get_running_loop().create_future())
         self._gathered.append(one)
         self._latest = time.monotonic()
         self._changed.set()
         if not await one.placed:
-            raise Unasked(key)
+            raise ReplyMissing(key)
 
     def _has_ended(self, name: str) -> None:
         """A batch has come to its end: whatever it did not bring has had one more try."""
@@ -147,23 +147,23 @@ class Batching:
         """Let what goes wrong stop the run instead of vanishing."""
         try:
             await work
-        except Unasked:
+        except ReplyMissing:
             pass  # the run stops, and has said why
         except SelfInstructError as error:
-            self.halt.close(error)
+            self.shutdown.close(error)
         except Exception as error:
-            self.halt.close(TeacherStop(f"looking after a batch failed ({type(error).__name__}: {error})"))
+            self.shutdown.close(TeacherStop(f"looking after a batch failed ({type(error).__name__}: {error})"))
             raise
 
     async def _hand_in(self) -> None:
         """Hand in what is gathered whenever no more has come for a moment, or when it is enough for a whole batch."""
-        while not self.halt.closed:
+        while not self.shutdown.closed:
             waiting = self._latest + _QUIET - time.monotonic()
             if not self._gathered:
                 self._changed.clear()
                 await self._changed.wait()
             elif waiting > 0 and len(self._gathered) < MOST_REQUESTS:
-                await self.halt.sleep(waiting)
+                await self.shutdown.sleep(waiting)
             elif await self._fits(self._gathered[0]):
                 await self._submit(self._shard())
             else:
@@ -173,7 +173,7 @@ class Batching:
         """Wait until the budget has room for a request; False if it never will have."""
         try:
             await self.live.room(one.request, batch=True)
-        except Unasked:
+        except ReplyMissing:
             return False
         return True
 
@@ -215,7 +215,7 @@ class Batching:
     async def _certainly(self, name: str, path: str, lines: bytes) -> str:
         """Hand in a batch once: after a fault, first find out whether it arrived. What is refused outright ends the run."""
         since, wait, doubtful = time.monotonic(), 1.0, False
-        while not self.halt.closed:
+        while not self.shutdown.closed:
             try:
                 if doubtful and (found := await self.collector.recovered(name)):
                     return found  # what goes wrong while it is looked for says nothing of what was handed in
@@ -223,12 +223,12 @@ class Batching:
                 return await self._submitted(name, path, lines)
             except TransientError as fault:
                 if time.monotonic() - since > self.live.patience:
-                    self.halt.close(TeacherUnavailable(f"a batch could not be handed in: {fault}"))
-                await self.halt.sleep(fault.wait or wait)
+                    self.shutdown.close(TeacherUnavailable(f"a batch could not be handed in: {fault}"))
+                await self.shutdown.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)
         if not doubtful:
             self.collector.note(name, "unsent", "the run was stopped before it was handed in")
-        raise Unasked(name)
+        raise ReplyMissing(name)
 
     async def _submitted(self, name: str, path: str, lines: bytes) -> str:
         """Hand in a batch that is not there; when the provider does not take it, tidy up and end the run."""

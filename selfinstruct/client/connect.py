@@ -10,7 +10,7 @@ from selfinstruct.client.budget import Budget, Limits
 from selfinstruct.client.live import Live
 from selfinstruct.client.load_balancer import Endpoints, Teachers
 from selfinstruct.client.prices import Price
-from selfinstruct.client.shutdown import Halt
+from selfinstruct.client.shutdown import Shutdown
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.journal.file import Journal
 from selfinstruct.recipe.schema import Runtime
@@ -35,15 +35,15 @@ def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Te
     """
     limits = limits_of(runtime, price)
 
-    halt = Halt()
+    shutdown = Shutdown()
     endpoints = {}
     for name in teachers.names:
         pace = runtime.of(name)
         endpoints[name] = Endpoints(partial(teachers.open, name), pace.concurrency or 1, pace.rpm, pace.tpm)
     budget = Budget(limits, journal.counts, price)
-    live = Live(journal, endpoints, budget, halt, patience=runtime.patience, timeout=runtime.timeout)
+    live = Live(journal, endpoints, budget, shutdown, patience=runtime.patience, timeout=runtime.timeout)
     batching = Batching(live, teachers.batches, new=runtime.batch)
-    return Ask(journal, batching, halt), batching
+    return Ask(journal, batching, shutdown), batching
 
 
 async def cancelled(journal: Journal, runtime: Runtime, teachers: Teachers) -> dict[str, str]:

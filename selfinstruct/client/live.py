@@ -11,17 +11,17 @@ from typing import Any
 from selfinstruct.client.budget import Budget
 from selfinstruct.client.load_balancer import Call, Endpoints
 from selfinstruct.client.retry import persist
-from selfinstruct.client.shutdown import Halt
+from selfinstruct.client.shutdown import Shutdown
 from selfinstruct.errors import (
     RATE_LIMIT,
     JournalError,
     RecipeError,
+    ReplyMissing,
     RequestRefused,
     SelfInstructError,
     TeacherStop,
     TeacherUnavailable,
     TransientError,
-    Unasked,
 )
 from selfinstruct.journal.events import Entry, Fault, Line, Outcome, Sent
 from selfinstruct.journal.file import Journal
@@ -39,30 +39,39 @@ class Live:
     """
 
     def __init__(
-        self, journal: Journal, endpoints: Mapping[str, Endpoints], budget: Budget, halt: Halt, *, patience: float, timeout: float
+        self,
+        journal: Journal,
+        endpoints: Mapping[str, Endpoints],
+        budget: Budget,
+        shutdown: Shutdown,
+        *,
+        patience: float,
+        timeout: float,
     ) -> None:
         self.journal = journal
         self.endpoints = endpoints
         self.budget = budget
-        self.halt = halt
+        self.shutdown = shutdown
         self.patience = patience
         self.timeout = timeout
         self._settled = asyncio.Event()
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         self._trouble_since: float | None = None
-        halt.on_close += [*(one.stop for one in endpoints.values()), self._settled.set]
+        shutdown.on_close += [*(one.stop for one in endpoints.values()), self._settled.set]
 
     async def obtain(self, key: str, request: Request) -> Entry:
-        """The journaled outcome of a request that had none; raises Unasked when the run must stop instead."""
+        """The journaled outcome of a request that had none; raises ReplyMissing when the run must stop instead."""
         faults: list[float] = []
         try:
             entry = await persist(
-                lambda: self._attempt(key, request, len(faults) + 1), lambda fault: self._enough(fault, faults), self.halt.sleep
+                lambda: self._attempt(key, request, len(faults) + 1),
+                lambda fault: self._enough(fault, faults),
+                self.shutdown.sleep,
             )
         except TransientError as fault:
             if not self._is_its_own_fault(faults):
-                raise Unasked(key) from None
+                raise ReplyMissing(key) from None
             entry = entry_of(key, request, self._failed(Failure(fault.cause, str(fault))), 0.0, len(faults))
             self.note(entry)
         await self.saved()
@@ -73,8 +82,8 @@ class Live:
         try:
             self.journal.append(line)
         except JournalError as error:
-            self.halt.close(error)
-            raise Unasked(line.as_line().decode(errors="replace")[:20]) from None
+            self.shutdown.close(error)
+            raise ReplyMissing(line.as_line().decode(errors="replace")[:20]) from None
         self._settled.set()
 
     async def saved(self) -> None:
@@ -82,30 +91,30 @@ class Live:
         try:
             await self.journal.saved()
         except JournalError as error:
-            self.halt.close(error)
-            raise Unasked("") from None
+            self.shutdown.close(error)
+            raise ReplyMissing("") from None
 
     async def room(self, request: Request, *, batch: bool = False) -> None:
-        """Wait until the request's worst case fits the budget; raises Unasked if it never will."""
+        """Wait until the request's worst case fits the budget; raises ReplyMissing if it never will."""
         bound = request.bound
         if bound is None and self.budget.limits.need_bounds:
-            self.halt.close(
+            self.shutdown.close(
                 RecipeError(
                     "--max-usd and --max-tokens need a bound on the length of each reply; set --reply-tokens to a number above 0"
                 )
             )
         # At a limit nothing more is begun, not even what is smaller: proposals without room for their answers are no use.
-        while not self.halt.closed and not self.halt.limit:
+        while not self.shutdown.closed and not self.shutdown.limit:
             verdict = self.budget.room(bound, batch=batch, teacher=request.teacher)
             if verdict == "now":
                 return
             if verdict == "never":
-                self.halt.limit = self.budget.reached
+                self.shutdown.limit = self.budget.reached
                 self._settled.set()
                 break
             self._settled.clear()
             await self._settled.wait()
-        raise Unasked("")
+        raise ReplyMissing("")
 
     async def _attempt(self, key: str, request: Request, number: int) -> Entry:
         """One call: its place, its reservation, the reply, and the line in the journal, with no `await` before that."""
@@ -115,10 +124,10 @@ class Live:
         try:
             call = await endpoints.begin(expected, root_of(key))
         except SelfInstructError as error:  # a teacher that cannot be opened
-            self.halt.close(error)
-            raise Unasked(key) from None
+            self.shutdown.close(error)
+            raise ReplyMissing(key) from None
         if call is None:
-            raise Unasked(key)
+            raise ReplyMissing(key)
         pace, ticket = call.endpoint.pace, call.ticket
         tell: Callable[[], None] = lambda: pace.abandoned(ticket)  # noqa: E731 (what the pace hears in the end)
         try:
@@ -126,9 +135,9 @@ class Live:
             self.note(Sent(key, bound, time.time(), request.teacher))
             if self.budget.limits.any:  # a limit must hold even if the power fails now
                 await self.saved()
-                if self.halt.closed:
+                if self.shutdown.closed:
                     self.note(Fault(key, "unsent", False, time.time()))
-                    raise Unasked(key)
+                    raise ReplyMissing(key)
             started = time.monotonic()
             outcome = await self._outcome(call, key, request)
             entry = entry_of(key, request, outcome, time.monotonic() - started, number)
@@ -154,16 +163,16 @@ class Live:
             endpoints.done()
 
     async def _outcome(self, call: Call, key: str, request: Request) -> Outcome:
-        """The reply, or the failure to record; raises TransientError, or Unasked when the run stops."""
+        """The reply, or the failure to record; raises TransientError, or ReplyMissing when the run stops."""
         teacher = call.endpoint.teacher
         try:
             async with asyncio.timeout(self.timeout) as deadline:
-                with self.halt.watching(deadline):
+                with self.shutdown.watching(deadline):
                     reply = await teacher.reply(key, request)
         except TimeoutError:
-            if self.halt.closed:  # the grace is over
+            if self.shutdown.closed:  # the grace is over
                 self.note(Fault(key, "given_up", True, time.time()))
-                raise Unasked(key) from None
+                raise ReplyMissing(key) from None
             raise TransientError(
                 f"{teacher.host} did not answer within {self.timeout:g} s", cause="timeout", charged=True
             ) from None
@@ -171,13 +180,13 @@ class Live:
             return self._failed(Failure(error.cause, str(error), error.status))
         except TeacherStop as error:
             self.note(Fault(key, "teacher_stop", False, time.time()))
-            self.halt.close(error)
-            raise Unasked(key) from None
+            self.shutdown.close(error)
+            raise ReplyMissing(key) from None
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
             self.note(Fault(key, "teacher_stop", True, time.time()))
             what = f"the teacher answered request {key!r} with {type(reply).__name__} and no text; mend the teacher"
-            self.halt.close(TeacherStop(what))
-            raise Unasked(key)
+            self.shutdown.close(TeacherStop(what))
+            raise ReplyMissing(key)
         self._failures_in_a_row = 0
         return reply
 
@@ -190,10 +199,10 @@ class Live:
         left = self._trouble_since + self.patience - now
         if left <= 0:
             message = f"the teacher kept failing, and the patience of {self.patience:g} s is over: {fault}"
-            self.halt.close(TeacherUnavailable(message))
+            self.shutdown.close(TeacherUnavailable(message))
         for endpoints in self.endpoints.values():
             endpoints.open_by(left)  # the last call is made when patience ends, whatever the teacher asked for
-        return self.halt.closed or self._is_its_own_fault(faults)
+        return self.shutdown.closed or self._is_its_own_fault(faults)
 
     def _is_its_own_fault(self, faults: list[float]) -> bool:
         """Whether it is the request that fails and not the teacher: others were answered between its many attempts."""
@@ -204,7 +213,7 @@ class Live:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= FAILURES_IN_A_ROW:
             count = self._failures_in_a_row
-            self.halt.close(TeacherStop(f"{count} requests failed in a row, the last one so: {failure.message}"))
+            self.shutdown.close(TeacherStop(f"{count} requests failed in a row, the last one so: {failure.message}"))
         return failure
 
 

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from urllib.parse import urlsplit
 
 from selfinstruct import plugins
-from selfinstruct.client.rate_limiter import Pace, Ticket
+from selfinstruct.client.rate_limiter import RateLimiter, Ticket
 from selfinstruct.contracts import BatchEndpoint, Teacher
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.recipe.credentials import DEFAULT_URL, LOOPBACK, NO_KEY, key_from_environment
@@ -92,7 +92,7 @@ class Endpoint:
     """One endpoint: the teacher that speaks to it, and its pace."""
 
     teacher: Teacher
-    pace: Pace
+    pace: RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Endpoints:
             teachers = self._open_teachers()
             share = len(teachers)  # what the user states is for the teacher as a whole
             rates = rpm and rpm / share, tpm and tpm / share
-            self._endpoints = [Endpoint(teacher, Pace(concurrency, *rates)) for teacher in teachers]
+            self._endpoints = [Endpoint(teacher, RateLimiter(concurrency, *rates)) for teacher in teachers]
 
     def _best(self) -> tuple[float, Endpoint | None]:
         """The endpoint to ask next and the seconds until it may be asked."""

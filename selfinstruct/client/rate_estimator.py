@@ -63,7 +63,7 @@ class Moment(NamedTuple):
     at: float
 
 
-class Grant:
+class RateLimitEstimator:
     """The calls a second that an endpoint grants; `rate` is None while nothing limits them."""
 
     def __init__(self, now: float) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from selfinstruct.client.rate_estimator import Grant, Moment, Rate
+from selfinstruct.client.rate_estimator import Moment, Rate, RateLimitEstimator
 from selfinstruct.records import Allowance
 
 _STEPS_TO_FULL = 16  # round trips in which the window grows from 1 to the whole concurrency
@@ -25,7 +25,7 @@ _MOMENT = 0.25  # seconds within which faults are one event
 _FIRST_REST, _LONGEST_REST = 0.5, 30.0  # seconds
 
 
-class Pace:
+class RateLimiter:
     """The pace of one endpoint: ask `wait` before a call, then tell what became of it."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Pace:
         self._faults_in_a_row = 0
         self._rest_began = now
         self._begun = 0
-        self._grant = Grant(now)
+        self._grant = RateLimitEstimator(now)
         self._ends: dict[str, tuple[Ticket, float, bool]] = {}
 
     def wait(self) -> float:

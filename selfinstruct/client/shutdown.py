@@ -13,7 +13,7 @@ from selfinstruct.errors import SelfInstructError
 _ONE_SIGNAL = 1.0  # seconds within which two signals are one
 
 
-class Halt:
+class Shutdown:
     """Whether a run may still ask. `cause` is the error that closed it, `limit` the limit that was reached, in words."""
 
     def __init__(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from selfinstruct.contracts import Surroundings
+from selfinstruct.contracts import FilterContext
 from selfinstruct.curate.rules import Filters, Step, rules
 from selfinstruct.errors import PluginError
 from selfinstruct.recipe.schema import Curate
-from selfinstruct.records import Candidate, Decision, Drop, Neighbour, Seed
+from selfinstruct.records import Candidate, Decision, Neighbour, Rejection, Seed
 from selfinstruct.rouge import RougeIndex
 
 NEIGHBOURS = 10
@@ -34,7 +34,7 @@ class Curator:
         shown = frozenset(seed.instruction.lower() for seed in seeds)
         self._rows: dict[tuple[str, str], str] = {}
         echoes = shown | {text.rstrip(".!?: ") for text in shown}
-        self._around = {cut: (Surroundings(echoes, {}, cut), Surroundings(echoes, self._rows, cut)) for cut in (False, True)}
+        self._around = {cut: (FilterContext(echoes, {}, cut), FilterContext(echoes, self._rows, cut)) for cut in (False, True)}
         # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
         self._on_proposal = {done: [r.step for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
         self._on_admitted = {
@@ -66,8 +66,8 @@ class Curator:
         return Decision(decision.candidate, "rouge", near.score, self.limit, (near,)) if near else decision
 
     def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
-        if flaw := candidate.item.flaw:
-            return Decision(candidate, flaw.rule, flaw.detail)
+        if defect := candidate.item.defect:
+            return Decision(candidate, defect.rule, defect.detail)
         example = candidate.example
         alone, among_rows = self._around[candidate.item.cut]
         language = candidate.trace.get("language")
@@ -75,7 +75,7 @@ class Curator:
             if language and languages and language not in languages:
                 continue
             if drop := function(example, among_rows if last else alone):
-                if not isinstance(drop, Drop):
-                    raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Drop, or None to keep")
+                if not isinstance(drop, Rejection):
+                    raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Rejection, or None to keep")
                 return Decision(candidate, name, drop.value, drop.limit)
         return Decision(candidate)

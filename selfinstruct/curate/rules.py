@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.contracts import Surroundings
+from selfinstruct.contracts import FilterContext
 from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.recipe.schema import FilterSetting
-from selfinstruct.records import Drop, Example
+from selfinstruct.records import Example, Rejection
 
 Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
-Step = tuple[str, Callable[[Example, Surroundings], Drop | None], bool, frozenset[str] | None]
+Step = tuple[str, Callable[[Example, FilterContext], Rejection | None], bool, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Rule:
     """
 
     name: str
-    function: Callable[..., Drop | None]
+    function: Callable[..., Rejection | None]
     options: Mapping[str, Any]
     early: bool
     last: bool

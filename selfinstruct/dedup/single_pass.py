@@ -15,7 +15,7 @@ from selfinstruct.records import Neighbour, json_line
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.tables import columns as table_fields
 from selfinstruct.tables.rows import Rows, Table
-from selfinstruct.tables.writers import Kept
+from selfinstruct.tables.writers import RowWriter
 
 NEAR_EARLIER, NEAR_REFERENCE = "near_earlier", "near_reference"
 _BINS = 20  # of the scores from 0 to 1
@@ -96,7 +96,7 @@ class Sifting:
     """The work on the rows, and what is known of it so far."""
 
     index: RougeIndex
-    into: Kept
+    into: RowWriter
     dropped: IO[bytes]
     progress: Callable[[State], None] | None
     state: State

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Surroundings
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext
+from selfinstruct.records import Example, Rejection
 
 
-def echoed_output(example: Example, around: Surroundings) -> Drop | None:
+def echoed_output(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an output that equals the input or the instruction (Self-Instruct)."""
     output = example.output.casefold().split()
     for name in ("input", "instruction"):
         if output and output == getattr(example, name).casefold().split():
-            return Drop(f"equals the {name}")
+            return Rejection(f"equals the {name}")
     return None

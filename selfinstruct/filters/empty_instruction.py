@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Surroundings, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, on_instruction
+from selfinstruct.records import Example, Rejection
 
 
 @on_instruction
-def empty_instruction(example: Example, around: Surroundings) -> Drop | None:
+def empty_instruction(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an example whose instruction is empty."""
-    return None if example.instruction else Drop("")
+    return None if example.instruction else Rejection("")

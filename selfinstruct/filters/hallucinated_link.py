@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import Surroundings
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext
+from selfinstruct.records import Example, Rejection
 
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+", re.IGNORECASE)
 _RESERVED = re.compile(
@@ -14,12 +14,12 @@ _RESERVED = re.compile(
 )
 
 
-def hallucinated_link(example: Example, around: Surroundings) -> Drop | None:
+def hallucinated_link(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
     if "://" not in example.output and "www." not in example.output.lower():
         return None  # most outputs; told without a regular expression
     given = f"{example.instruction}\n{example.input}"
     for found in _LINK.findall(example.output):
         if found.rstrip(".,;:!?") not in given and not _RESERVED.match(found):
-            return Drop(found[:120])
+            return Rejection(found[:120])
     return None

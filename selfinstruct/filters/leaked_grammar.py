@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import Surroundings
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext
+from selfinstruct.records import Example, Rejection
 
 _HEADING = re.compile(
     r"^[ \t#*_]*\d{1,4}[ \t]*[.):][ \t*_]*(?:Instruction|Input|Output)[ \t*_]*:|<noinput>", re.IGNORECASE | re.MULTILINE
 )
 
 
-def leaked_grammar(example: Example, around: Surroundings) -> Drop | None:
+def leaked_grammar(example: Example, around: FilterContext) -> Rejection | None:
     """Drops a text that holds a heading of the list that it was read from, such as `4. Output:`, or a bare `<noinput>`."""
     for name in ("instruction", "input", "output"):
         if found := _HEADING.search(getattr(example, name)):
-            return Drop(f"{found[0].strip()} in the {name}")
+            return Rejection(f"{found[0].strip()} in the {name}")
     return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import Surroundings, for_languages, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.records import Example, Rejection
 
 _SPELLING = re.compile(
     r"[<(\[]?(no(ne)?|not? (applicable|available|needed|required|provided|given|necessary)|n/?a|nil|null|empty|blank"
@@ -17,6 +17,6 @@ _SPELLING = re.compile(
 
 @for_languages("en")
 @on_instruction
-def no_input_spelling(example: Example, around: Surroundings) -> Drop | None:
+def no_input_spelling(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an input that only says in words that there is none ("N/A", "No input required.")."""
-    return Drop(example.input) if _SPELLING.fullmatch(example.input) else None
+    return Rejection(example.input) if _SPELLING.fullmatch(example.input) else None

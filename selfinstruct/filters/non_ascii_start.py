@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Surroundings, for_languages, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.records import Example, Rejection
 
 
 @for_languages("en")
 @on_instruction
-def non_ascii_start(example: Example, around: Surroundings) -> Drop | None:
+def non_ascii_start(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an instruction that starts with a non-ASCII character; off unless the language is English (Alpaca)."""
     first = example.instruction[:1]
-    return None if first.isascii() else Drop(first)
+    return None if first.isascii() else Rejection(first)

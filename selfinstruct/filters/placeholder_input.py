@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import Surroundings, for_languages, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.records import Example, Rejection
 
 _WHOLE = re.compile(
     r"[\[<{(]{1,2}[A-Za-z][A-Za-z '/_-]{0,59}[\]>})]{1,2}\.?"  # [text], <paragraph>, {{article}}
@@ -22,7 +22,7 @@ _INSIDE = re.compile(
 
 @for_languages("en")
 @on_instruction
-def placeholder_input(example: Example, around: Surroundings) -> Drop | None:
+def placeholder_input(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an input that is a placeholder such as [insert text], <paragraph> or "Your text here"."""
     found = _WHOLE.fullmatch(example.input) or _INSIDE.search(example.input)
-    return Drop(found[0][:80]) if found else None
+    return Rejection(found[0][:80]) if found else None

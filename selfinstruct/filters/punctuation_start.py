@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import string
 
-from selfinstruct.contracts import Surroundings, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, on_instruction
+from selfinstruct.records import Example, Rejection
 
 
 @on_instruction
-def punctuation_start(example: Example, around: Surroundings) -> Drop | None:
+def punctuation_start(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an instruction that starts with an ASCII punctuation character (Alpaca)."""
     first = example.instruction[:1]
-    return Drop(first) if first and first in string.punctuation else None
+    return Rejection(first) if first and first in string.punctuation else None

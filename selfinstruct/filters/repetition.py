@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import Surroundings
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext
+from selfinstruct.records import Example, Rejection
 
 _SIZE = 5  # words; the shortest n-gram whose repeats Rae et al. (2021, Gopher) count as duplicated text
 _LONG = re.compile(r"\S{20}")  # what each run has in it; told ten times sooner than a run itself
 _RUN = re.compile(r"([^\s.=_#*~+-])\1{19,}|(?![.=_#*~+|:-]{2})(\S{2,12})\2{9,}")
 
 
-def repetition(example: Example, around: Surroundings, *, at_most: float = 0.3, from_words: int = 100) -> Drop | None:
+def repetition(example: Example, around: FilterContext, *, at_most: float = 0.3, from_words: int = 100) -> Rejection | None:
     """Drops a text of 100 words or more with over 30 % of them in 5-word phrases that came before, or one sign running on."""
     for name in ("instruction", "output"):
         text = getattr(example, name)
         if len(text) >= 2 * from_words - 1 and len(text.split()) >= from_words and (share := repeated_share(text)) > at_most:
-            return Drop(round(share, 4), at_most)
+            return Rejection(round(share, 4), at_most)
         if _LONG.search(text) and (run := _RUN.search(text)):
-            return Drop(f"{run[0][:20]} ... runs on in the {name}")
+            return Rejection(f"{run[0][:20]} ... runs on in the {name}")
     return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Surroundings, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, on_instruction
+from selfinstruct.records import Example, Rejection
 
 
 @on_instruction
-def seed_echo(example: Example, around: Surroundings) -> Drop | None:
+def seed_echo(example: Example, around: FilterContext) -> Rejection | None:
     """Drops an instruction that is a seed's instruction, whatever the case and the end mark."""
     instruction = example.instruction.lower()
     echoed = instruction in around.seed_instructions or instruction.rstrip(".!?: ") in around.seed_instructions
-    return Drop("a seed's instruction") if echoed else None
+    return Rejection("a seed's instruction") if echoed else None

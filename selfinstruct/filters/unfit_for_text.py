@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from selfinstruct.contracts import Surroundings, for_languages, on_instruction
-from selfinstruct.records import Drop, Example
+from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.records import Example, Rejection
 
 _WORDS = (
     "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
@@ -16,10 +16,10 @@ _WORDS = (
 
 @for_languages("en")
 @on_instruction
-def unfit_for_text(example: Example, around: Surroundings, *, words: tuple[str, ...] = _WORDS) -> Drop | None:
+def unfit_for_text(example: Example, around: FilterContext, *, words: tuple[str, ...] = _WORDS) -> Rejection | None:
     """Drops an instruction with a word such as image, video or draw, which a text model cannot serve (Alpaca)."""
     found = _pattern(tuple(words)).search(example.instruction) if words else None
-    return Drop(found[0]) if found else None
+    return Rejection(found[0]) if found else None
 
 
 @lru_cache

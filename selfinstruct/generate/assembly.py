@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.contracts import Setting, Voice
+from selfinstruct.contracts import MethodContext, TeacherProfile
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import Filters
-from selfinstruct.errors import PluginError, PromptError, RecipeError, Unasked, UserMistake
+from selfinstruct.errors import PluginError, PromptError, RecipeError, ReplyMissing, UserMistake
 from selfinstruct.generate.mixture import Mixture, Part, made
 from selfinstruct.generate.task_pool import Memory
 from selfinstruct.generate.turns import Steering
@@ -20,7 +20,7 @@ from selfinstruct.recipe.schema import Curate, Generate, MixedMethod
 from selfinstruct.records import Reply, Request
 from selfinstruct.rundir.definition import Definition
 
-_STEPS = ("propose", "solve")  # steps that every method has; see `Setting.request`
+_STEPS = ("propose", "solve")  # steps that every method has; see `MethodContext.request`
 
 
 def assembled(definition: Definition, own: Callable[..., Any] | None = None, filters: Filters | None = None) -> Mixture:
@@ -59,11 +59,11 @@ async def first_request(mixture: Mixture) -> Request:
 
     async def ask(key: str, request: Request) -> Reply:
         caught.append(request)
-        raise Unasked(key)
+        raise ReplyMissing(key)
 
     try:
         await mixture.propose(0, ask)
-    except Unasked:
+    except ReplyMissing:
         return caught[0]
     raise UserMistake("this method makes no request for its first root request; there is nothing to show")
 
@@ -73,13 +73,13 @@ def _part(definition: Definition, name: str, part: MixedMethod, own: Callable[..
     prompt = materials.prompts[name]
     make = own or plugins.find("method", part.method)
     _check_prompt(generate, prompt, plugins.of_module(make, "SECTIONS", None))
-    setting = Setting(
+    setting = MethodContext(
         seeds=definition.seeds,
         prompt=prompt,
         notation=plugins.find("notation", prompt.notation)(),
         seed=generate.seed,
         options=part.options,
-        voices=_voices(generate, part),
+        profiles=_voices(generate, part),
         send_seed=generate.send_seed,
         source=materials.source or definition.seeds,
         passages=materials.passages,
@@ -109,9 +109,9 @@ def _check_uses(definition: Definition, own: Callable[..., Any] | None) -> None:
                 )
 
 
-def _voices(generate: Generate, part: MixedMethod) -> tuple[Voice, ...]:
+def _voices(generate: Generate, part: MixedMethod) -> tuple[TeacherProfile, ...]:
     """The teachers that a part may ask, each with its own sampling."""
-    voices = []
+    profiles = []
     for name, one in generate.by_name.items():
         if part.teachers and name not in part.teachers:
             continue
@@ -120,13 +120,13 @@ def _voices(generate: Generate, part: MixedMethod) -> tuple[Voice, ...]:
             sampling["max_tokens"] = one.reply_tokens
         weights = generate.teachers.get(name)
         propose, solve = (weights.propose, weights.solve) if weights else (1.0, 1.0)
-        voices.append(Voice(name, propose, solve, one.api, sampling | one.extra))
+        profiles.append(TeacherProfile(name, propose, solve, one.api, sampling | one.extra))
     for role in ("propose", "solve"):
-        if not any(getattr(voice, role) for voice in voices):
+        if not any(getattr(voice, role) for voice in profiles):
             raise RecipeError(
                 f"generate.mix: of the teachers {', '.join(part.teachers)} none has a weight to {role}; add one that has"
             )
-    return tuple(voices)
+    return tuple(profiles)
 
 
 def _check_prompt(generate: Generate, prompt: PromptFile, sections: dict[str, frozenset[str]] | None) -> None:
@@ -141,7 +141,7 @@ def _check_prompt(generate: Generate, prompt: PromptFile, sections: dict[str, fr
             prompt.require(name)
 
 
-def _check_options(setting: Setting, steps: tuple[str, ...]) -> None:
+def _check_options(setting: MethodContext, steps: tuple[str, ...]) -> None:
     """Raise RecipeError for an option that the method did not look for and that is not of the form `step_field`."""
     for name in setting.options:
         if name not in setting.known_options and not name.startswith(tuple(f"{step}_" for step in steps)):

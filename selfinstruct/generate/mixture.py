@@ -10,14 +10,14 @@ from dataclasses import astuple, dataclass, replace
 from math import ceil
 from typing import Any
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.errors import PluginError, RequestRefused
 from selfinstruct.generate.turns import Steering
-from selfinstruct.records import Candidate, Example, Item, Reply, Request, clean
+from selfinstruct.records import Candidate, Example, ParsedTask, Reply, Request, clean
 
 _AHEAD = 4  # root requests under way for each call in flight, where they make one or two
-Make = Callable[[Setting], Method]
-Coroutine = Callable[[Turn, Ask, Setting], Awaitable[Sequence[Example | Candidate]]]
+Make = Callable[[MethodContext], Method]
+Coroutine = Callable[[Turn, Ask, MethodContext], Awaitable[Sequence[Example | Candidate]]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Part:
     """A method with its setting and its weight among the others of a run."""
 
     weight: float
-    setting: Setting
+    setting: MethodContext
     method: Method
 
 
@@ -72,20 +72,20 @@ class Mixture:
         return await self.parts[self.part_of(candidate.root)].method.solve(candidate, ask)
 
 
-def made(make: Callable[..., Any], name: str, setting: Setting) -> Method:
+def made(make: Callable[..., Any], name: str, setting: MethodContext) -> Method:
     """The method that a function makes of a setting, or that a coroutine function is; raises PluginError if it is none."""
     if inspect.iscoroutinefunction(make):
-        return OneCoroutine(make, setting)
+        return CoroutineMethod(make, setting)
     try:
         method: Method = make(setting)
     except (TypeError, AttributeError) as error:
-        raise PluginError(f"method {name!r} cannot be made from a Setting ({error}); see contracts.py") from None
+        raise PluginError(f"method {name!r} cannot be made from a MethodContext ({error}); see contracts.py") from None
     if not (hasattr(method, "propose") and hasattr(method, "rows_at_most")):
         raise PluginError(f"method {name!r} gives {type(method).__name__}, which is no Method (see contracts.py)")
     return method
 
 
-class OneCoroutine:
+class CoroutineMethod:
     """A coroutine function as a method: it gets a turn, `ask` and the setting, and gives finished examples or candidates.
 
     An example is taken to be from the reply that was asked for first, solved by the one that was asked for last.
@@ -93,7 +93,7 @@ class OneCoroutine:
 
     rows_at_most = 1
 
-    def __init__(self, function: Coroutine, setting: Setting) -> None:
+    def __init__(self, function: Coroutine, setting: MethodContext) -> None:
         self.function = function
         self.setting = setting
 
@@ -123,7 +123,9 @@ class OneCoroutine:
             raise PluginError(f"method {name!r} gave a candidate of the key {strange[0]!r}, under which it has no reply")
         if found and not keys:
             raise PluginError(f"method {name!r} gave examples without asking; where they come from must be known")
-        items = [Item(clean(one.instruction), clean(one.input), clean(one.output)) for one in found if isinstance(one, Example)]
+        items = [
+            ParsedTask(clean(one.instruction), clean(one.input), clean(one.output)) for one in found if isinstance(one, Example)
+        ]
         own = turn.candidates(keys[0] if keys else turn.key, items)
         solved = keys[-1] if len(keys) > 1 else None
         return [*(replace(one, solved_by=solved) for one in own), *(one for one in found if isinstance(one, Candidate))]

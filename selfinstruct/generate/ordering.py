@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from selfinstruct.errors import Unasked
+from selfinstruct.errors import ReplyMissing
 
 
-class Turnstile:
+class Sequencer:
     """Lets root requests through one at a time, in index order, whatever order they arrive in."""
 
     def __init__(self) -> None:
@@ -16,10 +16,10 @@ class Turnstile:
         self._waiting: dict[int, asyncio.Event] = {}
 
     async def turn(self, index: int) -> None:
-        """Wait for this index's turn; raises Unasked if it will not come."""
+        """Wait for this index's turn; raises ReplyMissing if it will not come."""
         while index != self._now or (self._last is not None and index > self._last):
             if self._last is not None and index > self._last:
-                raise Unasked(str(index))
+                raise ReplyMissing(str(index))
             event = self._waiting.setdefault(index, asyncio.Event())
             await event.wait()
             event.clear()

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from selfinstruct.curate.curator import Curator
-from selfinstruct.errors import Unasked
+from selfinstruct.errors import ReplyMissing
 from selfinstruct.records import Candidate, Decision
 
 
@@ -71,10 +71,10 @@ class Memory:
             event.set()
 
     async def below(self, root: int) -> None:
-        """Wait until it is known what the root requests below this one gave; raises Unasked when it never will be."""
+        """Wait until it is known what the root requests below this one gave; raises ReplyMissing when it never will be."""
         while self._roots < root:
             if self._last is not None and root > self._last:
-                raise Unasked(str(root))
+                raise ReplyMissing(str(root))
             await self._waiting.setdefault(root, asyncio.Event()).wait()
 
     def end(self, root: int) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfinstruct.contracts import Setting
+from selfinstruct.contracts import MethodContext
 from selfinstruct.generate.diversity import Spread, Weights, draw
 from selfinstruct.generate.task_pool import Memory, blocks, horizon
 from selfinstruct.recipe.schema import Generate
-from selfinstruct.records import Candidate, Item, Seed, Topic
+from selfinstruct.records import Candidate, ParsedTask, Seed, Topic
 
 _KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
 _TURNS = 2.0  # how often a topic that gives little may have its turn, for each turn of its share
@@ -65,7 +65,7 @@ class Steering:
         self._turns: Counter[str] = Counter()
         self._taken = 0
 
-    def turn(self, index: int, setting: Setting) -> OneTurn:
+    def turn(self, index: int, setting: MethodContext) -> OneTurn:
         """The turn of a root request, for a method with this setting."""
         return OneTurn(index, setting, self)
 
@@ -128,7 +128,7 @@ class Steering:
 class OneTurn:
     """A turn (see `contracts.Turn`): everything random comes from streams of the recipe's seed and the index."""
 
-    def __init__(self, index: int, setting: Setting, steering: Steering) -> None:
+    def __init__(self, index: int, setting: MethodContext, steering: Steering) -> None:
         self.index = index
         self.setting = setting
         self.steering = steering
@@ -177,7 +177,7 @@ class OneTurn:
         return self.setting.prompt.fill(section, **values, steering=await self._steering(shown))
 
     def candidates(
-        self, key: str, items: Iterable[Item], shown: Iterable[Seed | Candidate] = (), **trace: Any
+        self, key: str, items: Iterable[ParsedTask], shown: Iterable[Seed | Candidate] = (), **trace: Any
     ) -> list[Candidate]:
         """The items of a reply as candidates."""
         seeds: list[str] = []

@@ -19,11 +19,11 @@ from selfinstruct.layout import PASSAGES, PROMPT, SEEDS, SOURCE, TOPICS
 from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Passage, Seed, Topic, digest, json_line
 
-BY_CONTENT = frozenset({"seeds", "prompt", "source", "documents", "column", "passage_words", "topics"})  # see `Materials.digests`
+BY_CONTENT = frozenset({"seeds", "prompt", "source", "documents", "column", "passage_words", "topics"})  # see `Inputs.digests`
 
 
 @dataclass(frozen=True)
-class Materials:
+class Inputs:
     """Seeds, and the prompt of each method by the name of its part; the rest only where the recipe names it."""
 
     seeds: tuple[Seed, ...]
@@ -79,9 +79,9 @@ def file_names(generate: Generate | None = None) -> set[str]:
     return {SEEDS, *map(prompt_file, generate.parts), *(_FILES[setting] for setting in named)}
 
 
-def gathered(generate: Generate) -> Materials:
+def gathered(generate: Generate) -> Inputs:
     """The materials that a recipe names; raises SeedError, PromptError, DocumentError, TopicError or UserMistake."""
-    return Materials(
+    return Inputs(
         seeds.load(generate.seeds or None),
         {name: prompts.load(part.prompt) for name, part in generate.parts.items()},
         _source(generate.source) if generate.source else (),
@@ -90,7 +90,7 @@ def gathered(generate: Generate) -> Materials:
     )
 
 
-def gathered_again(old: Materials, generate: Generate, named: set[str], prompted: Iterable[str]) -> Materials:
+def gathered_again(old: Inputs, generate: Generate, named: set[str], prompted: Iterable[str]) -> Inputs:
     """The materials of a run that goes on; read again are those `named` by settings, and `prompted` parts."""
     new = old
     if "seeds" in named:
@@ -106,10 +106,10 @@ def gathered_again(old: Materials, generate: Generate, named: set[str], prompted
     return new
 
 
-def read(directory: Path, generate: Generate, names: Mapping[str, str]) -> Materials:
+def read(directory: Path, generate: Generate, names: Mapping[str, str]) -> Inputs:
     """The materials that a run directory holds; `names` are those of its prompts by part."""
     found = {part: prompts.load(directory / prompt_file(part)) for part in generate.parts}
-    return Materials(
+    return Inputs(
         seeds.load(directory / SEEDS),
         {part: replace(prompt, name=names[part]) for part, prompt in found.items()},
         _held(directory / SOURCE, generate.source, seeds.load),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from selfinstruct.contracts import Ask, Setting
-from selfinstruct.records import Candidate, Flaw, clean
+from selfinstruct.contracts import Ask, MethodContext
+from selfinstruct.records import Candidate, ParseDefect, clean
 
 INSTRUCTION_TOKENS = 96  # room for an instruction of some 70 words; a longer one is most often a model that rambles
 
@@ -17,7 +17,7 @@ SECTIONS = {
 }
 
 
-async def answer(setting: Setting, candidate: Candidate, ask: Ask) -> list[Candidate]:
+async def answer(setting: MethodContext, candidate: Candidate, ask: Ask) -> list[Candidate]:
     """Solve a candidate by a plain chat call, as any user would ask; sampled as the recipe's `solve_...` options say."""
     item, prompt = candidate.item, setting.prompt
     section = "solve" if item.input else "solve_without_input"
@@ -27,6 +27,6 @@ async def answer(setting: Setting, candidate: Candidate, ask: Ask) -> list[Candi
         turns.insert(0, {"role": "system", "content": prompt.fill("solve_system")})
     key = f"{candidate.key}.{candidate.position}/solve"
     reply = await ask(key, setting.request("solve", key, turns=turns))
-    flaw = Flaw("content_filter", "the provider cut the answer") if reply.finish_reason == "content_filter" else None
-    solved = replace(item, output=clean(reply.text), flaw=flaw, cut=reply.finish_reason == "length")
+    defect = ParseDefect("content_filter", "the provider cut the answer") if reply.finish_reason == "content_filter" else None
+    solved = replace(item, output=clean(reply.text), defect=defect, cut=reply.finish_reason == "length")
     return [replace(candidate, item=solved, solved_by=key)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.records import Candidate, Seed
 
 PROMPT = "alpaca"
@@ -13,13 +13,13 @@ SECTIONS = {
 }
 
 
-def alpaca(setting: Setting) -> Method:
+def alpaca(setting: MethodContext) -> Method:
     """A list of finished tasks per request: 3 sampled seeds in the prompt, the list filled up to 20 (as Alpaca)."""
     return _Alpaca(setting)
 
 
 class _Alpaca:
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         setting.prompt.require("user")
         longest = setting.option("longest_seed_words", 0, least=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.methods import few_shot as following
 from selfinstruct.methods import magpie as inventing
 from selfinstruct.records import Candidate
@@ -11,7 +11,7 @@ PROMPT = "alternating-chatml"
 SECTIONS = {**following.SECTIONS, **inventing.SECTIONS}
 
 
-def alternating(setting: Setting) -> Method:
+def alternating(setting: MethodContext) -> Method:
     """One task per request, in turn by `few_shot` (after the seeds) and by `magpie` (the model's own choice)."""
     return _Alternating(setting)
 
@@ -20,7 +20,7 @@ class _Alternating:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.methods = (following.few_shot(setting), inventing.magpie(setting))
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:

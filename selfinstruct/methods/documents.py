@@ -8,10 +8,10 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.errors import UserMistake
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS
-from selfinstruct.records import Candidate, Flaw, Passage, Reply, clean
+from selfinstruct.records import Candidate, ParseDefect, Passage, Reply, clean
 
 PROMPT = "documents"
 KINDS = ("question", "task")
@@ -34,7 +34,7 @@ _AROUND = f"{_QUOTATION_MARKS}*_ \t\n"
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|\w+")
 
 
-def documents(setting: Setting) -> Method:
+def documents(setting: MethodContext) -> Method:
     """A question or task on a passage of your own documents; once admitted, it is answered with a quote that is verified."""
     return _Documents(setting)
 
@@ -43,7 +43,7 @@ class _Documents:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         if not setting.passages:
             raise UserMistake("the method `documents` has no documents; name a folder or a file of them (--documents)")
@@ -81,8 +81,8 @@ class _Documents:
         text = clean(_without_label(prompt, reply.text))
         answer = self._checked(text, passage, reply) if self.verified else _Answer(text)
         if reply.finish_reason == "content_filter":
-            answer = replace(answer, flaw=Flaw("content_filter", "the provider cut the answer"))
-        item = replace(candidate.item, output=answer.text, flaw=answer.flaw, cut=reply.finish_reason == "length")
+            answer = replace(answer, defect=ParseDefect("content_filter", "the provider cut the answer"))
+        item = replace(candidate.item, output=answer.text, defect=answer.defect, cut=reply.finish_reason == "length")
         trace = {**candidate.trace, **({"quote": answer.quote} if answer.quote else {})}
         return [replace(candidate, item=item, solved_by=key, trace=trace)]
 
@@ -110,12 +110,16 @@ class _Documents:
         before, quote = _quoted(text)
         if not quote:
             cut = reply.finish_reason == "length"
-            why = Flaw("truncated", "the reply ended at the token limit, before its quote") if cut else Flaw("no_quote")
-            return _Answer(text, flaw=why)
+            why = (
+                ParseDefect("truncated", "the reply ended at the token limit, before its quote")
+                if cut
+                else ParseDefect("no_quote")
+            )
+            return _Answer(text, defect=why)
         found = _found(quote, passage.text)
         answer = text if self.quote_in_output else before
         if not found:
-            return _Answer(answer, flaw=Flaw("unsupported_quote", quote))
+            return _Answer(answer, defect=ParseDefect("unsupported_quote", quote))
         start, end = found
         return _Answer(answer, {"text": passage.text[start:end], "start": start})
 
@@ -124,7 +128,7 @@ class _Documents:
 class _Answer:
     text: str
     quote: dict[str, Any] | None = None
-    flaw: Flaw | None = None
+    defect: ParseDefect | None = None
 
 
 def _without_label(prompt: str, text: str) -> str:

@@ -11,11 +11,11 @@ import random
 import re
 from dataclasses import replace
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.errors import RequestRefused
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import answer
-from selfinstruct.records import Candidate, Flaw, Item, Seed
+from selfinstruct.records import Candidate, ParseDefect, ParsedTask, Seed
 
 PROMPT = "evol"
 STEPS = ("equal",)
@@ -31,7 +31,7 @@ _EMPTY = """a an and are as at be but by for from had has have he her his i if i
 the their them then there these they this to us was we were what when which who will with you your"""
 
 
-def evol(setting: Setting) -> Method:
+def evol(setting: MethodContext) -> Method:
     """Evol-Instruct: tasks of the seeds, a finished run or a file are made harder or varied, over 4 rounds; then answered."""
     return _Evol(setting)
 
@@ -39,7 +39,7 @@ def evol(setting: Setting) -> Method:
 class _Evol:
     asks_per_task = 2  # its round, but for the first, and its answer; a verdict comes on top
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         self.operations = [name for name in OPERATIONS if setting.prompt.has(name)]
         setting.prompt.require(self.operations[0] if self.operations else OPERATIONS[0], *_answer.NEEDED)
@@ -65,19 +65,19 @@ class _Evol:
             try:
                 item = await self._evolved(turn, key, operation, now, ask)
             except RequestRefused as error:
-                item = Item("", flaw=Flaw("request_refused", f"{error.cause}: {error}"))
+                item = ParsedTask("", defect=ParseDefect("request_refused", f"{error.cause}: {error}"))
             origin = {"task": task.id, "round": number, "operation": operation, "from": parent}
             shown = [task] if self.setting.source == self.setting.seeds else []
             found += turn.candidates(key, [item], shown, evolved=origin)
-            if not item.flaw:
+            if not item.defect:
                 now, parent = item.instruction, found[-1].id
         return found
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """The teacher's answer; one that shows that the task was spoiled is a flaw."""
         (solved,) = await answer(self.setting, candidate, ask)
-        flaw = solved.item.flaw or _no_answer(solved.item.output or "")
-        return [replace(solved, item=replace(solved.item, flaw=flaw))]
+        defect = solved.item.defect or _no_answer(solved.item.output or "")
+        return [replace(solved, item=replace(solved.item, defect=defect))]
 
     def _task(self, index: int) -> Seed:
         """The task of a root request: all of them in a random order, then again in another one."""
@@ -88,22 +88,22 @@ class _Evol:
             self._order = again, order
         return tasks[self._order[1][place]]
 
-    async def _evolved(self, turn: Turn, key: str, operation: str, task: str, ask: Ask) -> Item:
+    async def _evolved(self, turn: Turn, key: str, operation: str, task: str, ask: Ask) -> ParsedTask:
         """What one round makes of a task; flawed where it spoils it."""
         text = await turn.fill(operation, task=task)
         reply = await ask(key, self.setting.request("propose", key, text, ends=["\nTask:", "\nNew task:"]))
         item = self.setting.notation.parse(reply.text, reply.finish_reason)[0]
-        if item.flaw:
+        if item.defect:
             return item
         if copied := next((words for words in self.copied if words in item.instruction.lower()), ""):
-            return replace(item, flaw=Flaw("copied_prompt", copied))
+            return replace(item, defect=ParseDefect("copied_prompt", copied))
         if item.instruction.casefold().split() == task.casefold().split():
-            return replace(item, flaw=Flaw("nothing_gained", "the same words"))
+            return replace(item, defect=ParseDefect("nothing_gained", "the same words"))
         if self.judges:
             text = self.setting.prompt.fill("equal", first=task, second=item.instruction)
             verdict = await ask(f"{key}/equal", self.setting.request("equal", f"{key}/equal", text, ends=["\n"], temperature=0))
             if re.match(r"\W*equal\b", verdict.text, re.IGNORECASE):
-                return replace(item, flaw=Flaw("nothing_gained", "judged equal"))
+                return replace(item, defect=ParseDefect("nothing_gained", "judged equal"))
         return item
 
 
@@ -113,11 +113,11 @@ def _text(task: Seed) -> str:
     return f"{example.instruction}\n\n{example.input}" if example.input else example.instruction
 
 
-def _no_answer(output: str) -> Flaw | None:
+def _no_answer(output: str) -> ParseDefect | None:
     """The paper's signs that a task can no longer be answered."""
     words = re.findall(r"\w+", output.lower())
     if "sorry" in words and len(words) < _EVASIVE_WORDS:
-        return Flaw("evasive_answer", f"says sorry in {len(words)} words")
+        return ParseDefect("evasive_answer", f"says sorry in {len(words)} words")
     if output and set(words) <= set(_EMPTY.split()):
-        return Flaw("empty_words", "nothing but punctuation and words without content")
+        return ParseDefect("empty_words", "nothing but punctuation and words without content")
     return None

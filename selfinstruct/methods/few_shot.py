@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
 from selfinstruct.records import Candidate, Seed
@@ -11,7 +11,7 @@ PROMPT = "few-shot"
 SECTIONS = {"ask": frozenset({"steering"}), **_answer.SECTIONS}
 
 
-def few_shot(setting: Setting) -> Method:
+def few_shot(setting: MethodContext) -> Method:
     """One task per request: 5 seed instructions shown as chat turns, then a new one; once admitted, it is answered."""
     return _FewShot(setting)
 
@@ -20,7 +20,7 @@ class _FewShot:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         setting.prompt.require("ask", *_answer.NEEDED)
         longest = setting.option("longest_seed_words", 25)

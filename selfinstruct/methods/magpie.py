@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
 from selfinstruct.records import Candidate
@@ -12,7 +12,7 @@ SECTIONS = {"template": frozenset({"instruction", "steering"}), **_answer.SECTIO
 _HERE = "\0"
 
 
-def magpie(setting: Setting) -> Method:
+def magpie(setting: MethodContext) -> Method:
     """One task per request: the model completes an empty user turn of its chat template, then answers it; no seeds."""
     return _Magpie(setting)
 
@@ -21,7 +21,7 @@ class _Magpie:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         setting.prompt.require("template", *_answer.NEEDED)
 

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from selfinstruct.contracts import Ask, Method, Setting, Turn
-from selfinstruct.records import Candidate, Example, Flaw, Item, Reply, Seed, clean
+from selfinstruct.contracts import Ask, Method, MethodContext, Turn
+from selfinstruct.records import Candidate, Example, ParseDefect, ParsedTask, Reply, Seed, clean
 
 PROMPT = "self-instruct"
 STEPS = ("classify", "instances")
@@ -28,7 +28,7 @@ _HEADING = re.compile(
 )
 
 
-def self_instruct(setting: Setting) -> Method:
+def self_instruct(setting: MethodContext) -> Method:
     """Self-Instruct in its steps: instructions from 6 seeds and 2 generated tasks, classification or not, then instances."""
     return _Staged(setting)
 
@@ -36,7 +36,7 @@ def self_instruct(setting: Setting) -> Method:
 class _Staged:
     asks_per_task = 2  # is it classification?, and its instances
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: MethodContext) -> None:
         self.setting = setting
         setting.prompt.require(*SECTIONS)
         longest = setting.option("longest_seed_words", 0, least=0)
@@ -131,18 +131,20 @@ def _parts(text: str) -> list[tuple[str, str]]:
     return [(name, body) for name, body in found if name or body]
 
 
-def _judged(task: Item, pairs: list[tuple[str, str]], finish_reason: str) -> list[Item]:
+def _judged(task: ParsedTask, pairs: list[tuple[str, str]], finish_reason: str) -> list[ParsedTask]:
     """The instances as items, with the flaws that only their fellows show: one input cannot have two outputs."""
     if finish_reason == "content_filter":
-        return [replace(task, flaw=Flaw("content_filter", "the provider cut the instances"))]
+        return [replace(task, defect=ParseDefect("content_filter", "the provider cut the instances"))]
     if not pairs:
-        return [replace(task, flaw=Flaw("no_instances"))]
+        return [replace(task, defect=ParseDefect("no_instances"))]
     outputs = defaultdict(set)
     for input, output in pairs:
         outputs[input].add(output)
     flaws = {
-        input: Flaw("conflicting_outputs", f"{len(these)} for one input") for input, these in outputs.items() if len(these) > 1
+        input: ParseDefect("conflicting_outputs", f"{len(these)} for one input")
+        for input, these in outputs.items()
+        if len(these) > 1
     }
-    items = [replace(task, input=input, output=output, flaw=flaws.get(input)) for input, output in pairs]
+    items = [replace(task, input=input, output=output, defect=flaws.get(input)) for input, output in pairs]
     items[-1] = replace(items[-1], cut=finish_reason == "length")
     return items

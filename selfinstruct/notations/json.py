@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, Flaw, Item, clean
+from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
 
 _MOST_FAILURES = 1_000  # braces that begin nothing, after which a reply is given up: each costs a look at all of it
 _TASK = {
@@ -38,17 +38,17 @@ class _Json:
         tasks = [{"instruction": e.instruction, "input": e.input, "output": e.output} for e in examples]
         return _json.dumps({"tasks": tasks}, ensure_ascii=False, indent=1)
 
-    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+    def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
         """The tasks that are whole; a last one that was cut off is returned as truncated."""
         if not text.strip():
-            return [Item("", flaw=Flaw("empty_reply"))]
+            return [ParsedTask("", defect=ParseDefect("empty_reply"))]
         values, whole, rest = _tasks(text)
         items = [_item(value) for value in values]
         cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)
         if (cut and not whole) or '"instruction"' in rest:  # a task was begun, or was to come, and is not there
-            items.append(Item("", flaw=Flaw(cut or "malformed", clean(rest)[-200:])))
+            items.append(ParsedTask("", defect=ParseDefect(cut or "malformed", clean(rest)[-200:])))
         if not items:
-            items.append(Item("", flaw=Flaw("no_tasks_found", clean(text)[:500])))
+            items.append(ParsedTask("", defect=ParseDefect("no_tasks_found", clean(text)[:500])))
         return items
 
     def sampling(self) -> Mapping[str, Any]:
@@ -91,13 +91,13 @@ def _list_in(value: dict[str, Any]) -> list[Any] | None:
     return next((tasks for tasks in lists if any(isinstance(task, dict) and "instruction" in task for task in tasks)), None)
 
 
-def _item(value: Any) -> Item:
+def _item(value: Any) -> ParsedTask:
     if not isinstance(value, dict):
-        return Item("", flaw=Flaw("malformed", f"a task is {type(value).__name__}, not an object"))
+        return ParsedTask("", defect=ParseDefect("malformed", f"a task is {type(value).__name__}, not an object"))
     texts = {key: value.get(key) for key in ("instruction", "input", "output")}
     if texts["input"] is None:
         texts["input"] = ""
     wrong = [key for key, text in texts.items() if not isinstance(text, str)]
     if wrong:
-        return Item(clean(str(texts["instruction"] or "")), flaw=Flaw("malformed", f"{wrong[0]} is not a text"))
-    return Item(clean(str(texts["instruction"])), clean(str(texts["input"])), clean(str(texts["output"])))
+        return ParsedTask(clean(str(texts["instruction"] or "")), defect=ParseDefect("malformed", f"{wrong[0]} is not a text"))
+    return ParsedTask(clean(str(texts["instruction"])), clean(str(texts["input"])), clean(str(texts["output"])))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, Flaw, Item, clean
+from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
 
 _NUMBER = re.compile(r"[ \t]*[*_]{0,2}\d{1,4}[ \t]*[.):][*_]{0,2}(?:[ \t]+|$)")
 
@@ -23,7 +23,7 @@ class _Listed:
         """The instructions, numbered from `start`; a line of one that looks like the next number gets a backslash."""
         return "\n".join(f"{number}. {_escaped(example.instruction)}" for number, example in enumerate(examples, start))
 
-    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+    def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
         """An item for each number; what stands before the first one goes on where the prompt ended."""
         bodies: list[list[str]] = []
         for line in clean(text).split("\n"):
@@ -33,11 +33,11 @@ class _Listed:
                 bodies[-1].append(_unescaped(line))
             else:
                 bodies.append([line])
-        items = [Item(clean("\n".join(body))) for body in bodies]
-        items = [item if item.instruction else replace(item, flaw=Flaw("empty_reply")) for item in items]
+        items = [ParsedTask(clean("\n".join(body))) for body in bodies]
+        items = [item if item.instruction else replace(item, defect=ParseDefect("empty_reply")) for item in items]
         cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)
         if cut:
-            items[-1] = replace(items[-1], flaw=Flaw(cut, "the reply ended in this item"))
+            items[-1] = replace(items[-1], defect=ParseDefect(cut, "the reply ended in this item"))
         return items
 
     def sampling(self) -> Mapping[str, Any]:

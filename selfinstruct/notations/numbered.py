@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, Flaw, Item, clean
+from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
 
 _HEADING = re.compile(
     r"[ \t]*(?:#{1,6}[ \t]+)?[*_]{0,2}(\d{1,4})[ \t]*[.):][ \t]*[*_]{0,2}(Instruction|Input|Output)[*_]{0,2}[ \t]*:[*_]{0,2}"
@@ -44,11 +44,11 @@ class _Numbered:
         """The examples as list items numbered from `start`, each followed by the line that begins the next."""
         return "###\n" + "".join(_item_text(number, example) for number, example in enumerate(examples, start))[:-1]
 
-    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+    def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
         """The items of a reply in order, the flawed ones with their flaw; never an exception."""
         text = clean(text)
         if not text:
-            return [Item("", flaw=Flaw("empty_reply"))]
+            return [ParsedTask("", defect=ParseDefect("empty_reply"))]
         lines: Sequence[str] = text.split("\n")
         shielded: set[int] = set()
         if "```" in text or "~~~" in text:
@@ -56,12 +56,12 @@ class _Numbered:
             shielded = _shielded(lines)
         items = [draft.item() for draft in _Reader(shielded).read(lines)]
         if not items:
-            return [Item("", flaw=Flaw("no_tasks_found", text[:500]))]
+            return [ParsedTask("", defect=ParseDefect("no_tasks_found", text[:500]))]
         if finish_reason == "content_filter":
-            items[-1] = replace(items[-1], flaw=Flaw(finish_reason, "the provider cut the reply in this item"))
+            items[-1] = replace(items[-1], defect=ParseDefect(finish_reason, "the provider cut the reply in this item"))
         elif finish_reason == "length":
-            lost = Flaw("truncated", "the reply ended at the token limit") if items[-1].flaw else None
-            items[-1] = replace(items[-1], flaw=lost, cut=True)
+            lost = ParseDefect("truncated", "the reply ended at the token limit") if items[-1].defect else None
+            items[-1] = replace(items[-1], defect=lost, cut=True)
         return items
 
     def sampling(self) -> Mapping[str, Any]:
@@ -104,12 +104,12 @@ class _Draft:
         raw = self.raw(name)
         return "\n".join(map(_unescape, self.fields[name])).strip() if "\\" in raw else raw
 
-    def item(self) -> Item:
+    def item(self) -> ParsedTask:
         input = "" if _NO_INPUT.fullmatch(self.raw("input")) else self.text("input")
         missing = [name for name in ("instruction", "output") if name not in self.fields]
-        flaw = Flaw("malformed", f"no {missing[0]} heading") if missing else None
+        defect = ParseDefect("malformed", f"no {missing[0]} heading") if missing else None
         output = self.text("output") if "output" in self.fields else None
-        return Item(self.text("instruction"), input, output, flaw)
+        return ParsedTask(self.text("instruction"), input, output, defect)
 
 
 class _Reader:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, Flaw, Item, clean
+from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
 
 
 def plain() -> Notation:
@@ -19,17 +19,17 @@ class _Plain:
         """The instructions, a blank line between two (a reply is expected to hold one)."""
         return "\n\n".join(example.instruction for example in examples)
 
-    def parse(self, text: str, finish_reason: str = "stop") -> list[Item]:
+    def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
         """One item without an output; flawed when nothing came, or when the reply was cut off."""
         instruction = clean(text)
-        flaw = None
+        defect = None
         if not instruction:
-            flaw = Flaw("empty_reply")
+            defect = ParseDefect("empty_reply")
         elif finish_reason == "length":
-            flaw = Flaw("truncated", "the reply ended at the token limit")
+            defect = ParseDefect("truncated", "the reply ended at the token limit")
         elif finish_reason == "content_filter":
-            flaw = Flaw("content_filter", "the provider cut the reply")
-        return [Item(instruction, "", None, flaw)]
+            defect = ParseDefect("content_filter", "the provider cut the reply")
+        return [ParsedTask(instruction, "", None, defect)]
 
     def sampling(self) -> Mapping[str, Any]:
         """Nothing beyond what the method asks for."""

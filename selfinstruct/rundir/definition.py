@@ -14,7 +14,7 @@ from selfinstruct.client import prices
 from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeChanged, TopicError
 from selfinstruct.inputs import languages, seeds, snapshot
-from selfinstruct.inputs.snapshot import BY_CONTENT, Materials
+from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
 from selfinstruct.recipe import defaults
 from selfinstruct.recipe.credentials import DEFAULT_URL
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
@@ -37,7 +37,7 @@ class Definition:
     """
 
     recipe: Recipe
-    materials: Materials
+    materials: Inputs
     seeds_name: str
     package: str
     given: Mapping[str, Any]

@@ -15,7 +15,7 @@ NAMES = tuple(f"kept.{kind}" for kind in KINDS)
 _GROUP_ROWS, _GROUP_BYTES = 1 << 16, 32 << 20  # of a row group, whichever is reached first
 
 
-class Kept(Protocol):
+class RowWriter(Protocol):
     """A file that takes the rows that are kept."""
 
     def write(self, rows: Rows, places: Sequence[int]) -> None:
@@ -40,7 +40,7 @@ def kind_for(tables: Sequence[Table], format: str | None) -> str:
 
 
 @contextmanager
-def file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> Iterator[Kept]:
+def file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> Iterator[RowWriter]:
     """A file of this kind for the rows of these tables; whole after the `with` statement, while `sink` stays open."""
     into = _file_for(kind, tables, sink)
     try:

@@ -1,0 +1,177 @@
+"""How many replies a second: this package beside a bare AsyncOpenAI loop, on the same server, in the same run.
+
+    .venv/bin/python scripts/bench/bench_throughput.py [--replies 2000] [--concurrency 200] [--small]
+
+The bare loop is what one would write by hand: the SDK with its default transport, a semaphore, no journal, replies thrown
+away. Ours parses, filters, deduplicates, journals (fsynced) and decides in order. Each is measured in a process of its own,
+one after the other, from its first request to its last reply (ours: to the last decision). Ratios are what counts: the
+machine's speed changes from minute to minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from fake_openai import running_teacher
+
+ONE_TASK = {"tasks_per_request": 4}  # three seeds and one new task
+LIST = {"tasks_per_request": 20}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--replies", type=int, default=2000)
+    parser.add_argument("--concurrency", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3, help="measure each this often and take the best of each")
+    parser.add_argument("--small", action="store_true", help="only see that it works: no ratio is demanded")
+    parser.add_argument("--one", nargs=3, metavar=("WHO", "URL", "OPTIONS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        who, url, settings = options.one
+        measure = bare if who == "bare" else ours
+        print(json.dumps(measure(url, json.loads(settings), options.replies, options.concurrency)))
+        return
+    missed = compare(options)
+    sys.exit("\n".join(missed) if missed and not options.small else None)
+
+
+def compare(options: argparse.Namespace) -> list[str]:
+    """Print the table; return what was not reached."""
+    missed = []
+    print(f"{options.replies:,} replies, {options.concurrency} calls at a time, best of {options.rounds}\n")
+    for title, settings, least in (("one task a reply", ONE_TASK, 2.0), ("20 tasks a reply", LIST, 1.0)):
+        with running_teacher(latency=0.05) as teacher:
+            found: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
+            for _ in range(options.rounds):
+                for who, results in found.items():
+                    results.append(apart(who, teacher.url, settings, options))
+        theirs, mine = (max(results, key=lambda one: one["per_second"]) for results in found.values())
+        ratio = mine["per_second"] / theirs["per_second"]
+        print(f"{title}, teacher of 50 ms")
+        print(f"  bare AsyncOpenAI loop   {theirs['per_second']:8.0f} replies/s   {theirs['cpu']:6.2f} ms of processor a reply")
+        print(f"  selfinstruct            {mine['per_second']:8.0f} replies/s   {mine['cpu']:6.2f} ms of processor a reply")
+        print(f"    {mine['rows']:,.0f} rows; then {mine['writing']:.1f} s for the files with each row's 10 nearest")
+        print(f"  ratio {ratio:.2f} (wanted: {least:g})\n")
+        if ratio < least:
+            missed.append(f"{title}: {ratio:.2f} times the bare loop, wanted {least:g}")
+    with running_teacher(latency=1.0) as teacher:
+        mine = apart("ours", teacher.url, ONE_TASK, options)
+    share = mine["flow"] / options.concurrency
+    print(
+        f"one task a reply, teacher of 1,000 ms (500 to 1,500)\n  selfinstruct            {mine['flow']:8.0f} replies/s journaled"
+    )
+    print(
+        f"    in full flow, after the first {options.concurrency}; {mine['arrived']:.0f} with the start, which takes one latency"
+    )
+    print(f"  {100 * share:.1f} % of the ideal, {options.concurrency} replies/s (wanted: 95 %)")
+    return [*missed, *([f"1,000 ms: {100 * share:.1f} % of the ideal, wanted 95 %"] if share < 0.95 else [])]
+
+
+def apart(who: str, url: str, settings: dict[str, int], options: argparse.Namespace) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    command = [sys.executable, __file__, "--replies", str(options.replies), "--concurrency", str(options.concurrency)]
+    done = subprocess.run([*command, "--one", who, url, json.dumps(settings)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def run_of(url: str, settings: dict[str, int], directory: str, concurrency: int):  # type: ignore[no-untyped-def]
+    import selfinstruct as si
+
+    # More rows than will be asked for: both loops are measured at full flow, and ours is stopped.
+    return si.Run(Path(directory) / "run", base_url=url, model="m", num=10**6, options=settings, concurrency=concurrency)
+
+
+def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
+    """The hand-written loop over the same requests."""
+    from openai import AsyncOpenAI
+
+    async def requests(directory: str) -> list[dict[str, object]]:
+        method = run_of(url, settings, directory, concurrency).methods()
+        made: list[dict[str, object]] = []
+
+        async def catch(key: str, request):  # type: ignore[no-untyped-def]
+            made.append({"model": "m", "messages": list(request.messages), **request.sampling})
+            raise KeyError
+
+        for index in range(replies):
+            try:
+                await method.propose(index, catch)
+            except KeyError:
+                continue
+        return made
+
+    async def loop() -> tuple[float, float]:
+        with tempfile.TemporaryDirectory() as directory:
+            bodies = await requests(directory)
+        client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+        slots = asyncio.Semaphore(concurrency)
+
+        async def one(body: dict[str, object]) -> str:
+            async with slots:
+                completion = await client.chat.completions.create(**body)
+                return completion.choices[0].message.content
+
+        before, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*map(one, bodies))
+        return time.perf_counter() - before, time.process_time() - cpu
+
+    seconds, cpu = asyncio.run(loop())
+    return {"per_second": replies / seconds, "cpu": 1000 * cpu / replies}
+
+
+def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
+    """The whole pipeline, stopped when so many requests have been sent; the end is when the last is decided on."""
+    import openai  # noqa: F401 (what is imported once is no part of the flow)
+
+    moments: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        run = run_of(url, settings, directory, concurrency)
+
+        def watch(dataset, ask):  # type: ignore[no-untyped-def]
+            if ask.in_flight and "first" not in moments:
+                moments.update(first=first_call(run.path), cpu=-time.process_time())
+            if ask.journal.counts.replies >= concurrency and "begun" not in moments:
+                moments.update(begun=time.time(), had=ask.journal.counts.replies)
+            if ask.journal.counts.replies >= replies - concurrency and "arrived" not in moments:
+                moments.update(arrived=time.time(), came=ask.journal.counts.replies)
+            if ask.journal.counts.calls >= replies and "stopped" not in moments:
+                moments["stopped"] = time.time()
+                run.stop()  # what is in flight still arrives, and all of it is decided on
+            if dataset.roots > moments.get("roots", 0):
+                moments.update(decided=time.time(), roots=dataset.roots, rows=len(dataset.rows), used=time.process_time())
+
+        try:
+            run.generate(watch)
+        except KeyboardInterrupt:
+            ended = time.time()
+    return {
+        "per_second": moments["roots"] / (moments["decided"] - moments["first"]),
+        "arrived": moments["came"] / (moments["arrived"] - moments["first"]),
+        "flow": (moments["came"] - moments["had"]) / (moments["arrived"] - moments["begun"]),
+        "cpu": 1000 * (moments["used"] + moments["cpu"]) / moments["roots"],
+        "rows": moments["rows"],
+        "writing": ended - moments["decided"],
+    }
+
+
+def first_call(path: Path) -> float:
+    """When the first call was noted in the journal."""
+    with (path / "journal.jsonl").open() as journal:
+        moment: float = json.loads(next(journal))["time"]
+        return moment
+
+
+if __name__ == "__main__":
+    main()

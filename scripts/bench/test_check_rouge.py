@@ -1,0 +1,51 @@
+"""The script that compares millions of pairs, with a few, and proof that it can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import check_rouge
+import numpy as np
+import pytest
+
+from selfinstruct.records import Neighbour
+from selfinstruct.rouge import RougeIndex
+
+
+def test_the_script_that_compares_millions_of_pairs_finds_no_difference_in_a_few(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_rouge.main(["--small", "--seed", "1"]) == 0
+    last = capsys.readouterr().out.strip().split("\n")[-1]
+    assert last.endswith(": 0 differences") and "ties" in last
+
+
+class NotStrict(RougeIndex):
+    """Drops ties at the threshold."""
+
+    def __init__(self, threshold: float, **options: Any) -> None:
+        super().__init__(float(np.nextafter(threshold, 0)), **options)
+
+
+class Latest(RougeIndex):
+    """Names the latest of equals, not the earliest."""
+
+    def too_near_all(self, texts: Iterable[str]) -> list[Neighbour | None]:
+        above = [self.above(text) for text in texts]
+        return [max(found[::-1], key=lambda near: near.score, default=None) for found in above]
+
+
+class Forgetful(RougeIndex):
+    """Finds no more than seven texts."""
+
+    def above(self, text: str) -> list[Neighbour]:
+        return super().above(text)[:7]
+
+
+@pytest.mark.parametrize("wrong", [NotStrict, Latest, Forgetful])
+def test_the_script_notices_an_index_that_decides_otherwise(wrong: type[RougeIndex], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [family.name for family in check_rouge.FAMILIES]
+    task = check_rouge.Task(names.index("one token"), "a seed", portable=False, most=40)
+    assert check_rouge.check(task).differences == 0
+    monkeypatch.setattr(check_rouge, "RougeIndex", wrong)
+    result = check_rouge.check(task)
+    assert result.differences > 0 and result.shortest is not None and result.shortest.engine == "compiled"

@@ -1,0 +1,236 @@
+"""The command line as a person meets it: mistakes in one sentence, interruptions, progress, status, show, list."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, cli, command, derived, outcomes, rows
+from fake_openai import Teacher
+
+from selfinstruct import plugins
+
+README = (ROOT / "README.md").read_text()
+
+
+def generate(directory: Path, teacher: Teacher, *flags: object) -> subprocess.CompletedProcess[str]:
+    return cli("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--rouge", "1.5"), "curate.rouge: input should be less than or equal to 1 (it is 1.5)"),
+        (("--num", "0"), "curate.num"),
+        (("--temperature", "9"), "generate.temperature"),
+        (("--concurrency", "0"), "runtime.concurrency"),
+        (("--api", "smoke"), "generate.api"),
+        (("--method", "magic"), "no method is named 'magic'; there are: alpaca"),
+        (("--method", "nowhere.at_all:method"), "module 'nowhere' cannot be imported"),
+        (("--prompt", "none-such"), "no prompt is named 'none-such'; there are: alpaca"),
+        (("--prompt", "missing.txt"), "missing.txt: cannot be read"),
+        (("--seeds", "missing.jsonl"), "missing.jsonl: cannot be read"),
+        (("--teacher", "oracle"), "no teacher is named 'oracle'"),
+        (("--without", "nonsense"), "no filter is named 'nonsense'"),
+        (("--with", "word_count:size=3"), "filter 'word_count' has no option 'size'; it has: more_than, at_most"),
+        (("--recipe", "missing.toml"), "missing.toml: cannot be read"),
+        (("--base-url", "localhost:8000"), "is not an http(s) address"),
+        (("--language", "English"), "curate.language"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(flags: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    base = () if flags[0] == "--base-url" else ("--base-url", "http://127.0.0.1:9/v1")
+    done = cli("generate", tmp_path / "run", *base, "--model", "m", *flags)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") <= 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_flag_that_is_not_there_is_said_by_the_command(tmp_path: Path) -> None:
+    done = cli("generate", tmp_path / "run", "--tempereture", "1")
+    assert done.returncode == 2
+    assert "--temperature" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["build", "status", "show"])
+def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
+    done = cli(name, tmp_path / "nothing")
+    assert done.returncode == 2
+    assert "there is no run here" in done.stderr
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    done = cli("generate", tmp_path / "other")
+    assert done.returncode == 2
+    assert "holds other things ('thesis.txt') and no run" in done.stderr
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
+
+
+def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: Teacher, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert generate(run, teacher, "--num", 30).returncode == 0
+    before = derived(run)
+    seeds = tmp_path / "own.jsonl"
+    seeds.write_text('{"instruction": "Name one river.", "input": "", "output": "The Niger."}\n' * 3)
+    changed = generate(run, teacher, "--num", 30, "--temperature", 0.5, "--seed", 3, "--seeds", seeds)
+    assert changed.returncode == 2
+    for line in ("temperature: 1.0 -> 0.5", "seed: 0 -> 3", "seeds: SHA-256 "):
+        assert line in changed.stderr
+    assert derived(run) == before
+    grown = generate(run, teacher, "--num", 60)
+    assert grown.returncode == 0
+    assert derived(run)["dataset.jsonl"].startswith(before["dataset.jsonl"])
+    assert len(rows(run / "dataset.jsonl")) == 60
+    assert cli("build", run, "--num", 30).returncode == 0
+    assert derived(run) == before
+
+
+@pytest.mark.parametrize("broken", ["run.json", "seeds.jsonl", "prompt.txt"])
+def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: Teacher, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert generate(run, teacher, "--num", 5).returncode == 0
+    path = run / broken
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 5').replace("varied", "dull").replace("jollof", "noodles"))
+    for done in (cli("build", run), cli("status", run), generate(run, teacher, "--num", 5)):
+        assert done.returncode == 1
+        assert "put the original back" in done.stderr
+
+
+def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+    slow = start_teacher(latency=0.5)
+    flags = ("--base-url", slow.url, "--model", "m", "--num", 400, "--concurrency", 4)
+    process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.PIPE, text=True)
+    while sum(slow.asked().values()) < 8:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # as `timeout` and other supervisors do; a person is not so quick
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"To go on: selfinstruct generate {tmp_path / 'run'}" in said
+    assert "Traceback" not in said
+    # Nothing that was in flight is lost, and what was written is what can be built.
+    assert len(outcomes(tmp_path / "run")) == sum(slow.asked().values())
+    before = derived(tmp_path / "run")
+    assert before["dataset.jsonl"]
+    assert cli("build", tmp_path / "run").returncode == 0
+    assert derived(tmp_path / "run") == before
+    assert cli("generate", tmp_path / "run").returncode == 0  # all of it is remembered, the target too
+    assert max(slow.asked().values()) == 1
+    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 400
+
+
+def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+    slow = start_teacher(latency=0.4)
+    flags = ("--base-url", slow.url, "--model", "m", "--num", 200, "--concurrency", 3)
+    process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run" / "journal.jsonl").exists() or len(outcomes(tmp_path / "run")) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    during = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert process.wait(timeout=120) == 0
+    after = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    assert during["running"] == process.pid
+    assert not during["complete"]
+    assert 0 < during["rows"] < 200
+    assert (after["running"], after["complete"], after["rows"]) == (None, True, 200)
+    assert after["candidates"] == after["rows"] + sum(after["dropped"].values())
+    text = cli("status", tmp_path / "run").stdout
+    assert "200 of 200" in text
+    assert "complete" in text
+
+
+def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teacher: Teacher, tmp_path: Path) -> None:
+    logged = generate(tmp_path / "log", teacher, "--num", 40)
+    assert "\r" not in logged.stderr
+    assert "40 rows, " in logged.stderr
+    ours, theirs = pty.openpty()
+    words = command("generate", tmp_path / "bar", "--base-url", teacher.url, "--model", "m", "--num", 40)
+    process = subprocess.Popen(words, stderr=theirs, stdout=theirs, env={**os.environ, "COLUMNS": "150"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # the other end was closed: the process has ended
+        pass
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "40/40 rows |" in text
+    assert re.search(r"\d+ % accepted(, [\d:]+ left)?, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
+
+
+def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    evil = "Explain \x1b[31mred\x1b[0m \u202eletters\u202c and bells\x07 to me"
+    text = f"1. Instruction: {evil}\n1. Output: \x1b]0;title\x07Fine.\n###\n2. Instruction: Draw a red house now\n2. Output: No."
+    script.write_text(json.dumps({"key": "0", "text": text}) + "\n")
+    flags = ("--teacher", "scripted", "--model", script, "--num", 1, "--without", "control_characters")
+    assert cli("generate", tmp_path / "run", *flags).returncode == 0
+    shown = cli("show", tmp_path / "run").stdout + cli("show", tmp_path / "run", "--rejected", "any").stdout
+    assert "Explain \\x1b[31mred" in shown
+    assert 'dropped by unfit_for_text: "Draw"' in shown
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", shown)
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "\x1b" not in card
+    wrong = cli("show", tmp_path / "run", "--rejected", "nonsense")
+    assert wrong.returncode == 2
+    assert "rules that did: unfit_for_text" in wrong.stderr
+
+
+def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: Teacher, tmp_path: Path) -> None:
+    done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
+    assert done.returncode == 0
+    assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
+    assert "Price: unknown (state it in the recipe" in done.stdout
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens\.", done.stdout)
+    assert sum(teacher.asked().values()) == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_does_what_flags_do_and_flags_win(teacher: Teacher, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[generate]\nbase_url = "{teacher.url}"\nmodel = "m"\nseed = 4\n'
+        "[curate]\nnum = 50\nrouge = 0.6\n[curate.filters]\nrefusal = false\nword_count = {at_most = 12}\n"
+        '[card]\ntitle = "My | <b>tasks</b>"\nlicence = "cc-by-4.0"\nteacher_terms = "I own the teacher."\n'
+    )
+    done = cli("generate", tmp_path / "run", "--recipe", recipe, "--num", 20)
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (stored["curate"]["num"], stored["curate"]["rouge"], stored["generate"]["seed"]) == (20, 0.6, 4)
+    assert stored["curate"]["filters"]["word_count"] == {"at_most": 12}
+    assert stored["curate"]["filters"]["empty_output"] is True
+    assert all(len(str(row["instruction"]).split()) <= 12 for row in rows(tmp_path / "run" / "dataset.jsonl"))
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "# My \\| &lt;b&gt;tasks&lt;/b&gt;" in card
+    assert 'license: "cc-by-4.0"' in card
+    assert "| Teacher's terms | I own the teacher. |" in card
+    assert "NOT CONFIRMED" not in card
+
+
+def test_every_name_is_listed_and_every_command_is_documented() -> None:
+    listed = cli("list").stdout
+    for kind in plugins.FOLDERS:
+        for name in plugins.names(kind):
+            assert f"  {name} " in listed, name
+    commands = re.findall(r"^  (\w+)  ", cli("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert {"generate", "build", "status", "show", "seeds", "list"} <= set(commands)
+    for name in commands:
+        assert f"selfinstruct {name}" in README, name
+    flags = set(re.findall(r"--[a-z][a-z-]+", cli("generate", "--help", COLUMNS="200").stdout)) - {"--help"}
+    assert [flag for flag in sorted(flags) if flag not in README] == []
+
+
+def test_version_and_no_arguments() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", cli("--version").stdout)
+    assert "generate" in cli().stdout + cli().stderr

@@ -1,0 +1,88 @@
+"""What a run says of its cost: before it begins, while it goes on, and at its end."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command_line import cli
+from fake_openai import Teacher
+
+import selfinstruct as si
+
+PRICED = "[runtime]\nprice = { input = 1.0, output = 10.0 }\n"
+
+
+@pytest.fixture
+def priced(tmp_path: Path) -> Path:
+    recipe = tmp_path / "priced.toml"
+    recipe.write_text(PRICED)
+    return recipe
+
+
+def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_after(
+    teacher: Teacher, priced: Path, tmp_path: Path
+) -> None:
+    flags = ("--base-url", teacher.url, "--model", "m", "--recipe", priced)
+    before = cli("generate", tmp_path / "run", "--num", 1000, *flags, "--dry-run").stdout
+    assert "Price: $1 for a million tokens of prompts, $10 of replies (the recipe)" in before
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens, about \$1\.\d\d\.", before)
+    assert "(assumed: 60 % of the candidates accepted" in before
+    assert not teacher.requests()
+    assert not (tmp_path / "run").exists()
+    assert cli("generate", tmp_path / "run", "--num", 100, *flags).returncode == 0
+    asked = len(teacher.requests())
+    after = cli("generate", tmp_path / "run", "--num", 1000, "--dry-run").stdout
+    assert re.search(r"Estimate, by this run's own replies: 1\d\d of 1,000 rows are there; about ", after)
+    told = re.search(r"about (\d+) requests, [\d.]+k tokens, about \$([\d.]+)", after)
+    assert told
+    assert 0.7 < int(told[1]) / (9 * asked) < 1.1
+    _, prompt, completion = teacher.spent()
+    assert 0.7 < float(told[2]) / (9 * (prompt + 10 * completion) / 1e6) < 1.1
+    assert len(teacher.requests()) == asked
+
+
+def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
+    teacher: Teacher, priced: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 100, "--recipe", priced)
+    _, prompt, completion = teacher.spent()
+    usd = (prompt + 10 * completion) / 1e6
+    assert f"${usd:.4f} (${10 * usd:.4f} of replies for 1,000 rows)" in done.stderr
+    assert "$1 and $10 for a million tokens in and out; limit: none (see --max-usd)" in done.stderr
+    money = json.loads(cli("status", run, "--json").stdout)["money"]
+    assert money["usd"] == pytest.approx(usd, abs=1e-6)
+    assert money["usd_per_1000_rows"] == pytest.approx(10 * usd, abs=1e-5)
+    assert money["price"] == {"input": 1.0, "output": 10.0, "source": "the recipe", "cached_input": None, "batch": 1.0}
+    assert f"money     ${usd:.4f}" in cli("status", run).stdout
+    assert "| Price of these |" in (run / "README.md").read_text()
+
+
+def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    price = si.Run(tmp_path / "run", model="gpt-4o-mini").definition.price
+    assert price is not None
+    assert re.fullmatch(r"genai-prices [\d.]+: openai/gpt-4o-mini", price.source)
+    assert price.batch == pytest.approx(0.5)
+    shown = cli("generate", tmp_path / "run", "--model", "gpt-4o-mini", "--dry-run", "--batch").stdout
+    assert "by batch 0.5 times that (genai-prices" in shown
+
+
+def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: Teacher, priced: Path, tmp_path: Path) -> None:
+    flags = ("--base-url", teacher.url, "--model", "m", "--max-usd", 1)
+    unknown = cli("generate", tmp_path / "unknown", *flags)
+    assert (unknown.returncode, "price = { input" in unknown.stderr) == (2, True)
+    unbounded = cli("generate", tmp_path / "unbounded", *flags, "--recipe", priced, "--reply-tokens", 0)
+    assert (unbounded.returncode, "set --reply-tokens to a number above 0" in unbounded.stderr) == (2, True)
+    assert not teacher.requests()
+
+
+def test_the_old_name_of_a_replys_bound_is_explained(tmp_path: Path) -> None:
+    recipe = tmp_path / "old.toml"
+    recipe.write_text("[generate]\nmax_tokens = 100\n")
+    done = cli("generate", tmp_path / "run", "--recipe", recipe)
+    assert done.returncode == 2
+    assert "are called reply_tokens in [generate]" in done.stderr

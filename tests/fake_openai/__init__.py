@@ -1,0 +1,65 @@
+"""Running teachers, for tests and scripts: `with running_teacher(faults="429=0.05") as teacher: ...`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Teacher:
+    """A running server: where it is, and which requests it got."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen[str] = field(repr=False)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Everything that the server has noted so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The completions that were asked for, live or by batch; calls to files and batches are none."""
+        return [line for line in self.log_lines() if "mark" in line]
+
+    def asked(self) -> Counter[str]:
+        """How often each different request arrived."""
+        return Counter(line["mark"] for line in self.requests())
+
+    def spent(self) -> tuple[int, int, int]:
+        """What the provider charges: requests, tokens of prompts, tokens of completions."""
+        charged = [line["usage"] for line in self.requests() if line["usage"]]
+        return len(charged), sum(prompt for prompt, _ in charged), sum(completion for _, completion in charged)
+
+
+@contextmanager
+def running_teacher(log: Path | None = None, **options: object) -> Iterator[Teacher]:
+    """A server in a process of its own, which ends with the context.
+
+    The options are those of server.py: `limit_requests=600` is --limit-requests 600, `hold=(3, "after")` --hold 3 after.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        log = log or Path(directory) / "log.jsonl"
+        log.touch()
+        command = [sys.executable, "-m", "fake_openai.server", "--log", str(log)]
+        for name, value in options.items():
+            values = value if isinstance(value, (tuple, list)) else (value,)
+            command += [f"--{name.replace('_', '-')}", *map(str, values)]
+        environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout is not None
+        try:
+            yield Teacher(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log, process)
+        finally:
+            process.communicate("")

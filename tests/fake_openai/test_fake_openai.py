@@ -1,0 +1,219 @@
+"""The tests' own teacher: what it promises to the tests that rely on it, asked by the real SDK."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+
+from fake_openai import Teacher
+from fake_openai.limits import Limits, duration
+
+Start = Callable[..., Teacher]
+
+
+def client(teacher: Teacher, key: str = "k") -> openai.OpenAI:
+    return openai.OpenAI(base_url=teacher.url, api_key=key, max_retries=0, timeout=10)
+
+
+def body(number: int, model: str = "m") -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": f"Say {number}"}], "seed": number}
+
+
+def ask(teacher: Teacher, number: int, model: str = "m") -> Any:
+    return client(teacher).chat.completions.with_raw_response.create(**body(number, model))
+
+
+def ask_all(teacher: Teacher, count: int) -> None:
+    there = client(teacher)
+    for number in range(count):
+        with contextlib.suppress(openai.OpenAIError, ValueError):
+            there.chat.completions.create(**body(number))
+
+
+def start_batch(teacher: Teacher, count: int, model: str = "m", **metadata: str) -> Any:
+    lines = [
+        {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body(number, model)}
+        for number in range(count)
+    ]
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    file = client(teacher).files.create(file=("in.jsonl", content), purpose="batch")
+    return client(teacher).batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata=metadata
+    )
+
+
+def ended(teacher: Teacher, batch: Any) -> Any:
+    while batch.status not in ("completed", "failed", "expired", "cancelled"):
+        time.sleep(0.02)
+        batch = client(teacher).batches.retrieve(batch.id)
+    return batch
+
+
+def results(teacher: Teacher, file: str | None) -> list[dict[str, Any]]:
+    text = client(teacher).files.content(file).text if file else ""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_batch_answers_as_live_requests_do(start_teacher: Start) -> None:
+    teacher = start_teacher(batch_seconds=0.2)
+    live = {str(number): json.loads(ask(teacher, number).content) for number in range(30)}
+    batch = start_batch(teacher, 30, run="r1")
+    assert batch.status == "validating"
+    batch = ended(teacher, batch)
+    assert (batch.status, batch.request_counts.completed, batch.metadata) == ("completed", 30, {"run": "r1"})
+    lines = results(teacher, batch.output_file_id)
+    assert {line["custom_id"]: line["response"]["body"] for line in lines} == live
+    assert [line["custom_id"] for line in lines] != sorted(live, key=int)
+    assert set(teacher.asked().values()) == {2}
+    assert teacher.spent()[0] == 60
+    assert {line["path"] for line in teacher.requests()} == {"/v1/chat/completions", "/v1/batches"}
+    assert [line["api"] for line in teacher.log_lines() if "api" in line][:2] == ["POST /v1/files", "POST /v1/batches"]
+
+
+def test_files_and_batches_are_listed_by_pages_and_files_deleted(start_teacher: Start) -> None:
+    teacher = start_teacher(batch_seconds=0.01)
+    there = client(teacher)
+    names = [ended(teacher, start_batch(teacher, 1)).id for _ in range(5)]
+    first = there.batches.list(limit=2)
+    assert ([batch.id for batch in first.data], first.has_more) == (names[:2:-1], True)
+    assert [batch.id for batch in there.batches.list(limit=2)] == names[::-1]
+    inputs = [file.id for file in there.files.list(purpose="batch")]
+    assert len(inputs) == 5
+    assert there.files.retrieve(inputs[0]).filename == "in.jsonl"
+    assert there.files.delete(inputs[0]).deleted
+    with pytest.raises(openai.NotFoundError):
+        there.files.retrieve(inputs[0])
+
+
+def test_a_batch_may_lose_lines_the_first_time(start_teacher: Start) -> None:
+    teacher = start_teacher(batch_seconds=0.1)
+    batch = ended(teacher, start_batch(teacher, 300, "batch-partial"))
+    done = [line["custom_id"] for line in results(teacher, batch.output_file_id)]
+    failed = results(teacher, batch.error_file_id)
+    assert 15 < len(failed) < 50
+    assert {line["response"]["status_code"] for line in failed} == {500}
+    assert 4 < 300 - len(set(done)) - len(failed) < 30
+    assert 1 < len(done) - len(set(done)) < 25
+    again = ended(teacher, start_batch(teacher, 300, "batch-partial"))
+    assert (len(results(teacher, again.output_file_id)), again.error_file_id) == (300, None)
+
+
+def test_a_batch_may_expire_fail_or_be_cancelled(start_teacher: Start) -> None:
+    teacher = start_teacher(batch_seconds=0.1)
+    expired = ended(teacher, start_batch(teacher, 10, "batch-expires"))
+    assert (expired.status, len(results(teacher, expired.output_file_id))) == ("expired", 5)
+    assert {line["error"]["code"] for line in results(teacher, expired.error_file_id)} == {"batch_expired"}
+    assert ended(teacher, start_batch(teacher, 10, "batch-expires")).status == "completed"
+    failed = ended(teacher, start_batch(teacher, 10, "batch-fails"))
+    assert (failed.status, failed.errors.data[0].code) == ("failed", "token_limit_exceeded")
+    assert ended(teacher, start_batch(teacher, 10, "batch-fails")).status == "completed"
+    assert ended(teacher, start_batch(teacher, 10, "unknown")).status == "failed"
+    slow = start_batch(teacher, 10, "batch-slow")
+    while client(teacher).batches.retrieve(slow.id).request_counts.completed < 5:
+        time.sleep(0.1)
+    assert client(teacher).batches.cancel(slow.id).status == "cancelling"
+    slow = ended(teacher, slow)
+    assert (slow.status, len(results(teacher, slow.output_file_id))) == ("cancelled", 5)
+    refused = ended(teacher, start_batch(teacher, 50, "refuses-some"))
+    assert {line["response"]["status_code"] for line in results(teacher, refused.error_file_id)} == {400}
+    with pytest.raises(openai.AuthenticationError):
+        start_batch(teacher, 1, "bad-key")
+    with pytest.raises(openai.AuthenticationError):
+        client(teacher, "bad-key").batches.list()
+
+
+@pytest.mark.parametrize(("when", "files"), [("before", 1), ("after", 2)])
+def test_a_held_call_counts_only_if_its_effect_came_first(when: str, files: int, start_teacher: Start) -> None:
+    teacher = start_teacher(hold=(2, when))
+    client(teacher).files.create(file=("one", b"{}"), purpose="user_data")
+    code = f"import openai; openai.OpenAI(base_url={teacher.url!r}, api_key='k').files.create(file=b'{{}}', purpose='user_data')"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while not any("held" in line for line in teacher.log_lines()):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert len(client(teacher).files.list().data) == files
+
+
+def test_faults_have_their_shares_and_the_log_says_what_is_charged(start_teacher: Start) -> None:
+    shares = {"429": 0.1, "500": 0.1, "reset": 0.1, "cut": 0.1, "garbage": 0.1, "empty": 0.1, "length": 0.2, "refused": 0.1}
+    teacher = start_teacher(faults=",".join(f"{name}={share}" for name, share in shares.items()))
+    count = 400
+    ask_all(teacher, count)
+    lines = teacher.requests()
+    assert len(lines) == count
+    for fault, expected in {
+        "rate_limit_exceeded": 0.1,
+        "500": 0.1,
+        "reset": 0.1,
+        "cut": 0.1,
+        "garbage": 0.1,
+        "empty": 0.1,
+    }.items():
+        assert expected / 2 < sum(line["fault"] == fault for line in lines) / count < expected * 2
+    charged = {line["status"] for line in lines if line["usage"]}
+    assert charged == {200, 0, -2}
+    assert {line["status"] for line in lines if not line["usage"]} == {429, 500, 400}
+    lasting = {line["mark"]: line["fault"] for line in lines if line["fault"] in ("length", "content_policy_violation")}
+    ask_all(teacher, count)
+    again = [line for line in teacher.requests()[count:] if line["mark"] in lasting and line["fault"] in lasting.values()]
+    assert all(line["fault"] == lasting[line["mark"]] for line in again)
+    assert again
+
+
+def test_a_hanging_request_is_never_answered(start_teacher: Start) -> None:
+    teacher = start_teacher(faults="hang=1")
+    with pytest.raises(openai.APITimeoutError):
+        client(teacher).with_options(timeout=0.3).chat.completions.create(**body(1))
+    assert teacher.requests()[0]["status"] == "hang"
+    assert teacher.spent()[0] == 1
+
+
+def test_a_dying_endpoint_resets_connections_and_comes_back(start_teacher: Start) -> None:
+    teacher = start_teacher(die=(0, 1))
+    with pytest.raises(openai.APIConnectionError):
+        ask(teacher, 1)
+    time.sleep(1)
+    assert ask(teacher, 1).status_code == 200
+    assert sum(teacher.asked().values()) == 1
+
+
+def test_limits_are_told_in_headers_and_refuse_with_the_time_to_wait(start_teacher: Start) -> None:
+    bucket = start_teacher(limit_requests=120, limit_tokens=60_000)  # two a second
+    headers = ask(bucket, 1).headers
+    assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("120", "1")
+    assert headers["x-ratelimit-reset-requests"] == "500ms"
+    assert int(headers["x-ratelimit-remaining-tokens"]) == 1000 - sum(bucket.spent()[1:])
+    ask(bucket, 2)
+    with pytest.raises(openai.RateLimitError) as refusal:
+        ask(bucket, 3)
+    assert refusal.value.code == "rate_limit_exceeded"
+    assert refusal.value.response.headers["retry-after"] == "1"
+    time.sleep(float(refusal.value.response.headers["retry-after-ms"]) / 1000)
+    ask(bucket, 3)
+    bare = start_teacher(limit_requests=60, limit_style="bare-window", limit_window=2)
+    assert not any(name.startswith("x-rate") for name in [*ask(bare, 1).headers, *ask(bare, 2).headers])
+    with pytest.raises(openai.RateLimitError) as refusal:
+        ask(bare, 3)
+    assert 1 < float(refusal.value.response.headers["retry-after"]) < 2
+    assert bare.spent()[0] == 2
+
+
+def test_the_styles_of_limits() -> None:
+    window = Limits("window", 60, None, 1, 60)
+    assert [window.admit(0, 100.0 + second / 2)[0] for second in range(61)] == [True] * 60 + [False]
+    assert "reset-requests: 30s" in window.admit(0, 130.0)[1]
+    assert window.admit(0, 160.0)[0]
+    tokens = Limits("bare", None, 600, 1, 60)  # ten a second
+    assert tokens.admit(30, 100.0) == (True, "")  # more than a bucket holds: the next one waits the longer
+    assert tokens.admit(10, 101.0) == (False, "retry-after: 2.000000\r\n")
+    assert tokens.admit(10, 103.0)[0]
+    assert [duration(seconds) for seconds in (0.12, 1.5, 60, 360, 3661)] == ["120ms", "1.5s", "1m0s", "6m0s", "1h1m1s"]

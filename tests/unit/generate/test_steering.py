@@ -1,0 +1,281 @@
+"""Where a run is steered to, what prompts show of the run itself, and methods of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ROOT, cli, derived, outcomes, rows
+from fake_openai import Teacher
+from hypothesis import given
+from hypothesis import strategies as st
+
+import selfinstruct as si
+from selfinstruct.errors import PluginError, PromptError, ReplyMissing
+from selfinstruct.generate.diversity import Spread, draw
+from selfinstruct.generate.task_pool import Memory, blocks, horizon
+from selfinstruct.records import Candidate, Decision, ParsedTask, Seed
+
+
+@given(st.integers(0, 5000), st.integers(1, 300))
+def test_the_horizon_is_a_block_before_and_between_lag_and_twice_the_lag_back(index: int, lag: int) -> None:
+    starts = []
+    for start in blocks(lag):
+        if start > index:
+            break
+        starts.append(start)
+    assert horizon(index, lag) == (starts[-2] if len(starts) > 1 else 0)
+    assert index - horizon(index, lag) < 2 * lag or index < 2 * lag
+    assert index - horizon(index, lag) >= min(lag, index // 2)
+
+
+def admitted(*instructions: str, root: int = 0) -> list[Decision]:
+    return [Decision(Candidate(str(root), place, ParsedTask(text))) for place, text in enumerate(instructions)]
+
+
+def test_a_memory_lets_wait_for_what_is_not_known_and_lets_go_of_what_never_will_be() -> None:
+    async def scene() -> list[str]:
+        memory, seen = Memory(), []
+
+        async def look(root: int) -> None:
+            try:
+                await memory.below(root)
+                seen.append(f"{root}: {memory.end(root)}")
+            except ReplyMissing:
+                seen.append(f"{root}: never")
+
+        tasks = [asyncio.create_task(look(root)) for root in (2, 1, 4, 2)]
+        await asyncio.sleep(0)
+        memory.add([], admitted("a", "b"))
+        memory.add([], [*admitted("c"), Decision(Candidate("1", 1, ParsedTask("d")), "rouge")])
+        memory.close(2)
+        await asyncio.gather(*tasks)
+        return seen
+
+    assert sorted(asyncio.run(scene())) == ["1: 2", "2: 3", "2: 3", "4: never"]
+
+
+def test_a_memory_of_its_own_settings_decides_by_them_and_only_when_asked() -> None:
+    calls: list[Sequence[Candidate]] = []
+
+    class Strict:
+        def admit(self, candidates: Sequence[Candidate]) -> list[Decision]:
+            calls.append(candidates)
+            return [Decision(one, "too long" if len(one.item.instruction) > 3 else None) for one in candidates]
+
+    async def scene() -> list[str]:
+        memory = Memory(Strict)  # type: ignore[arg-type]
+        for number in range(3):
+            decisions = admitted("abc", "abcd", root=number)
+            memory.add([decision.candidate for decision in decisions], [])
+        assert calls == []
+        await memory.below(2)
+        assert memory.end(2) == 2 and len(calls) == 2
+        return [one.id for one in memory.admitted]
+
+    assert asyncio.run(scene()) == ["0#0", "1#0"]
+
+
+def seed(number: int, instruction: str, domain: str = "") -> Seed:
+    return Seed(f"s{number}", "", instruction, (("", "x"),), domain=domain)
+
+
+def test_where_much_was_admitted_little_is_drawn() -> None:
+    texts = {"bees": "Which bees make honey", "boats": "Why are boats afloat", "sky": "Name a planet"}
+    seeds = [seed(number, text, name) for number, (name, text) in enumerate(texts.items())]
+    spread = Spread(seeds)
+    before = spread.weights()
+    assert set(before.seeds.values()) == {1.0}
+    spread.add([Candidate("0", n, ParsedTask(f"Tell me how bees number {n} make honey")) for n in range(5)])
+    after = spread.weights()
+    assert after.seeds["s0"] < after.seeds["s1"] == after.seeds["s2"]
+    assert spread.domain_of(Candidate("2", 0, ParsedTask("Paint boats red"))) == "boats"
+    spread.add([Candidate("1", 0, ParsedTask("Describe the rings of Saturn"))])
+    own = spread.weights().generated
+    assert own["1#0"] > max(weight for name, weight in own.items() if name != "1#0")
+
+
+def test_weighted_draws_take_each_once_and_by_weight() -> None:
+    import random
+
+    first: Counter[int] = Counter()
+    for number in range(4000):
+        drawn = draw(random.Random(number), [1.0, 3.0, 0.0001, 4.0], 3)
+        assert len(set(drawn)) == 3
+        first[drawn[0]] += 1
+    assert first[2] < 10
+    assert first[3] / first[0] == pytest.approx(4, rel=0.2) and first[1] / first[0] == pytest.approx(3, rel=0.2)
+
+
+def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(
+        tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", lag=8, num=60, options={"generated_per_request": 2}
+    )
+    run.generate()
+    prompts = {line["key"]: line for line in outcomes(run.path)}
+    shown = 0
+    for origin in rows(run.path / "provenance.jsonl"):
+        root = int(str(origin["candidate"]).partition("#")[0])
+        for name in origin.get("generated", ()):
+            assert int(str(name).partition("#")[0]) < horizon(root, 8) < root
+            shown += 1
+        assert len(origin.get("generated", ())) == min(2, horizon(root, 8)) or horizon(root, 8) < 6
+    assert shown > 50 and len(prompts) > 100
+
+
+FED_BACK: list[dict[str, Any]] = [
+    {"options": {"generated_per_request": 2}},
+    {"seed_sampling": "spread"},
+    {"topics": "topics.txt"},
+]
+
+
+@pytest.mark.parametrize("way", FED_BACK)
+def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
+    way: dict[str, Any], teacher: Teacher, tmp_path: Path
+) -> None:
+    (tmp_path / "topics.txt").write_text("bees\nboats\nbread\n")
+    way = {name: str(tmp_path / value) if name == "topics" else value for name, value in way.items()}
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", lag=4, num=60, **way)
+    run.generate()
+    before, asked = derived(run.path), sum(teacher.asked().values())
+    strict = si.Run(run.path).build(rouge=0.05, filters={"word_count": {"at_most": 12}})
+    assert 0 < len(strict.rows) < 60
+    loose = si.Run(run.path).build(rouge=1.0, filters={"refusal": False, "unfit_for_text": False})
+    assert len(loose.rows) == 60
+    assert sum(teacher.asked().values()) == asked
+    # Written here, the other settings are in force from now on; back again, the bytes are what they were.
+    again = si.Run(run.path)
+    again.write(strict)
+    assert si.Run(run.path).files() == derived(run.path) != before
+    back = si.Run(run.path)
+    back.write(back.build(rouge=0.7, filters={"word_count": True}))
+    assert derived(run.path)["dataset.jsonl"] == before["dataset.jsonl"]
+
+
+def test_topics_get_their_shares(teacher: Teacher, tmp_path: Path) -> None:
+    (tmp_path / "topics.jsonl").write_text('{"topic": "bees", "quota": 3}\n{"topic": "boats", "about": "boats and ships"}\n')
+    run = si.Run(
+        tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", topics=tmp_path / "topics.jsonl", num=80, lag=8
+    )
+    dataset = run.generate()
+    assert Counter(row.candidate.trace["topic"] for row in dataset.rows) == {"bees": 60, "boats": 20}
+    assert dataset.funnel.get("over_quota", 0) < 20
+    card = (run.path / "README.md").read_text()
+    assert "bees 60 (quota 3), boats 20 (quota 1)" in card
+    assert {origin["topic"] for origin in rows(run.path / "provenance.jsonl")} == {"bees", "boats"}
+    sent = si.Run(tmp_path / "x", base_url=teacher.url, model="m", method="few_shot", topics=tmp_path / "topics.jsonl")
+    assert sent.first_request().messages[-1]["content"].endswith("It has to do with: bees")
+    assert (run.path / "topics.jsonl").exists()
+    moved = tmp_path / "moved"
+    run.path.rename(moved)
+    (tmp_path / "topics.jsonl").unlink()
+    assert si.Run(moved).files()["dataset.jsonl"] == (moved / "dataset.jsonl").read_bytes()
+
+
+def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_them(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", languages={"sw": 1.0, "en": 1.0}, num=60)
+    dataset = run.generate()
+    kept = Counter(row.candidate.trace["language"] for row in dataset.rows)
+    assert kept["sw"] > 10 and kept["en"] > 10
+    dropped = {row.candidate.trace.get("language") for row in dataset.rejected if row.rule == "unfit_for_text"}
+    assert dropped <= {"en"}  # "Draw a ..." is a rule for English
+    assert 'language: ["sw", "en"]' in (run.path / "README.md").read_text()
+    asked = {line["key"]: line for line in outcomes(run.path)}
+    assert len(asked) > 60
+    stored = json.loads((run.path / "run.json").read_text())
+    assert stored["languages"] == {"sw": "Swahili", "en": "English"}
+
+
+def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> None:
+    text = "notation: plain\n=== ask\nGo.\n=== solve\n{{input}}\n=== solve_without_input\n{{instruction}}\n"
+    (tmp_path / "mine.txt").write_text(text)
+    given = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "method": "few_shot", "prompt": tmp_path / "mine.txt"}
+    with pytest.raises(PromptError, match="has no place for a domain"):
+        si.Run(tmp_path / "run", domain="x", **given)
+    (tmp_path / "mine.txt").write_text(text.replace("Go.", "Go.\n{{steering}}"))
+    with pytest.raises(PromptError, match="has no section 'domain'"):
+        si.Run(tmp_path / "run", domain="x", **given)
+
+
+def test_evolved_tasks_come_from_a_finished_run(teacher: Teacher, tmp_path: Path) -> None:
+    first = si.Run(tmp_path / "first", base_url=teacher.url, model="m", num=10)
+    first.generate()
+    second = si.Run(tmp_path / "second", recipe="evol", base_url=teacher.url, model="m", source=first.path, num=20)
+    assert second.generate().complete
+    assert len(rows(second.path / "source.jsonl")) == 10
+    for origin in rows(second.path / "provenance.jsonl"):
+        assert origin["seeds"] == [] and origin["evolved"]["round"] in (1, 2, 3, 4)
+    assert "Tasks evolved | 10 (first)" in (second.path / "README.md").read_text()
+    missing = cli("generate", tmp_path / "third", "--recipe", "evol", "--source", tmp_path / "nothing", "--model", "m")
+    assert missing.returncode == 2 and "nothing" in missing.stderr
+
+
+# The worked example of the README, as it stands there.
+async def opposites(turn, ask, setting):
+    """Pairs of tasks: a seed's opposite, and its answer."""
+    (seed,) = await turn.seeds(1)
+    question = f"Write a task that asks for the opposite of this one: {seed.instruction}"
+    proposed = await ask(f"{turn.key}/task", setting.request("propose", f"{turn.key}/task", question))
+    answer = await ask(f"{turn.key}/answer", setting.request("solve", f"{turn.key}/answer", proposed.text))
+    return [si.Example.of(proposed.text, "", answer.text)]
+
+
+def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
+    found = []
+    for concurrency in (1, 20):
+        run = si.Run(
+            tmp_path / str(concurrency), base_url=teacher.url, model="m", method=opposites, num=20, concurrency=concurrency
+        )
+        dataset = run.generate()
+        assert dataset.complete
+        found.append(derived(run.path))
+        assert si.Run(run.path, method=opposites).files() == found[-1]
+    assert found[0] == found[1]
+    origin = rows(tmp_path / "20" / "provenance.jsonl")[0]
+    assert str(origin["request_key"]).endswith("/answer") and origin["proposed_by"]["request_key"].endswith("/task")
+    assert origin["method"] == f"{__name__}:opposites"
+    readme = (ROOT / "README.md").read_text()
+    assert "async def opposites(turn, ask, setting):" in readme
+
+
+def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path) -> None:
+    async def nothing(turn, ask, setting):
+        return "a text"
+
+    async def made_up(turn, ask, setting):
+        return [si.Example.of("From nowhere", "", "at all")]
+
+    for method, says in ((nothing, "a method gives a list of examples"), (made_up, "without asking")):
+        with pytest.raises(PluginError, match=says):
+            si.Run(tmp_path / method.__name__, base_url=teacher.url, model="m", method=method, num=5).generate()
+
+
+def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) -> None:
+    """Seeds whose domain has given much already are shown less often; by how much for a real model, see compare_methods."""
+    instances = [{"input": "", "output": "x"}]
+    tasks = [
+        {"id": f"{name}{n}", "domain": name, "instruction": f"Tell me about {name} number {n}", "instances": instances}
+        for name in ("bees", "boats", "bread", "stars")
+        for n in range(3)
+    ]
+    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    crowd = "bees hum over bees in bees"
+    script = si.Scripted(lambda key, request: f"{crowd} {key}" if "solve" not in key else "fine", model="s")
+    shares = {}
+    for sampling in ("uniform", "spread"):
+        run = si.Run(
+            tmp_path / sampling, teacher=script, method="few_shot", seeds=tmp_path / "seeds.jsonl", seed_sampling=sampling, lag=4,
+            num=60, rouge=1.0, options={"seeds_per_request": 2}, filters={"repetition": False},
+        )  # fmt: skip
+        run.generate()
+        shown = [str(name) for origin in rows(run.path / "provenance.jsonl")[20:] for name in origin["seeds"]]
+        shares[sampling] = statistics.mean(name.startswith("bees") for name in shown)
+    assert shares["uniform"] == pytest.approx(0.25, abs=0.12)
+    assert shares["spread"] < shares["uniform"] / 2

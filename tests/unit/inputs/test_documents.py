@@ -1,0 +1,574 @@
+"""Documents of one's own: reading them, splitting them into passages, and the tasks that are made from these."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from selfinstruct.contracts import Method, MethodContext
+from selfinstruct.errors import DocumentError, PromptError, RecipeError, RequestRefused, UserMistake
+from selfinstruct.inputs import chunking, documents, prompts
+from selfinstruct.methods import documents as method
+from selfinstruct.notations.plain import plain
+from selfinstruct.records import Candidate, ParsedTask, Passage, Reply, Request, json_line
+
+# --- splitting ---
+
+
+def split(text: str, words: int = 200, markdown: bool = True) -> list[tuple[str, str]]:
+    """Title and text of each passage."""
+    return [(title, text[start:end]) for start, end, title in chunking.split(text, words, markdown=markdown, name="name")]
+
+
+def titles(text: str, words: int = 200) -> list[str]:
+    return [title for title, _ in split(text, words)]
+
+
+def sentence(number: int, words: int) -> str:
+    return " ".join([f"S{number}", *["word"] * (words - 1)]) + "."
+
+
+LINES = st.sampled_from(
+    ["", " ", "# One", "## Two ##", "#no", "#", "Title\n=====", "Sub\n---", "---", "***", "```", "```py", "~~~", "    code",
+     "- a\n- b",
+     "A sentence. Another one! A third?", "x" * 200, "\u3042" * 90, "\u4f60\u597d\u3002" * 30, "a\u2028b",
+     "| a | b |", "key: value", "...",
+     " ".join(["long"] * 70), "\u200b", "`` ` ``"]
+)  # fmt: skip
+TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda lines: documents._lines("\n".join(lines)))
+
+
+@settings(deadline=None, max_examples=300)
+@given(TEXTS, st.integers(1, 60), st.booleans())
+@example("# Only a heading", 10, True)
+@example("---\n\n***", 1, True)
+@example("text\n\n# A heading at the end", 10, True)
+@example("```\ncode that nothing closes. It goes on.\n\n# here", 3, True)
+def test_nothing_is_lost_nothing_is_there_twice_and_places_are_exact(text: str, words: int, markdown: bool) -> None:
+    front = chunking._front_matter(text) if markdown else 0
+    at = front
+    for start, end, title in chunking.split(text, words, markdown=markdown, name="name"):
+        assert start >= at and not text[at:start].strip()  # between two passages is white space, and they do not overlap
+        assert text[start:end].strip() == text[start:end] != ""
+        assert title and "\n" not in title
+        at = end
+    assert not text[at:].strip()
+
+
+@settings(deadline=None)
+@given(TEXTS, st.integers(4, 60))
+def test_plain_text_gives_no_passage_that_is_much_longer_than_wanted(text: str, words: int) -> None:
+    for start, end, _ in chunking.split(text, words):
+        # What is no word (a row of hyphens) is never alone, and goes to a neighbour whatever its size.
+        assert len(text[start:end].split()) <= 1.25 * words + text.count("---") + text.count("***") + text.count("...") + 10
+
+
+def test_paragraphs_are_joined_up_to_the_words_wanted_and_never_cut_below_that() -> None:
+    text = "\n\n".join(sentence(number, 30) + " " + sentence(number, 10) for number in range(7))
+    found = [part for _, part in split(text, 100, markdown=False)]
+    assert [part.count("S") for part in found] == [4, 4, 4, 2]
+    assert "\n\n".join(found) == text
+    with_a_rest = f"{sentence(1, 40)}\n\n{sentence(2, 40)}\n\n{sentence(3, 15)}"
+    assert len(split(with_a_rest, 80)) == 1, "a small rest is no passage of its own"
+    assert len(split(with_a_rest, 75)) == 2, "unless it would make one too large"
+
+
+def test_a_huge_paragraph_is_cut_at_the_ends_of_sentences_into_parts_of_like_size() -> None:
+    text = "Before.\n\n" + " ".join(sentence(number, 10) for number in range(12)) + "\n\n" + sentence(99, 40)
+    found = [part for _, part in split(text, 50, markdown=False)]
+    assert [part.startswith(("Before", "S")) and part.endswith(".") for part in found] == [True] * 4
+    assert [part.count("S") for part in found] == [4, 4, 4, 1]
+
+
+def test_what_has_no_sentences_is_cut_at_line_ends_and_what_has_no_lines_between_words() -> None:
+    rows = "\n".join(f"| row {number} | of | a | table |" for number in range(40))
+    for _, part in split(rows, 47):
+        assert part.startswith("| row") and part.endswith("table |")
+    assert len(split(rows, 47)) >= 8
+    assert [len(part.split()) for _, part in split("word " * 100, 30)] == [30, 30, 30, 10]
+    blob = "QUJD" * 3000
+    parts = [part for _, part in split(blob, 100)]
+    assert "".join(parts) == blob and max(map(len, parts)) <= 125 * 24
+    chinese = "\u4f60\u597d\u4e16\u754c\u3002" * 100
+    parts = [part for _, part in split(chinese, 50)]
+    assert "".join(parts) == chinese and all(part.endswith("\u3002") and len(part) <= 70 for part in parts)
+
+
+def test_headings_give_the_title_and_stay_in_the_text() -> None:
+    text = "Opening.\n\n# Bees\n\n## The hive ##\nWarm.\n\n### Roof\nFlat.\n## Food\nSugar.\n\n"
+    text += "Drinks\n------\nWater.\n\n# Wasps\n\nNone.\n"
+    assert split(text) == [
+        ("Bees", "Opening."),
+        ("Bees > The hive", "# Bees\n\n## The hive ##\nWarm."),
+        ("Bees > The hive > Roof", "### Roof\nFlat."),
+        ("Bees > Food", "## Food\nSugar."),
+        ("Bees > Drinks", "Drinks\n------\nWater."),
+        ("Wasps", "# Wasps\n\nNone."),
+    ]
+    assert titles("No heading.") == ["name"] and titles("# C#\n\nA language.") == ["C#"]
+    assert titles("Text\n#tag and no heading\n\n    # indented code\n") == ["name"]
+    assert titles("Two lines\nof text\n---\n\nMore.") == ["name"], "a rule under two lines makes no heading here"
+    long = titles("# " + "very " * 100 + "\n\nText.")[0]
+    assert long.endswith("...") and len(long) < 130
+    assert [part for _, part in split("# A\n\n# B\n\nText.\n\n# C\n\n# D")] == ["# A\n\n# B\n\nText.\n\n# C\n\n# D"]
+
+
+def test_short_neighbours_are_joined_under_the_same_heading_only() -> None:
+    assert [part for _, part in split("# A\n\none\n\ntwo\n\n# B\n\nthree\n\nfour")] == [
+        "# A\n\none\n\ntwo",
+        "# B\n\nthree\n\nfour",
+    ]
+
+
+def test_code_between_fences_is_kept_whole_with_what_looks_like_headings_in_it() -> None:
+    code = "```sh\n" + "\n\n".join(f"# step {number}. Done.\nrun {number}" for number in range(30)) + "\n```"
+    text = f"# Steps\n\nIntro.\n\n{code}\n\nThe end of it.\n"
+    assert [(title, code in part) for title, part in split(text, 50)] == [("Steps", False), ("Steps", True), ("Steps", False)]
+    assert "# step 3" not in " ".join(titles(text, 50))
+    assert [part for _, part in split(f"## Go\n{code}", 50)] == [f"## Go\n{code}"], "with its heading"
+    assert len(split(code, 5)) > 3, "but no reader wants code of any length"
+    inner = "````\n```\n# no\n```\n````"
+    assert split(f"{inner}\n\n# Yes\n\nText.") == [("Yes", inner), ("Yes", "# Yes\n\nText.")]
+    assert titles("```\nnever closed\n\n# Yes\n\nText.") == ["Yes", "Yes"]
+    assert titles("1. Run:\n\n    ```\n    # no\n\n    more\n    ```\n\n# Yes\n\nText.")[-1] == "Yes"
+
+
+def test_front_matter_is_passed_over_and_what_only_looks_like_it_is_not() -> None:
+    assert split("---\ntitle: X\ntags:\n  - a\n- b\n# c\n\n---\n\nText.") == [("name", "Text.")]
+    for text in (
+        "---\n\nA rule: then text\n\nwith a paragraph\n\n---\n\nMore.",
+        "---\nkey: never closed\n\nText.",
+        "---\nkey\n---\nText.",
+        "---\nNote: a rule\n\nA paragraph, not YAML\n\n---\n\nMore.",
+    ):
+        assert "".join(part for _, part in split(text)).replace("\n", "").startswith("---")
+    text = "---\na: b\n---\nText.\n"
+    assert split(text, markdown=False)[0][1].startswith("---")
+    assert chunking.split(text, 9, markdown=True) == [(13, 18, "")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# " + " " * 60_000 + "x", "```x\n" * 60_000, "`" * 60_000, "```\na\n```\n" * 20_000, "." * 60_000 + "\n---\n",
+     "---\na: b\n" * 20_000,
+     "# a\n" * 40_000, "a\n\n" * 40_000, "a. " * 40_000, "\n".join("`" * (3 + n % 300) + "x" for n in range(600))],
+    ids=range(10),
+)  # fmt: skip
+def test_texts_made_to_be_slow_are_not(text: str) -> None:
+    from time import process_time
+
+    begun = process_time()
+    chunking.split(text, 50, markdown=True)
+    assert process_time() - begun < 5
+
+
+# --- reading ---
+
+
+def write(folder: Path, **files: str | bytes) -> Path:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/").replace("_DOT_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def test_a_folder_is_read_recursively_in_the_order_of_names(tmp_path: Path) -> None:
+    write(
+        tmp_path, b_DOT_txt="Text b.", a__z_DOT_md="# Zed\n\nText z.", a__b__c_DOT_MARKDOWN="Text c.", other_DOT_py="code",
+        _DOT_hidden__x_DOT_txt="no", a___DOT_y_DOT_txt="no", empty_DOT_txt=" \n",
+    )  # fmt: skip
+    (tmp_path / "folder.txt").mkdir()
+    assert documents.load(str(tmp_path)) == (
+        Passage("a/b/c.MARKDOWN#1", "a/b/c.MARKDOWN", "c", 0, "Text c."),
+        Passage("a/z.md#1", "a/z.md", "Zed", 0, "# Zed\n\nText z."),
+        Passage("b.txt#1", "b.txt", "b", 0, "Text b."),
+    )
+
+
+def test_offsets_count_characters_after_newlines_are_normalised(tmp_path: Path) -> None:
+    raw = "\ufeff\r\n Z\u00fcrich \U0001f600.\r\n\r\nB\rC\r\n" + "\r\n\r\n".join(sentence(n, 40) for n in range(9))
+    write(tmp_path, a_DOT_txt=raw)
+    text = raw.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    found = documents.load(str(tmp_path / "a.txt"), words=50)
+    assert [one.id for one in found] == [f"a.txt#{number}" for number in range(1, len(found) + 1)] and len(found) > 5
+    assert all(text[one.start : one.start + len(one.text)] == one.text for one in found)
+    assert found[0].text.startswith("Z\u00fcrich \U0001f600.\n\nB\nC") and found[0].start == 2
+
+
+def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside", secret_DOT_txt="Secret.")
+    folder = write(tmp_path / "docs", a_DOT_txt="Text.")
+    (folder / "link.txt").symlink_to(outside / "secret.txt")
+    (folder / "linked").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "nowhere.txt").symlink_to(tmp_path / "nothing")
+    assert [one.text for one in documents.load(str(folder))] == ["Text."]
+    (folder / "a.txt").unlink()
+    with pytest.raises(DocumentError, match=r"symbolic links are not followed"):
+        documents.load(str(folder))
+    (tmp_path / "named").symlink_to(outside)  # a link that the user names is what the user wants
+    assert [one.text for one in documents.load(str(tmp_path / "named"))] == ["Secret."]
+
+
+def test_names_that_are_not_utf8_are_told_apart_and_can_be_written(tmp_path: Path) -> None:
+    for name in (b"\xff.txt", b"\xfe.txt"):
+        (tmp_path / os.fsdecode(name)).write_text("Text.")
+    found = documents.load(str(tmp_path))
+    assert {one.document for one in found} == {"\\xfe.txt", "\\xff.txt"}
+    assert json.dumps([documents.as_row(one) for one in found], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"", r"a\.txt: there is no text in it; fill it"),
+        ("a.md", b"---\na: b\n---\n", r"a\.md: there is no text in it"),
+        ("a.txt", b"good\nb\xe4d", r"a\.txt: is not UTF-8 text \(byte 7\); save it as UTF-8"),
+        ("a.txt", b"\xef\xbb\xbfb\xe4d", r"not UTF-8 text \(byte 5\)"),
+        ("a.md", b"PNG\0\0", r"a\.md: is binary, not text \(byte 4 is zero\)"),
+        ("a.rst", b"Text.", r"a\.rst: is no document that is read: text ends in \.txt, \.md"),
+        ("a.csv", b"", r"a\.csv: is empty"),
+        ("missing.txt", None, r"missing\.txt: no such file; check the path"),
+        ("missing.csv", None, r"missing\.csv: no such file"),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_place_cause_and_remedy(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DocumentError, match=said) as error:
+        documents.load(str(tmp_path / name))
+    assert str(tmp_path) in str(error.value)
+
+
+def test_a_folder_without_documents_and_other_things_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"has no documents in it.*\.txt, \.md, \.markdown; name another folder"):
+        documents.load(str(write(tmp_path / "a", x_DOT_py="x")))
+    with pytest.raises(DocumentError, match="has documents, but there is no text in it"):
+        documents.load(str(write(tmp_path / "b", x_DOT_txt="\n")))
+    with pytest.raises(DocumentError, match=r"b/y\.md: is not UTF-8"):
+        documents.load(str(write(tmp_path / "b", x_DOT_txt="Text.", y_DOT_md=b"\xff")))
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(DocumentError, match="is no regular file"):
+        documents.load(str(tmp_path / "pipe.txt"))
+    with pytest.raises(DocumentError, match=r"have no columns; leave out the column 'body'"):
+        documents.load(str(write(tmp_path / "c", x_DOT_txt="Text.")), "body")
+    with pytest.raises(DocumentError, match="the name of the documents is empty"):
+        documents.load("")
+
+
+def test_each_row_of_a_table_is_a_document(tmp_path: Path) -> None:
+    long = "\n\n".join(sentence(number, 40) for number in range(3))
+    path = tmp_path / "a.csv"
+    path.write_text(f'body,title\n"# One\r\n\r\nfirst",  The  title\n"",x\n"{long}",\n')
+    found = documents.load(str(path), "body", words=50)
+    assert [(one.id, one.document, one.title, one.start) for one in found] == [
+        ("row 1#1", "row 1", "The title", 0), ("row 3#1", "row 3", "row 3", 0), ("row 3#2", "row 3", "row 3", 200),
+        ("row 3#3", "row 3", "row 3", 400),
+    ]  # fmt: skip
+    assert [one.text for one in found] == ["# One\n\nfirst", *long.split("\n\n")]
+    rows = [{"text": "\ud800 one"}, {"text": None}, {"text": "two", "more": 1}]
+    for name, content in {"a.jsonl": "\n".join(map(json.dumps, rows)), "a.json": json.dumps(rows)}.items():
+        (tmp_path / name).write_text(content)
+        assert [(one.id, one.text) for one in documents.load(str(tmp_path / name))] == [
+            ("row 1#1", "\ufffd one"),
+            ("row 3#1", "two"),
+        ]
+    parquet.write_table(pa.table({"text": ["one", None], "n": [1, 2]}), tmp_path / "a.parquet")
+    assert documents.load(str(tmp_path / "a.parquet")) == (Passage("row 1#1", "row 1", "row 1", 0, "one"),)
+    with pytest.raises(DocumentError, match=r"a\.parquet: row 1: 'n' is a number and not text; name another column"):
+        documents.load(str(tmp_path / "a.parquet"), "n")
+
+
+def test_a_column_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("body,kind\nText.,x\n")
+    with pytest.raises(DocumentError, match=r"a\.csv:2: has no column 'text', and no other one is named; .*'body', 'kind'\)"):
+        documents.load(str(tmp_path / "a.csv"))
+    with pytest.raises(DocumentError, match=r"has no column 'boddy'; name one as `column` \(there are: 'body', 'kind'\)"):
+        documents.load(str(tmp_path / "a.csv"), "boddy")
+    (tmp_path / "a.jsonl").write_text('{"body": "Text."}\n{"other": 1}\n')
+    with pytest.raises(DocumentError, match=r"a\.jsonl:2: has no column 'body'; .*'other'"):
+        documents.load(str(tmp_path / "a.jsonl"), "body")
+    (tmp_path / "b.csv").write_text('body,kind\n"",x\n')
+    with pytest.raises(DocumentError, match="there is no text in the column 'body'"):
+        documents.load(str(tmp_path / "b.csv"), "body")
+
+
+PASSAGE = Passage("a.md#1", "a.md", "Title", 3, "Text\u2028with \U0001f600\nand more.")
+
+
+def test_passages_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    several = (PASSAGE, replace(PASSAGE, id="a.md#2", title=""))
+    (tmp_path / "p").write_bytes(b"".join(json_line(documents.as_row(one)) for one in several))
+    assert documents.read(tmp_path / "p") == several
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", ":2: is not valid JSON"),
+        ("[1]", ":2: is no passage"),
+        (json.dumps(documents.as_row(PASSAGE)), ":2: the passage 'a.md#1' is there twice"),
+        (json.dumps({**documents.as_row(PASSAGE), "start": "3"}), ":2: is no passage"),
+        (json.dumps({**documents.as_row(PASSAGE), "start": True}), ":2: is no passage"),
+        (json.dumps({**documents.as_row(PASSAGE), "more": 3}), ":2: is no passage"),
+        (json.dumps({"id": "x"}), r":2: is no passage, which is an object with id \(a text\)"),
+    ],
+)
+def test_lines_that_are_no_passages_are_refused(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "p").write_bytes(json_line(documents.as_row(PASSAGE)) + line.encode() + b"\n")
+    with pytest.raises(DocumentError, match=said):
+        documents.read(tmp_path / "p")
+    with pytest.raises(DocumentError, match="cannot be read"):
+        documents.read(tmp_path / "nothing")
+
+
+# --- the method ---
+
+PLANTS = Passage(
+    "plants.md#1", "plants.md", "House plants", 10,
+    "Most house plants \u2014 as the gardener\u2019s \u201cfirst rule\u201d goes \u2014 die of **too much** water.\n"
+    "Water them only when the\nsoil is dry. In winter, once in two weeks is enough.",
+)  # fmt: skip
+SHOP = Passage("shop.txt#1", "shop.txt", "The shop", 0, "The shop sells postcards and maps. It is open on Sunday.")
+PROMPT = prompts.load("documents")
+
+
+class Turn:
+    """A turn that steers to nothing."""
+
+    def __init__(self, index: int, setting: MethodContext) -> None:
+        self.index, self.setting, self.rng = index, setting, setting.rng(index)
+        self.key = str(index)
+
+    async def seeds(self, *_: Any) -> list[Any]:
+        raise AssertionError("documents need no seeds")
+
+    generated = seeds
+
+    async def fill(self, section: str, **values: object) -> str:
+        return self.setting.prompt.fill(section, **values, steering="Write in Swahili.")
+
+    def candidates(self, key: str, items: Iterable[ParsedTask], shown: Iterable[Any] = (), **trace: Any) -> list[Candidate]:
+        return [Candidate(key, place, item, (), trace={"language": "sw", **trace}) for place, item in enumerate(items)]
+
+
+class Asked:
+    """A teacher that gives one reply to all proposals and another one to all that is to be solved."""
+
+    def __init__(self, proposal: str = "Why?", answer: str = "", finish: str = "stop") -> None:
+        self.proposal, self.answer, self.finish = proposal, answer, finish
+        self.requests: dict[str, Request] = {}
+
+    async def __call__(self, key: str, request: Request) -> Reply:
+        assert key not in self.requests, "a key stands for one request"
+        self.requests[key] = request
+        solving = key.endswith("/solve")
+        finish = self.finish if solving else "stop"
+        return Reply(self.answer if solving else self.proposal, finish, "m", None, "h")
+
+    def said(self, key: str) -> str:
+        return self.requests[key].messages[-1]["content"]
+
+
+def made(*those: Passage, **options: Any) -> tuple[MethodContext, Method]:
+    setting = MethodContext((), PROMPT, plain(), seed=3, options=options, passages=those or (PLANTS,))
+    return setting, method.documents(setting)
+
+
+def proposed(ask: Asked, index: int = 0, those: tuple[Passage, ...] = (PLANTS,), **options: Any) -> Candidate:
+    setting, made_method = made(*those, **options)
+    [candidate] = asyncio.run(made_method.propose(Turn(index, setting), ask))  # type: ignore[arg-type]
+    return candidate
+
+
+def solved(answer: str, finish: str = "stop", proposal: str = "When do plants need water?", **options: Any) -> Candidate:
+    """A candidate that was proposed by one object and solved by another, as when a directory is built again."""
+    ask = Asked(proposal, answer, finish)
+    candidate = proposed(ask, **options)
+    [done] = asyncio.run(made(**options)[1].solve(candidate, ask))
+    assert done.solved_by == "0.0/solve" and done.trace["language"] == "sw"
+    return done
+
+
+def test_the_prompt_has_all_that_the_method_knows_and_nothing_else() -> None:
+    PROMPT.check(method.SECTIONS)
+    PROMPT.require(*method.SECTIONS, *prompts.STEERING)
+    assert PROMPT.notation == "plain" and PROMPT.can_steer
+
+
+def test_a_task_is_proposed_from_a_passage_which_is_its_input() -> None:
+    ask = Asked(" Question: When do plants need water? ")
+    candidate = proposed(ask, kinds="question")
+    assert candidate.item == ParsedTask("When do plants need water?", PLANTS.text)
+    assert PLANTS.text in ask.said("0") and PLANTS.title in ask.said("0") and "Write in Swahili." in ask.said("0")
+    assert "{{" not in ask.said("0") and ask.requests["0"].sampling == {"max_tokens": 96}
+    where = {"id": "plants.md#1", "document": "plants.md", "title": "House plants", "start": 10, "length": len(PLANTS.text)}
+    assert candidate.trace == {"language": "sw", "passage": where, "kind": "question"}
+
+
+def test_the_passage_can_be_left_to_the_provenance() -> None:
+    candidate = proposed(Asked(), passage_in="provenance")
+    assert candidate.item.input == "" and candidate.trace["passage"]["text"] == PLANTS.text
+    done = solved('Dry. \nQuote: "once in two weeks"', passage_in="provenance")
+    assert done.item.input == "" and done.item.defect is None and done.trace["quote"]["text"] == "once in two weeks"
+
+
+def drawn(count: int, passages: int = 5, **options: Any) -> list[tuple[str, str]]:
+    those = tuple(Passage(f"{number}", "d", "t", 0, f"Text {number}.") for number in range(passages))
+    setting, one = made(*those, **options)
+    found = []
+    for index in reversed(range(count)):  # in any order: what is drawn depends on the index alone
+        ask = Asked()
+        [candidate] = asyncio.run(one.propose(Turn(index, setting), ask))  # type: ignore[arg-type]
+        assert f"Text {candidate.trace['passage']['id']}." in ask.said(str(index))
+        section = PROMPT.sections[candidate.trace["kind"]].split("\n")[0]
+        assert ask.said(str(index)).startswith(section)
+        found.append((candidate.trace["passage"]["id"], candidate.trace["kind"]))
+    return found[::-1]
+
+
+def test_all_passages_have_their_turn_before_one_comes_again_with_the_other_kind() -> None:
+    rounds = drawn(20)
+    first, second, third = rounds[:5], rounds[5:10], rounds[10:15]
+    assert [{id for id, _ in part} for part in (first, second, third)] == [set("01234")] * 3
+    other = {"question": "task", "task": "question"}
+    assert {id: other[kind] for id, kind in first} == dict(second)
+    assert dict(first) == dict(third)
+    assert len({tuple(id for id, _ in part) for part in (first, second, third, rounds[15:])}) > 1, "each time in another order"
+    assert sorted(kind for _, kind in first).count("question") in (2, 3)
+    assert rounds == drawn(20)
+    assert {kind for _, kind in drawn(12, kinds="task")} == {"task"}
+
+
+def test_a_quote_that_stands_in_the_passage_is_taken_from_the_answer_into_the_provenance() -> None:
+    done = solved('Answer: When the soil is dry.\n\nQuote: "Water them only when the soil is dry."')
+    assert done.item == ParsedTask("When do plants need water?", PLANTS.text, "When the soil is dry.")
+    quote = done.trace["quote"]
+    assert quote["text"] == "Water them only when the\nsoil is dry." == PLANTS.text[quote["start"] :][: len(quote["text"])]
+    first = solved('Quote: "Water them only when the soil is dry."\nAnswer: When the soil is dry.')
+    assert (first.item, first.trace["quote"]) == (done.item, quote), "the quote may come first"
+    kept = solved('It is so.\nQuote: "Soil is dry."', quote_in="output")
+    assert kept.item.output == 'It is so.\nQuote: "Soil is dry."' and kept.trace["quote"]["text"] == "soil is dry."
+
+
+def test_the_answer_is_asked_for_with_the_passage_and_the_instruction() -> None:
+    for options, section in (({}, "answer"), ({"quote": "none"}, "answer_plain")):
+        ask = Asked("When do plants need water?", "x")
+        candidate = proposed(ask, **options)
+        asyncio.run(made(**options)[1].solve(candidate, ask))
+        values = {"passage": PLANTS.text, "title": PLANTS.title, "instruction": "When do plants need water?"}
+        assert ask.said("0.0/solve") == PROMPT.fill(section, **values)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "\"Most house plants - as the gardener's 'first rule' goes - die\"",
+        "\u201cWATER   them only\nwhen the soil\u201d",
+        "in winter, once in two weeks is enough",
+        '"die of too much water."',
+        "**\u00abdie of **too much** water\u00bb**",
+        '"Water them only when the soil,"',
+    ],
+)
+def test_signs_of_the_same_meaning_and_case_do_not_matter(quote: str) -> None:
+    for label in ("Quote: ", "**Quote:** ", "- QUOTE : "):
+        done = solved(f"Yes.\n{label}{quote}")
+        assert (done.item.defect, done.item.output) == (None, "Yes.")
+        found = done.trace["quote"]
+        assert PLANTS.text[found["start"] :].startswith(found["text"]) and len(found["text"].split()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule"),
+    [
+        ("When the soil is dry.", "no_quote"),
+        ('When dry.\nQuote: ""', "no_quote"),
+        ('The quote: "Water them only when the soil is dry."', "no_quote"),
+        ('Yes.\nQuote: "Water them when the soil is dry."', "unsupported_quote"),
+        ('Yes.\nQuote: "Most house plants ... too much water"', "unsupported_quote"),
+        ('Yes.\nQuote: "soil"', "unsupported_quote"),
+        ('Yes.\nQuote: "."', "unsupported_quote"),
+        ('Yes.\nQuote: "once in two weeks is enough"\n\nPassage: The shop sells postcards.', "unsupported_quote"),
+        ('Yes.\nQuote: "Water them only"\nPassage: x\nAnswer: y\nQuote: "once in two weeks"', "unsupported_quote"),
+    ],
+)
+def test_answers_without_a_quote_from_the_passage_are_flawed(answer: str, rule: str) -> None:
+    done = solved(answer)
+    assert done.item.defect is not None and done.item.defect.rule == rule and "quote" not in done.trace
+    assert done.item.output, "what was said is there to be read among the rejected"
+    assert rule == "no_quote" or done.item.defect.detail
+
+
+def test_a_short_passage_can_be_quoted_whole() -> None:
+    short = Passage("a#1", "a", "A", 0, "Closed Sundays")
+    ask = Asked("When is it closed?", 'On Sundays.\nQuote: "closed sundays"')
+    candidate = proposed(ask, those=(short,))
+    [done] = asyncio.run(made(short)[1].solve(candidate, ask))
+    assert done.trace["quote"] == {"text": "Closed Sundays", "start": 0}
+
+
+@given(st.text(alphabet='a\u00c9\u00df\u0130\ufb01 \n\u2014-"\u201d*_\u2026\uac00\u4f60.', min_size=1, max_size=60), st.data())
+def test_any_words_copied_from_a_passage_are_found_in_it(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    quote = text[start : data.draw(st.integers(start + 1, len(text)))]
+    found = method._found(quote, text)
+    if len(method._WORD.findall(quote.replace("*", "").replace("_", ""))) >= 3 and re.search(r"\w\W*\w", quote):
+        assert found is not None and 0 <= found[0] < found[1] <= len(text)
+    if found:
+        assert method._plain(text[slice(*found)])[0].strip(' .,;:"') in method._plain(quote)[0]
+
+
+def test_replies_that_were_cut_or_filtered_are_marked() -> None:
+    cut = solved("When the soil", "length")
+    assert cut.item.cut and cut.item.defect is not None and cut.item.defect.rule == "truncated"
+    with_quote = solved('Dry.\nQuote: "Water them only when', "length")
+    assert with_quote.item.cut and with_quote.item.defect is None
+    filtered = solved('Dry.\nQuote: "Water them only when the soil is dry."', "content_filter")
+    assert filtered.item.defect is not None and filtered.item.defect.rule == "content_filter"
+    free = solved('Dry.\nQuote: "x"', "length", quote="none")
+    assert (free.item.output, free.item.cut, free.item.defect) == ('Dry.\nQuote: "x"', True, None)
+    assert "quote" not in free.trace
+
+
+def test_what_was_proposed_badly_stays_flawed() -> None:
+    candidate = proposed(Asked("  "))
+    assert candidate.item.defect is not None and candidate.item.defect.rule == "empty_reply"
+
+
+def test_a_refused_answer_is_the_pipelines_to_count() -> None:
+    async def refuse(key: str, request: Request) -> Reply:
+        raise RequestRefused("no")
+
+    with pytest.raises(RequestRefused):
+        asyncio.run(made()[1].solve(proposed(Asked()), refuse))
+
+
+def test_settings_that_make_no_sense_are_said_before_anything_is_asked() -> None:
+    with pytest.raises(UserMistake, match=r"name a folder or a file of them \(--documents\)"):
+        method.documents(MethodContext((), PROMPT, plain()))
+    for name, choices in {"kinds": "both, question, task", "quote": "verified, none", "quote_in": "provenance, output",
+                          "passage_in": "input, provenance"}.items():  # fmt: skip
+        with pytest.raises(RecipeError, match=f"generate.options.{name} is one of {choices}"):
+            made(**{name: "x"})
+    setting, _ = made()
+    assert setting.known_options == {"kinds", "quote", "quote_in", "passage_in"}
+    without = replace(PROMPT, sections={name: text for name, text in PROMPT.sections.items() if name != "answer"})
+    with pytest.raises(PromptError, match="no section 'answer'"):
+        method.documents(MethodContext((), without, plain(), passages=(SHOP,)))
+    method.documents(MethodContext((), without, plain(), passages=(SHOP,), options={"quote": "none"}))

@@ -1,0 +1,193 @@
+"""Recipes: what a TOML file may say, what is refused and how, and that settings given beside it win."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import cli
+
+from selfinstruct.errors import RecipeError
+from selfinstruct.recipe import loading
+from selfinstruct.recipe.loading import part_of, with_settings
+from selfinstruct.recipe.schema import Recipe
+from selfinstruct.run import Run
+
+GOOD = """
+[generate]
+teacher = "openai"
+model = "m"
+temperature = 0.5
+[generate.options]
+seeds_per_request = 2
+[generate.extra]
+reasoning = {effort = "low"}
+[curate]
+num = 7
+rouge = 0.6
+language = "de"
+[curate.filters]
+refusal = false
+word_count = {at_most = 80}
+"my.rules:no_urls" = true
+[runtime]
+concurrency = 3
+[card]
+title = "Ein Datensatz"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_recipe_gives_the_settings_that_it_names_and_no_others(tmp_path: Path) -> None:
+    assert loading.load(write(tmp_path, GOOD)) == {
+        "teacher": "openai",
+        "model": "m",
+        "temperature": 0.5,
+        "options": {"seeds_per_request": 2},
+        "extra": {"reasoning": {"effort": "low"}},
+        "num": 7,
+        "rouge": 0.6,
+        "language": "de",
+        "filters": {"refusal": False, "word_count": {"at_most": 80}, "my.rules:no_urls": True},
+        "concurrency": 3,
+        "title": "Ein Datensatz",
+    }
+
+
+def test_an_empty_recipe_is_the_default_one(tmp_path: Path) -> None:
+    assert loading.load(write(tmp_path, "")) == {}
+    assert loading.parse({}, "x") == Recipe()
+
+
+def test_a_recipe_may_have_windows_line_ends(tmp_path: Path) -> None:
+    assert loading.load(write(tmp_path, GOOD.replace("\n", "\r\n"))) == loading.load(write(tmp_path, GOOD))
+
+
+def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert loading.load(write(tmp_path, "\ufeff[curate]\nnum = 7\n")) == {"num": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[curate]\nnumm = 5", ["curate.numm", "no setting"]),
+        ("[generate]\nnum = 5", ["generate.num", "no setting", "part"]),
+        ("[curate]\nconcurrency = 5", ["curate.concurrency", "no setting"]),
+        ("num = 5", ["'num'", "no setting"]),
+        ("[curator]\nnum = 5", ["'curator'", "no setting"]),
+        ("curate = 5", ["curate", "it is 5"]),
+        ('[curate]\nnum = "many"', ["curate.num", "integer", "'many'"]),
+        ("[curate]\nnum = 0", ["curate.num", "greater than or equal to 1", "it is 0"]),
+        ("[curate]\nnum = 2.5", ["curate.num", "2.5"]),
+        ("[curate]\nrouge = 1.5", ["curate.rouge", "less than or equal to 1", "1.5"]),
+        ("[curate]\nrouge = 70", ["curate.rouge", "70"]),
+        ("[curate]\nrouge = 0", ["curate.rouge", "greater than 0"]),
+        ("[curate]\nrouge = nan", ["curate.rouge", "nan"]),
+        ('[curate]\nlanguage = "German"', ["curate.language", "'German'"]),
+        ("[curate]\nfilters = 5", ["curate.filters", "it is 5"]),
+        ('[curate.filters]\nrefusal = "maybe"', ["curate.filters.refusal", "'maybe'"]),
+        ("[generate]\nmodel = 5", ["generate.model", "string", "it is 5"]),
+        ('[generate]\napi = "voice"', ["generate.api", "'chat' or 'completions'", "'voice'"]),
+        ("[generate]\ntemperature = 3", ["generate.temperature", "less than or equal to 2"]),
+        ("[generate]\ntop_p = 0", ["generate.top_p", "greater than 0"]),
+        ("[generate]\nseed = -1", ["generate.seed", "-1"]),
+        ("[generate.options]\nseeds_per_request = [3]", ["generate.options.seeds_per_request", "[3]"]),
+        ("[runtime]\nconcurrency = 0", ["runtime.concurrency", "it is 0"]),
+        ("[runtime]\nmax_requests = 0", ["runtime.max_requests", "it is 0"]),
+        ("[card]\ntitle = 5", ["card.title", "it is 5"]),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_file_name_value_and_reason(tmp_path: Path, text: str, words: list[str]) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(RecipeError) as caught:
+        loading.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("text", ["[curate\nnum = 5", "num 5", "[curate]\nnum = 5\nnum = 6\n", "{}", "a = 'x\ny'"])
+def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(RecipeError, match=r"is not valid TOML \(.*line \d") as caught:
+        loading.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'[card]\ntitle = "caf\xe9"\n')
+    with pytest.raises(RecipeError, match=r"latin.toml: is not UTF-8 text \(byte 19\)"):
+        loading.load(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.toml", tmp_path):
+        with pytest.raises(RecipeError, match="cannot be read") as caught:
+            loading.load(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("teacher", "generate"), ("seed", "generate"), ("seeds", "generate"), ("num", "curate"), ("filters", "curate"),
+     ("concurrency", "runtime"), ("patience", "runtime"), ("title", "card"), ("seeds_licence", "card")],
+)  # fmt: skip
+def test_every_setting_is_in_one_part(name: str, part: str) -> None:
+    assert part_of(name) == part
+
+
+def test_no_name_is_in_two_parts() -> None:
+    names = [name for part in Recipe.model_fields for name in type(getattr(Recipe(), part)).model_fields]
+    assert len(names) == len(set(names)) > 20
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
+    for refused in (lambda: part_of("rows"), lambda: with_settings(Recipe(), {"rows": 5})):
+        with pytest.raises(RecipeError, match=r"no setting 'rows'; there are: teacher, .*num, .*concurrency"):
+            refused()
+
+
+def test_settings_go_to_their_parts_and_leave_the_rest_and_the_old_recipe_alone() -> None:
+    before = Recipe()
+    after = with_settings(before, {"num": 5, "model": "m", "concurrency": 2, "title": "t"})
+    assert (after.curate.num, after.generate.model, after.runtime.concurrency, after.card.title) == (5, "m", 2, "t")
+    assert with_settings(after, {"num": 100, "model": "", "concurrency": 8, "title": ""}) == before == Recipe()
+
+
+def test_a_bad_setting_is_refused_as_in_a_file() -> None:
+    with pytest.raises(RecipeError, match=r"curate\.num: .*it is 'x'"):
+        with_settings(Recipe(), {"num": "x"})
+
+
+def test_filter_settings_are_added_to_those_there_are_and_win_over_them() -> None:
+    first = with_settings(Recipe(), {"filters": {"refusal": False, "word_count": {"at_most": 80}}})
+    second = with_settings(first, {"filters": {"word_count": True, "repetition": {"at_most": 0.5}}})
+    assert second.curate.filters == {"refusal": False, "word_count": True, "repetition": {"at_most": 0.5}}
+
+
+def test_flags_win_over_the_recipe_and_what_they_do_not_say_stays(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path / "run", write(tmp_path, GOOD.replace('"my.rules:no_urls" = true\n', "")), num=9, filters={"refusal": True}
+    )
+    made = run.recipe
+    assert (made.curate.num, made.curate.rouge, made.generate.model, made.runtime.concurrency) == (9, 0.6, "m", 3)
+    assert made.curate.filters["refusal"] is True and made.curate.filters["word_count"] == {"at_most": 80}
+
+
+def test_flags_win_over_the_recipe_on_the_command_line_too(tmp_path: Path) -> None:
+    recipe = write(tmp_path, '[generate]\nteacher = "openai"\nmodel = "in-the-file"\nbase_url = "http://127.0.0.1:9/v1"\n')
+    ended = cli("generate", tmp_path / "run", "--recipe", recipe, "--model", "in-the-flag", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert "in-the-flag" in ended.stdout + ended.stderr and "in-the-file" not in ended.stdout + ended.stderr
+
+
+def test_a_bad_recipe_is_one_sentence_on_the_command_line(tmp_path: Path) -> None:
+    ended = cli("generate", tmp_path / "run", "--recipe", write(tmp_path, "[curate]\nnumm = 5"), "--dry-run")
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1 and "curate.numm" in ended.stderr
