@@ -1,109 +1,153 @@
-"""Everything that can go wrong, and the exit status each one ends a command with.
+"""Errors that this package raises on purpose, and the exit status that each gives a command.
 
-SelfInstructError                       1
-├── UserMistake                         2   the caller can correct it; one sentence, never a traceback
-│   ├── SeedError                           a seed file that cannot be used
-│   ├── PromptError                         a prompt file that cannot be used
-│   ├── RecipeError                         a recipe, or a flag that stands for a part of it
-│   │   └── RecipeChanged                   continuing a run with another [generate] part
-│   ├── DocumentError                       documents that tasks cannot be made from
-│   ├── TopicError                          a file of topics that cannot be used
-│   ├── TableError                          a file or data set whose rows cannot be used as they are
-│   ├── PluginError                         a method, filter, teacher, notation or format that is not there
-│   └── MissingExtra                        an optional package that is not installed
-├── OutputError                         1   a directory for results that cannot be written
-├── RunDirectoryError                   1   a run directory that cannot be read or written
-│   ├── JournalError                        its journal is damaged, foreign, or cannot be written
-│   └── RunLocked                           another process writes to it
-├── TeacherError                        1
-│   ├── TransientError                      worth another try: rate limit, 5xx, timeout, broken connection
-│   ├── RequestRefused                      this one request will never be answered; recorded, the run goes on
-│   ├── TeacherStop                     1   no request will be answered: bad key, unknown model, no credit
-│   │   └── BatchGone                       the provider does not know a batch, or has its results no more
-│   └── TeacherUnavailable              4   kept failing for longer than the user's patience
-├── Shortfall                           3   the run ended with fewer rows than asked for
-└── ReplyMissing                                 a reply that is not in the journal and may not be asked for (internal)
+SelfInstructError                   1   root of the tree
+├── UserMistake                     2   the caller can correct it
+│   ├── SeedError                       a seed file cannot be used
+│   ├── PromptError                     a prompt file cannot be used
+│   ├── RecipeError                     a setting cannot be used: a recipe file, a flag or a keyword
+│   │   └── RecipeChanged               the run has replies, and another [generate] part was given
+│   ├── DocumentError                   documents cannot be read or cut into passages
+│   ├── TopicError                      a topics file cannot be used
+│   ├── TableError                      a file or data set cannot be read or written as rows
+│   ├── PluginError                     a named method, filter, teacher, notation or format cannot be used
+│   └── MissingExtra                    an optional package is not installed
+├── OutputError                     1   an output directory cannot be written
+├── RunDirectoryError               1   a run directory is incomplete, damaged or cannot be written
+│   ├── JournalError                    the journal is damaged, of another version or cannot be written
+│   └── RunLocked                       another process is writing to the run
+├── TeacherError                    1   the teacher gave no answer
+│   ├── TransientError                  try again: rate limit, 5xx, timeout, broken connection
+│   ├── RequestRefused                  this request gets no answer, others do
+│   ├── TeacherStop                     no request gets an answer: bad key, unknown model, no credit
+│   │   └── BatchGone                   the provider does not have this batch, or its results
+│   └── TeacherUnavailable          4   no answer for the time that --patience allows
+├── Shortfall                       3   fewer rows than asked for
+└── ReplyMissing                    -   internal: never leaves `Run`
+
+A command prints the message of an error as `selfinstruct: MESSAGE`, without a traceback. A status of a parent counts for its
+children, except where they state their own. Ctrl-C gives status 130.
 """
 
 from __future__ import annotations
 
 
 class SelfInstructError(Exception):
-    """The root of all errors that this package raises on purpose."""
+    """Root of all errors that this package raises on purpose.
+
+    Its message is written for users: a place, a problem, and what to do. Catch it to catch every error of this package.
+    """
 
     exit_status = 1
 
 
 class UserMistake(SelfInstructError):
-    """Something the caller can correct: its message says where, why and how."""
+    """An error that the caller can correct, usually raised before anything is asked or written.
+
+    Its message names the file, flag or keyword to change.
+    """
 
     exit_status = 2
 
 
 class SeedError(UserMistake):
-    """A seed file that cannot be used."""
+    """Raised when a seed file is missing, unreadable or has bad rows.
+
+    Correct the rows that the message names. `selfinstruct seeds FILE` lists every problem of a file.
+    """
 
 
 class PromptError(UserMistake):
-    """A prompt file that cannot be used."""
+    """Raised when a prompt is missing, malformed or does not suit the method that uses it.
+
+    Correct the prompt file, or choose a bundled prompt: `selfinstruct list` shows them.
+    """
 
 
 class RecipeError(UserMistake):
-    """A recipe, or a setting given in its place, that cannot be used."""
+    """Raised when a setting has a bad name or value, or excludes another one.
+
+    The setting may come from a recipe file, a flag or a keyword of `Run`. Correct the one that the message names.
+    """
 
 
 class RecipeChanged(RecipeError):
-    """A run was continued with another [generate] part than it was begun with."""
+    """Raised when a run that has replies is continued with another `[generate]` part.
+
+    The saved replies answer the former requests. Leave the listed settings as they were, or use a new directory.
+    """
 
 
 class DocumentError(UserMistake):
-    """Documents that tasks cannot be made from."""
+    """Raised when documents are missing, unreadable or give no passage.
+
+    Correct the files that the message names, or choose others with `--documents` and `--column`.
+    """
 
 
 class TopicError(UserMistake):
-    """A file of topics that cannot be used."""
+    """Raised when a topics file is unreadable, or its topics and quotas cannot be used.
+
+    Correct the line that the message names.
+    """
 
 
 class TableError(UserMistake):
-    """A file or data set of anybody's rows that cannot be used as it is."""
+    """Raised when a file or a data set cannot be read as rows, or its rows cannot be written.
+
+    Correct the file, line or column that the message names, or choose another format.
+    """
 
 
 class PluginError(UserMistake):
-    """A method, filter, teacher, notation or format that does not exist or cannot be loaded."""
+    """Raised when a method, filter, teacher, notation or format does not exist, cannot be loaded or breaks its contract.
+
+    Check the name with `selfinstruct list`. If the code is your own, correct it as described in `contracts.py`.
+    """
 
 
 class MissingExtra(UserMistake):
-    """An optional package that is needed here is not installed."""
+    """Raised when an optional package is needed and not installed. The message has the command that installs it."""
 
 
 class OutputError(SelfInstructError):
-    """A directory for results that cannot be written."""
+    """Raised when an output directory cannot be written, for example because the disk is full.
+
+    Free some space or change the permissions, then run the same command again.
+    """
 
 
 class RunDirectoryError(SelfInstructError):
-    """A run directory that cannot be read or written."""
+    """Raised when a run directory is incomplete, was changed by hand, or cannot be read or written.
+
+    Put the original file back, or follow the message. `selfinstruct fsck DIR` lists every problem of a run directory.
+    """
 
 
 class JournalError(RunDirectoryError):
-    """A journal that is damaged, was written by a newer version, or cannot be written."""
+    """Raised when the journal is damaged, was written by another version, or cannot be written.
+
+    If the disk is full, free some space and run the same command again: the saved replies are kept.
+    """
 
 
 class RunLocked(RunDirectoryError):
-    """Another process is writing to this run directory."""
+    """Raised when another process is writing to the run directory. Wait for that process, or stop it."""
 
 
 class TeacherError(SelfInstructError):
-    """Anything a teacher can do other than answer."""
+    """Parent of the errors by which a teacher gives something other than an answer."""
 
 
-RATE_LIMIT = "rate_limit"  # the cause of a TransientError that is no fault of the request
+RATE_LIMIT = "rate_limit"  # the cause of a TransientError that says nothing about the request
 
 
 class TransientError(TeacherError):
-    """A fault that may pass: another attempt is worth it.
+    """Raised by a teacher when the same request may succeed later. The client waits and tries again.
 
-    `wait` is the number of seconds the server asked to wait (from Retry-After), if it did; `charged` says that the
-    provider may have done the work, and bill it, although no usable reply arrived.
+    Attributes:
+        cause: A word for the journal and for the counts of `status`, such as `timeout` or RATE_LIMIT.
+        wait: Seconds that the server asked to wait (Retry-After), or None.
+        charged: True if the provider may bill the call although no usable reply arrived.
     """
 
     def __init__(self, message: str, *, cause: str, wait: float | None = None, charged: bool = False) -> None:
@@ -114,7 +158,14 @@ class TransientError(TeacherError):
 
 
 class RequestRefused(TeacherError):
-    """The teacher will never answer this request; others may be answered."""
+    """Raised when the teacher will never answer this request, though it may answer others.
+
+    The refusal is saved in the journal, the candidate is rejected, and the run continues.
+
+    Attributes:
+        cause: A word for the journal and for the counts of `status`, such as `content_policy`.
+        status: The HTTP status of the answer, or None.
+    """
 
     def __init__(self, message: str, *, cause: str = "refused", status: int | None = None) -> None:
         super().__init__(message)
@@ -123,24 +174,39 @@ class RequestRefused(TeacherError):
 
 
 class TeacherStop(TeacherError):
-    """No request will be answered until the user does something (key, model name, credit)."""
+    """Raised when no request will be answered until the user acts: a bad key, an unknown model, no credit.
+
+    The run stops and writes what it has. Correct the cause and run the same command again.
+    """
 
 
 class BatchGone(TeacherStop):
-    """The provider does not know a batch, or has its results no more; asking under another key may help."""
+    """Raised when the provider does not know a batch, or no longer has its results.
+
+    Batches belong to an account, so first check that the API key is the one that submitted the batch.
+    """
 
 
 class TeacherUnavailable(TeacherError):
-    """The teacher kept failing for longer than the user's patience; the run can be continued later."""
+    """Raised when the teacher gave no answer for the time that `--patience` allows, in seconds.
+
+    The run writes what it has. Run the same command again later: it resumes and asks only for what is missing.
+    """
 
     exit_status = 4
 
 
 class Shortfall(SelfInstructError):
-    """The run ended in order, but with fewer rows than asked for."""
+    """Raised by the command line when a run ends in order with fewer rows than `--num`.
+
+    The message gives the reason and what to do. In Python, `Run.shortfall` returns that message.
+    """
 
     exit_status = 3
 
 
 class ReplyMissing(SelfInstructError):
-    """A reply that is not in the journal and that may not be asked for now."""
+    """Raised inside a run when a reply is not in the journal and may not be asked for now.
+
+    It ends one root request, for example during a rebuild or after Ctrl-C. `Run` never passes it on to its caller.
+    """
