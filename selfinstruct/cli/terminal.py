@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from selfinstruct.text import UNSAFE_ON_A_TERMINAL
+
+_UNSAFE = re.compile(f"[{UNSAFE_ON_A_TERMINAL}]")
 
 
 def clock(seconds: float) -> str:

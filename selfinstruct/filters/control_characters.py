@@ -6,9 +6,10 @@ import re
 
 from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
+from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
-# C0 (without tab and newline), DEL, C1, directional overrides, lone surrogates, the mark of a decoding error, non-characters
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffd\ufffe\uffff]")
+# Besides what a terminal may trip over: the mark of a decoding error, and code points that are no characters.
+_CONTROL = re.compile(f"[{UNSAFE_ON_A_TERMINAL}\ufffd\ufffe\uffff]")
 
 
 def control_characters(example: Example, around: FilterContext) -> Rejection | None:

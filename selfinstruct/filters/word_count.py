@@ -6,9 +6,9 @@ import re
 
 from selfinstruct.contracts import FilterContext, on_instruction
 from selfinstruct.records import Example, Rejection
+from selfinstruct.text import WITHOUT_SPACES
 
-# Thai, Lao, Burmese, Khmer, kana and Han write no spaces between words: there, each character counts as a word.
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+_SPACELESS = re.compile(f"[{WITHOUT_SPACES}]")  # each of these characters counts as a word
 
 
 @on_instruction

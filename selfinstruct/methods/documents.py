@@ -12,6 +12,7 @@ from selfinstruct.contracts import Ask, Method, MethodContext, Turn
 from selfinstruct.errors import UserMistake
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS
 from selfinstruct.records import Candidate, ParseDefect, Passage, Reply, clean
+from selfinstruct.text import WITHOUT_SPACES
 
 PROMPT = "documents"
 KINDS = ("question", "task")
@@ -31,7 +32,7 @@ _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _UNSEEN = "*_\u00ad\u200b\u200c\u200d\u2060\ufeff"  # signs of Markdown's emphasis, and characters of no width
 _AROUND = f"{_QUOTATION_MARKS}*_ \t\n"
 # Words, or letters where a script puts no spaces between words.
-_WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|\w+")
+_WORD = re.compile(rf"[{WITHOUT_SPACES}]|\w+")
 
 
 def documents(setting: MethodContext) -> Method:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from selfinstruct.errors import RecipeError
 from selfinstruct.packaged import folder
 from selfinstruct.recipe.schema import Card, Curate, Generate, Recipe, Runtime
+from selfinstruct.text import read_text
 
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -79,12 +80,7 @@ def load(name_or_path: str | Path) -> dict[str, Any]:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    text = read_text(path, RecipeError)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from selfinstruct.text import CONTROL
+
 FilterSetting = bool | dict[str, Any]
 _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
 _Weight = Annotated[float, Field(gt=0, le=1e9)]
@@ -141,7 +143,7 @@ class Generate(_Part):
     @field_validator("domain")
     @classmethod
     def _is_text(cls, value: str) -> str:
-        if odd := re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", value):
+        if odd := re.search(f"[{CONTROL}]", value):
             raise ValueError(f"has a control character (U+{ord(odd[0]):04X}); take it out")
         return value
 

@@ -14,15 +14,12 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 
 from selfinstruct.errors import UserMistake
+from selfinstruct.text import WITHOUT_SPACES
 
 Tokenizer = Callable[[str], list[str]]
 Kind = Literal["unicode", "ascii"]
 
 _ASCII = re.compile(r"[a-z0-9]+")
-_UNSPACED = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\u30FC\p{Bopomofo}\p{Yi}\p{Tangut}\p{Nushu}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-    r"\p{Tai_Tham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Viet}\p{Javanese}\p{Balinese}"
-)
 # Signs of English typesetting: a text that has no other characters beyond ASCII is treated as ASCII, which is quick.
 _ENGLISH_SIGNS = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u00a0\u00b0\u20ac\u00a3", " ")
@@ -98,8 +95,8 @@ def _parts(word: str) -> tuple[str, ...]:
 def _pattern_of_parts() -> Any:
     import regex
 
-    alone = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*"
-    run = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]*"
+    alone = rf"[[\p{{L}}\p{{N}}]&&[{WITHOUT_SPACES}]]\p{{M}}*"
+    run = rf"[[\p{{L}}\p{{N}}]--[{WITHOUT_SPACES}]][[\p{{L}}\p{{M}}\p{{N}}]--[{WITHOUT_SPACES}]]*"
     return regex.compile(f"(?V1){alone}|{run}")
 
 

@@ -122,7 +122,7 @@ def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path: Path, text: 
 def test_a_file_that_is_not_utf_8_is_refused_with_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(b'[card]\ntitle = "caf\xe9"\n')
-    with pytest.raises(RecipeError, match=r"latin.toml: is not UTF-8 text \(byte 19\)"):
+    with pytest.raises(RecipeError, match=r"latin.toml: is not UTF-8 text \(byte 20\)"):
         loading.load(path)
 
 
