@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from selfinstruct.errors import RecipeError, TeacherError
@@ -246,13 +247,22 @@ class Method(Protocol):
         """An admitted candidate with its output, once for each instance; called only for those that have no output."""
 
 
-@dataclass(frozen=True)
-class FilterContext:
-    """What a filter may look at besides the example.
+class Stage(Enum):
+    """The moment at which a filter runs. An earlier stage saves more requests."""
 
-    `seed_instructions` are lower-cased; `rows` has the output of each row kept so far by its lower-cased instruction and
-    input, for filters marked `compares_rows` (it is empty for all others, which run before the rows are known); `cut`
-    says that the reply ended at the token limit inside this example.
+    PROPOSED = "proposed"  # reads instruction and input: runs before the task is solved, so a rejection saves a request
+    FINISHED = "finished"  # reads the output too: runs when the task has one
+    AMONG_ROWS = "among rows"  # compares with the accepted rows: runs when all earlier rows are known
+
+
+@dataclass(frozen=True, slots=True)
+class FilterContext:
+    """Facts that a filter may read besides the example.
+
+    Attributes:
+        seed_instructions: Instructions of the seed tasks in lower case, each with and without its end mark.
+        rows: The output of each accepted row by its instruction and input in lower case. Empty before `Stage.AMONG_ROWS`.
+        cut: True when the reply ended at the token limit inside this example.
     """
 
     seed_instructions: frozenset[str]
@@ -260,36 +270,28 @@ class FilterContext:
     cut: bool = False
 
 
+class Filter(Protocol):
+    """A plain function that rejects or accepts an example. Add `@filter(...)` for another stage or for some languages only."""
+
+    def __call__(self, example: Example, context: FilterContext, **options: Any) -> Rejection | None:
+        """Return a Rejection, or None to accept. Options are keyword parameters with defaults."""
+
+
 FilterFunction = TypeVar("FilterFunction", bound=Callable[..., Rejection | None])
 
 
-class Filter(Protocol):
-    """A plain function: the example, its surroundings, then options with defaults; a Rejection, or None to keep."""
+def filter(*, stage: Stage = Stage.FINISHED, languages: Sequence[str] = ()) -> Callable[[FilterFunction], FilterFunction]:
+    """Return a decorator that sets a filter's `stage` and `languages`. A filter without it runs at `Stage.FINISHED`.
 
-    def __call__(self, example: Example, around: FilterContext, **options: Any) -> Rejection | None:
-        """Why the example is dropped, or None."""
+    `languages` are two-letter codes. The filter is off by default for datasets in other languages.
+    """
 
-
-def on_instruction(function: FilterFunction) -> FilterFunction:
-    """Mark a filter that needs only instruction and input: it runs before a task is solved, so a drop saves a call."""
-    function.reads_instruction_only = True  # type: ignore[attr-defined]
-    return function
-
-
-def compares_rows(function: FilterFunction) -> FilterFunction:
-    """Mark a filter that looks at `around.rows`: it runs last, when all earlier rows are known."""
-    function.compares_rows = True  # type: ignore[attr-defined]
-    return function
-
-
-def for_languages(*languages: str) -> Callable[[FilterFunction], FilterFunction]:
-    """Mark a filter that only makes sense for these languages (two-letter codes); off by default for the others."""
-
-    def mark(function: FilterFunction) -> FilterFunction:
-        function.languages = languages  # type: ignore[attr-defined]
+    def decorate(function: FilterFunction) -> FilterFunction:
+        function.stage = stage  # type: ignore[attr-defined]
+        function.languages = frozenset(languages) or None  # type: ignore[attr-defined]
         return function
 
-    return mark
+    return decorate
 
 
 class Format(Protocol):

@@ -118,7 +118,7 @@ class GenerationLoop:
             decisions = self.curator.admit(candidates)
             self.memory.add(candidates, decisions)
             self._admission.next()
-            if any(decision.kept and decision.candidate.item.output is None for decision in decisions):
+            if any(decision.accepted and decision.candidate.item.output is None for decision in decisions):
                 decisions = [one for solved in await _all(self.solve(each) for each in decisions) for one in solved]
             await self._collection.turn(index)
             self.collect(decisions)
@@ -136,7 +136,7 @@ class GenerationLoop:
     async def solve(self, decision: Decision) -> list[Decision]:
         """An admitted candidate with its outputs; dropped if the teacher refuses, or was never asked, to solve it."""
         candidate = decision.candidate
-        if not decision.kept or candidate.item.output is not None:
+        if not decision.accepted or candidate.item.output is not None:
             return [decision]
         try:
             return [Decision(solved) for solved in await self.method.solve(candidate, self.ask)]
@@ -150,13 +150,13 @@ class GenerationLoop:
         before = len(self.dataset.rows)
         final = []
         for decision in decisions:
-            if decision.kept:
+            if decision.accepted:
                 decision = self.curator.check(decision.candidate)
-            if decision.kept and len(self.dataset.rows) == self.num:
+            if decision.accepted and len(self.dataset.rows) == self.num:
                 decision = Decision(decision.candidate, "over_target", self.num, self.num)
-            if decision.kept:
+            if decision.accepted:
                 self.curator.keep(decision.candidate)
-            (self.dataset.rows if decision.kept else self.dataset.rejected).append(decision)
+            (self.dataset.rows if decision.accepted else self.dataset.rejected).append(decision)
             final.append(decision)
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered

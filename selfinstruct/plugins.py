@@ -7,13 +7,14 @@ passes the object itself, which is then known by where it was defined.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import PluginError
+from selfinstruct.errors import PluginError, RecipeError
 
 FOLDERS = {
     "method": "methods",
@@ -62,6 +63,31 @@ def about(kind: str, name: str) -> str:
     """The first sentence of a thing's documentation."""
     document = find(kind, name).__doc__ or ""
     return " ".join(document.strip().split("\n\n")[0].split())
+
+
+def check_options(place: str, function: Callable[..., Any], options: Mapping[str, Any], parameters: str) -> None:
+    """Raise PluginError or RecipeError unless a plugin's function takes these options.
+
+    `place` names the plugin in messages. `parameters` are the two positional parameters that its kind takes, in words.
+    """
+    try:
+        signature = inspect.signature(function)
+        signature.bind_partial(None, None)
+    except (TypeError, ValueError):
+        raise PluginError(f"{place}: must accept {parameters}. Fix: change its signature") from None
+    known = list(signature.parameters.values())[2:]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known)
+    by_name = {parameter.name: parameter for parameter in known if parameter.kind is not parameter.VAR_KEYWORD}
+    for option, value in options.items():
+        if option not in by_name:
+            if takes_any:
+                continue
+            raise RecipeError(f"{place}: has no option {option!r}. Fix: remove it, or choose from {', '.join(by_name) or 'none'}")
+        default = by_name[option].default
+        if isinstance(default, int | float) and not isinstance(value, int | float):
+            raise RecipeError(f"{place}: {option} must be a number (got {value!r}). Fix: set a number")
+        if isinstance(default, tuple) and not isinstance(value, list | tuple):
+            raise RecipeError(f"{place}: {option} must be a list (got {value!r}). Fix: set a list")
 
 
 def _foreign(kind: str, name: str) -> Callable[..., Any]:

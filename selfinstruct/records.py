@@ -272,7 +272,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a filter drops a candidate: what it measured, and the limit it held that against."""
+    """A filter's reason to reject a candidate: the value that it measured, and the limit that it compared it with."""
 
     value: Any
     limit: Any = None
@@ -280,9 +280,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The one verdict on a candidate: kept (`rule` is None), or dropped by a rule, with the evidence.
+    """The one verdict on a candidate: accepted, or rejected by a rule.
 
-    `nearest` is what a candidate that was dropped by `rouge` is too near to; for rows, see `Dataset.nearest`.
+    Attributes:
+        candidate: The candidate that was decided on.
+        rule: The rule that rejects it, or None when it is accepted.
+        value: The value that the rule measured.
+        limit: The limit that the rule compared the value with.
+        nearest: The instruction that a candidate rejected by `rouge` is too near to. For rows, see `Dataset.nearest`.
     """
 
     candidate: Candidate
@@ -292,6 +297,6 @@ class Decision:
     nearest: tuple[Neighbour, ...] = ()
 
     @property
-    def kept(self) -> bool:
-        """Whether the candidate became a row."""
+    def accepted(self) -> bool:
+        """True unless a rule rejects the candidate."""
         return self.rule is None

@@ -1,25 +1,36 @@
-"""Curation: the one verdict on each candidate. Pure: the same candidates in the same order give the same verdicts."""
+"""The verdict on each candidate. Equal candidates in the same order get equal verdicts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from selfinstruct.contracts import FilterContext
-from selfinstruct.curate.rules import Filters, Step, rules
+from selfinstruct.contracts import FilterContext, Stage
+from selfinstruct.curate.rules import Filters, Step, rules, steps
 from selfinstruct.errors import PluginError
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Decision, Neighbour, Rejection, Seed
 from selfinstruct.rouge import RougeIndex
 
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # nearest earlier instructions that the provenance of a row names
+
+
+@dataclass(frozen=True, slots=True)
+class _Contexts:
+    """The filters' context without the accepted rows, and with them."""
+
+    alone: FilterContext
+    among_rows: FilterContext
 
 
 class Curator:
     """Decides on candidates one after the other, in index order: `admit` when proposed, `check` when finished.
 
-    `caps` are the most rows of each topic. A filter that is meant for some languages passes over candidates that were asked
-    for in another one.
+    `seeds` are the seed tasks, `curate` the settings in force. `own` are filters passed as functions.
+    `caps` are the most rows of each topic. A filter for some languages passes over candidates requested in another one.
+
+    Raises PluginError or RecipeError when a filter cannot be used.
     """
 
     def __init__(
@@ -27,55 +38,68 @@ class Curator:
     ) -> None:
         self.limit = curate.rouge
         self.caps = caps or {}
-        self._of_topic: Counter[str] = Counter()
+        self._rows_of_topic: Counter[str] = Counter()
         self.rules = rules(curate.filters, own)
         self.pool = RougeIndex(curate.rouge, tokens=curate.tokens)
         self.pool.add_all([seed.instruction for seed in seeds], [f"seed:{seed.id}" for seed in seeds])
         shown = frozenset(seed.instruction.lower() for seed in seeds)
-        self._rows: dict[tuple[str, str], str] = {}
-        echoes = shown | {text.rstrip(".!?: ") for text in shown}
-        self._around = {cut: (FilterContext(echoes, {}, cut), FilterContext(echoes, self._rows, cut)) for cut in (False, True)}
-        # Which rules run when: on a proposal, finished or not, and on an admitted candidate, solved after that or not.
-        self._on_proposal = {done: [r.step for r in self.rules if r.early or (done and not r.last)] for done in (False, True)}
-        self._on_admitted = {
-            solved: [r.step for r in self.rules if r.last or (solved and not r.early)] for solved in (False, True)
-        }
+        seed_instructions = shown | {text.rstrip(".!?: ") for text in shown}
+        self._outputs: dict[tuple[str, str], str] = {}
+        self._whole, self._cut = (
+            _Contexts(FilterContext(seed_instructions, {}, cut), FilterContext(seed_instructions, self._outputs, cut))
+            for cut in (False, True)
+        )
+        # A filter runs once on each candidate, as soon as what it reads is there.
+        self._on_unsolved_proposal = steps(self.rules, Stage.PROPOSED)
+        self._on_finished_proposal = steps(self.rules, Stage.PROPOSED, Stage.FINISHED)
+        self._on_solved_task = steps(self.rules, Stage.FINISHED, Stage.AMONG_ROWS)
+        self._on_admitted_task = steps(self.rules, Stage.AMONG_ROWS)
 
     def admit(self, candidates: Sequence[Candidate]) -> list[Decision]:
-        """The verdicts on proposed candidates, in order: filters on what there is of each, then ROUGE-L to all before."""
-        decisions = [self._filtered(one, self._on_proposal[one.item.output is not None]) for one in candidates]
-        passed = [decision.candidate for decision in decisions if decision.kept]
-        found = iter(self.pool.admit_all([one.item.instruction for one in passed], [one.admitted_as for one in passed]))
-        return [self._near(decision, next(found)) if decision.kept else decision for decision in decisions]
+        """Return the verdicts on proposed candidates, in order.
+
+        The filters for what is known of each candidate run first. ROUGE-L then compares with the seeds and all admitted tasks.
+        """
+        decisions = [
+            self._filtered(candidate, self._on_unsolved_proposal if candidate.item.output is None else self._on_finished_proposal)
+            for candidate in candidates
+        ]
+        passed = [decision.candidate for decision in decisions if decision.accepted]
+        instructions = [candidate.item.instruction for candidate in passed]
+        nearest = iter(self.pool.admit_all(instructions, [candidate.admitted_as for candidate in passed]))
+        return [self._compared(decision, next(nearest)) if decision.accepted else decision for decision in decisions]
 
     def check(self, candidate: Candidate) -> Decision:
-        """The last verdict on an admitted candidate, now that it has its output and all earlier rows are known."""
-        decision = self._filtered(candidate, self._on_admitted[candidate.solved_by is not None])
+        """Return the last verdict on an admitted candidate, which has its output. All earlier rows must be known."""
+        decision = self._filtered(candidate, self._on_solved_task if candidate.solved_by is not None else self._on_admitted_task)
         topic = candidate.trace.get("topic", "")
-        if decision.kept and self._of_topic[topic] >= self.caps.get(topic, self._of_topic[topic] + 1):
+        if decision.accepted and self._rows_of_topic[topic] >= self.caps.get(topic, self._rows_of_topic[topic] + 1):
             return Decision(candidate, "over_quota", self.caps[topic], self.caps[topic])
         return decision
 
     def keep(self, candidate: Candidate) -> None:
-        """Let later candidates be compared with this row."""
+        """Record a candidate that became a row. Later candidates are compared with it."""
         example = candidate.example
-        self._of_topic[candidate.trace.get("topic", "")] += 1
-        self._rows[example.instruction.lower(), example.input.lower()] = example.output
+        self._rows_of_topic[candidate.trace.get("topic", "")] += 1
+        self._outputs[example.instruction.lower(), example.input.lower()] = example.output
 
-    def _near(self, decision: Decision, near: Neighbour | None) -> Decision:
+    def _compared(self, decision: Decision, near: Neighbour | None) -> Decision:
         return Decision(decision.candidate, "rouge", near.score, self.limit, (near,)) if near else decision
 
     def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
+        """Return the rejection by the first of the steps that rejects, else the acceptance."""
         if defect := candidate.item.defect:
             return Decision(candidate, defect.rule, defect.detail)
         example = candidate.example
-        alone, among_rows = self._around[candidate.item.cut]
+        contexts = self._cut if candidate.item.cut else self._whole
         language = candidate.trace.get("language")
-        for name, function, last, languages in steps:
-            if language and languages and language not in languages:
+        for step in steps:
+            if language and step.languages and language not in step.languages:
                 continue
-            if drop := function(example, among_rows if last else alone):
-                if not isinstance(drop, Rejection):
-                    raise PluginError(f"filter {name!r} gave {drop!r}; a filter gives a Rejection, or None to keep")
-                return Decision(candidate, name, drop.value, drop.limit)
+            if rejection := step.function(example, contexts.among_rows if step.reads_rows else contexts.alone):
+                if not isinstance(rejection, Rejection):
+                    raise PluginError(
+                        f"filter {step.name!r}: must return a Rejection or None (got {rejection!r}). Fix: change what it returns"
+                    )
+                return Decision(candidate, step.name, rejection.value, rejection.limit)
         return Decision(candidate)

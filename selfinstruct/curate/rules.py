@@ -1,67 +1,81 @@
-"""Filters ready for use: their settings checked and their order fixed."""
+"""Filters ready for use, with checked options and a fixed order."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.contracts import FilterContext
-from selfinstruct.errors import PluginError, RecipeError
+from selfinstruct.contracts import FilterContext, Stage
 from selfinstruct.recipe.schema import FilterSetting
 from selfinstruct.records import Example, Rejection
 
-Filters = Mapping[str, Callable[..., Any]]  # objects passed in a notebook, by the name they are recorded under
-Step = tuple[str, Callable[[Example, FilterContext], Rejection | None], bool, frozenset[str] | None]
+Filters = Mapping[str, Callable[..., Any]]  # functions passed to `Run`, by the name under which they are recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A filter ready for use: its name, its function, its options.
+    """A filter that is switched on.
 
-    An `early` one needs only instruction and input, and can run before the task is solved; a `last` one compares with
-    earlier rows, and must run when they are known. `languages` are those that it is meant for, None for all.
+    Attributes:
+        name: The name that decisions and `rejected.jsonl` record.
+        function: The filter's function.
+        options: The options that the recipe sets.
+        stage: The moment at which it runs.
+        languages: Codes of the languages that it is meant for, or None for all.
     """
 
     name: str
     function: Callable[..., Rejection | None]
-    options: Mapping[str, Any]
-    early: bool
-    last: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stage: Stage = Stage.FINISHED
     languages: frozenset[str] | None = None
 
     @property
     def step(self) -> Step:
-        """The rule as it is run on each candidate, with as little as possible to look up."""
-        return self.name, partial(self.function, **self.options) if self.options else self.function, self.last, self.languages
+        """The rule with its options bound, as it runs on each candidate."""
+        function = partial(self.function, **self.options) if self.options else self.function
+        return Step(self.name, function, self.stage is Stage.AMONG_ROWS, self.languages)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule as it runs on each candidate. Options are bound, so that little is looked up per candidate.
+
+    `reads_rows` is True for a rule that compares with the accepted rows.
+    """
+
+    name: str
+    function: Callable[[Example, FilterContext], Rejection | None]
+    reads_rows: bool
+    languages: frozenset[str] | None
 
 
 def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> list[Rule]:
-    """The filters that are switched on, early ones first; raises PluginError or RecipeError for what cannot be."""
-    found = []
+    """Return the filters that are switched on, those for proposed tasks first, then by name.
+
+    `settings` is the recipe's `[curate.filters]`. `own` are functions passed to `Run`.
+
+    Raises:
+        PluginError: A name has no function, or the function takes no example and context.
+        RecipeError: An option is unknown or has the wrong type.
+    """
+    chosen = []
     for name, setting in settings.items():
         if setting is False and ":" in name:
-            continue  # switched off, and perhaps no longer to be found
+            continue  # a filter from outside may be gone when it is switched off
         function = (own or {}).get(name) or plugins.find("filter", name)
         options = setting if isinstance(setting, dict) else {}
-        try:
-            parameters = list(inspect.signature(function).parameters.values())[2:]
-        except (TypeError, ValueError):
-            raise PluginError(f"filter {name!r} is no function of an example and its surroundings; name another") from None
-        known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-        for option, value in options.items():
-            default = next((p.default for p in parameters if p.name == option), None)
-            if isinstance(default, int | float) and not isinstance(value, int | float):
-                raise RecipeError(f"filter {name!r}: {option} is a number (it is {value!r})")
-            if isinstance(default, tuple) and not isinstance(value, list | tuple):
-                raise RecipeError(f"filter {name!r}: {option} is a list (it is {value!r})")
-            if option not in known and len(known) == len(parameters):
-                raise RecipeError(f"filter {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}")
+        plugins.check_options(f"filter {name!r}", function, options, "(example, context)")
         if setting is not False:
-            early, last = (getattr(function, mark, False) for mark in ("reads_instruction_only", "compares_rows"))
             languages = getattr(function, "languages", None)
-            found.append(Rule(name, function, options, early, last, languages and frozenset(languages)))
-    return sorted(found, key=lambda rule: (not rule.early, ":" in rule.name, rule.name))
+            stage = getattr(function, "stage", Stage.FINISHED)
+            chosen.append(Rule(name, function, options, stage, languages and frozenset(languages)))
+    return sorted(chosen, key=lambda rule: (rule.stage is not Stage.PROPOSED, ":" in rule.name, rule.name))
+
+
+def steps(rules: Collection[Rule], *stages: Stage) -> list[Step]:
+    """Return the steps of the rules that run at any of the stages, in the order of `rules`."""
+    return [rule.step for rule in rules if rule.stage in stages]

@@ -1,4 +1,4 @@
-"""Characters that a text does not need, and that a terminal or a trainer may trip over."""
+"""Characters that a text does not need and that can break a terminal or a trainer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 _CONTROL = re.compile(f"[{UNSAFE_ON_A_TERMINAL}\ufffd\ufffe\uffff]")
 
 
-def control_characters(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an example with control characters, directional overrides, or marks of broken decoding in any field."""
+def control_characters(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an example with control characters, directional overrides, or marks of broken decoding in any field."""
     for name in ("instruction", "input", "output"):
         text = getattr(example, name)
         if text.isascii() and text.isprintable():

@@ -6,8 +6,8 @@ from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
 
 
-def echoed_output(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an output that equals the input or the instruction (Self-Instruct)."""
+def echoed_output(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an output that equals the input or the instruction (Self-Instruct)."""
     output = example.output.casefold().split()
     for name in ("input", "instruction"):
         if output and output == getattr(example, name).casefold().split():

@@ -1,4 +1,4 @@
-"""Rows without an answer were found in the released Alpaca data."""
+"""The rule against rows without an answer, which the released Alpaca data has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from selfinstruct.records import Example, Rejection
 _SAYS = re.compile("[^\\s.,;:_\u2026\u2013\u2014-]")
 
 
-def empty_output(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an example whose output is empty or has neither a letter nor a digit nor a symbol."""
+def empty_output(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an output that is empty or has neither a letter nor a digit nor a symbol."""
     return None if _SAYS.search(example.output) else Rejection(example.output)

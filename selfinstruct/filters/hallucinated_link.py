@@ -14,8 +14,8 @@ _RESERVED = re.compile(
 )
 
 
-def hallucinated_link(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
+def hallucinated_link(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
     if "://" not in example.output and "www." not in example.output.lower():
         return None  # most outputs; told without a regular expression
     given = f"{example.instruction}\n{example.input}"

@@ -1,4 +1,4 @@
-"""What is left of a list's grammar in a text shows that the reply was not read as its writer meant it."""
+"""Headings of a reply's list inside a text, which show that the reply was not split as its writer meant it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HEADING = re.compile(
 )
 
 
-def leaked_grammar(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops a text that holds a heading of the list that it was read from, such as `4. Output:`, or a bare `<noinput>`."""
+def leaked_grammar(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject a text with a heading of the list that it was read from, such as `4. Output:`, or a bare `<noinput>`."""
     for name in ("instruction", "input", "output"):
         if found := _HEADING.search(getattr(example, name)):
             return Rejection(f"{found[0].strip()} in the {name}")

@@ -1,10 +1,10 @@
-"""The many spellings of "no input" that were left as inputs in the released Alpaca data."""
+"""The many spellings of "no input" that the released Alpaca data has as inputs."""
 
 from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.records import Example, Rejection
 
 _SPELLING = re.compile(
@@ -15,8 +15,7 @@ _SPELLING = re.compile(
 )
 
 
-@for_languages("en")
-@on_instruction
-def no_input_spelling(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an input that only says in words that there is none ("N/A", "No input required.")."""
+@filter(stage=Stage.PROPOSED, languages=("en",))
+def no_input_spelling(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an input that only says in words that there is none ("N/A", "No input required.")."""
     return Rejection(example.input) if _SPELLING.fullmatch(example.input) else None

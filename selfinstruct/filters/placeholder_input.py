@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.records import Example, Rejection
 
 _WHOLE = re.compile(
@@ -20,9 +20,8 @@ _INSIDE = re.compile(
 )
 
 
-@for_languages("en")
-@on_instruction
-def placeholder_input(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an input that is a placeholder such as [insert text], <paragraph> or "Your text here"."""
+@filter(stage=Stage.PROPOSED, languages=("en",))
+def placeholder_input(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an input that is a placeholder such as [insert text], <paragraph> or "Your text here"."""
     found = _WHOLE.fullmatch(example.input) or _INSIDE.search(example.input)
     return Rejection(found[0][:80]) if found else None

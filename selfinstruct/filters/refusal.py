@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import FilterContext, for_languages
+from selfinstruct.contracts import FilterContext, filter
 from selfinstruct.records import Example, Rejection
 
 _CANNOT = r"(can't|cannot|can not|could not|couldn't|won't|am unable|'m unable|am not able|'m not able|must decline)"
@@ -33,9 +33,9 @@ _SIGNS = (
 _STARTS = ("i", "sorry", "unfortunately")
 
 
-@for_languages("en")
-def refusal(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an output in which the teacher refuses, or calls itself an AI, a chatbot or a language model."""
+@filter(languages=("en",))
+def refusal(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an output in which the teacher refuses, or calls itself an AI, a chatbot or a language model."""
     output = example.output.replace("\u2019", "'")
     found = _REFUSAL.search(output) if _may_refuse(output) else None
     return Rejection(found[0][:120]) if found else None

@@ -1,4 +1,4 @@
-"""Runaway repetition: what a teacher writes when it has lost the thread."""
+"""Runaway repetition, as a teacher writes it when its sampling gets stuck."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LONG = re.compile(r"\S{20}")  # what each run has in it; told ten times sooner 
 _RUN = re.compile(r"([^\s.=_#*~+-])\1{19,}|(?![.=_#*~+|:-]{2})(\S{2,12})\2{9,}")
 
 
-def repetition(example: Example, around: FilterContext, *, at_most: float = 0.3, from_words: int = 100) -> Rejection | None:
-    """Drops a text of 100 words or more with over 30 % of them in 5-word phrases that came before, or one sign running on."""
+def repetition(example: Example, context: FilterContext, *, at_most: float = 0.3, from_words: int = 100) -> Rejection | None:
+    """Reject a text of 100 words or more with over 30 % of them in repeated 5-word phrases, or one with a sign that runs on."""
     for name in ("instruction", "output"):
         text = getattr(example, name)
         if len(text) >= 2 * from_words - 1 and len(text.split()) >= from_words and (share := repeated_share(text)) > at_most:
@@ -24,7 +24,7 @@ def repetition(example: Example, around: FilterContext, *, at_most: float = 0.3,
 
 
 def repeated_share(text: str) -> float:
-    """The share (0 to 1) of a text's words that lie in a 5-word phrase which occurred earlier in the text."""
+    """Return the share (0 to 1) of a text's words that lie in a 5-word phrase which occurred earlier in the text."""
     words = re.findall(r"\w+", text.lower())
     seen: set[tuple[str, ...]] = set()
     covered = [False] * len(words)

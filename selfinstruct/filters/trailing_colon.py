@@ -6,8 +6,8 @@ from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
 
 
-def trailing_colon(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an input or output that ends with a colon: what it announces is not there (Self-Instruct)."""
+def trailing_colon(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an input or output that ends with a colon, because what it announces is missing (Self-Instruct)."""
     for name in ("input", "output"):
         if getattr(example, name).endswith((":", "\uff1a")):
             return Rejection(f"the {name} ends with a colon")

@@ -1,4 +1,4 @@
-"""Outputs that end before their end."""
+"""Outputs that stop before they are complete."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from selfinstruct.records import Example, Rejection
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
 
-def truncated_output(example: Example, around: FilterContext) -> Rejection | None:
-    """Drops an output cut at the token limit, with an open code block, or that ends in a comma or colon (Self-Instruct)."""
-    if around.cut:
+def truncated_output(example: Example, context: FilterContext) -> Rejection | None:
+    """Reject an output cut at the token limit, with an open code block, or that ends in a comma or colon (Self-Instruct)."""
+    if context.cut:
         return Rejection("the reply ended at the token limit")
     if len(_FENCE.findall(example.output)) % 2:
         return Rejection("a code block without an end")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from selfinstruct.contracts import FilterContext, for_languages, on_instruction
+from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.records import Example, Rejection
 
 _WORDS = (
@@ -14,16 +14,18 @@ _WORDS = (
 )  # fmt: skip
 
 
-@for_languages("en")
-@on_instruction
-def unfit_for_text(example: Example, around: FilterContext, *, words: tuple[str, ...] = _WORDS) -> Rejection | None:
-    """Drops an instruction with a word such as image, video or draw, which a text model cannot serve (Alpaca)."""
+@filter(stage=Stage.PROPOSED, languages=("en",))
+def unfit_for_text(example: Example, context: FilterContext, *, words: tuple[str, ...] = _WORDS) -> Rejection | None:
+    """Reject an instruction with a word such as image, video or draw, which a text model cannot serve (Alpaca)."""
     found = _pattern(tuple(words)).search(example.instruction) if words else None
     return Rejection(found[0]) if found else None
 
 
 @lru_cache
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the words, whole; what they begin with is looked at first, for most words of a text begin otherwise."""
+    """Return a pattern for any of the whole words.
+
+    It looks at first characters first, because most words of a text begin otherwise.
+    """
     starts = "|".join(sorted({re.escape(word[:1]) for word in words}))
     return re.compile(rf"\b(?={starts})({'|'.join(map(re.escape, words))})\b", re.IGNORECASE)

@@ -93,7 +93,7 @@ class Memory:
 
     def _note(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
-            if decision.kept:
+            if decision.accepted:
                 if decision.candidate.item.output is not None:
                     self.finished.append(len(self.admitted))
                 self.admitted.append(decision.candidate)

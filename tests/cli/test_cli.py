@@ -40,7 +40,7 @@ def generate(directory: Path, teacher: Teacher, *flags: object) -> subprocess.Co
         (("--seeds", "missing.jsonl"), "missing.jsonl: cannot be read"),
         (("--teacher", "oracle"), "no teacher is named 'oracle'"),
         (("--without", "nonsense"), "no filter is named 'nonsense'"),
-        (("--with", "word_count:size=3"), "filter 'word_count' has no option 'size'; it has: more_than, at_most"),
+        (("--with", "word_count:size=3"), "filter 'word_count': has no option 'size'. Fix: remove it, or choose from more_than, at_most"),
         (("--recipe", "missing.toml"), "missing.toml: cannot be read"),
         (("--base-url", "localhost:8000"), "is not an http(s) address"),
         (("--language", "English"), "curate.language"),

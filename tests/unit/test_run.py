@@ -167,7 +167,7 @@ def test_stop_lets_agenerate_return_what_there_is(start_teacher: Callable[..., T
 
 
 def make_filter(letter: str) -> Callable[..., si.Rejection | None]:
-    def no_letter(example: si.Example, around: object) -> si.Rejection | None:
+    def no_letter(example: si.Example, context: object) -> si.Rejection | None:
         return si.Rejection(letter) if letter in example.instruction else None
 
     return no_letter
@@ -177,7 +177,7 @@ def test_what_is_no_filter_method_or_format_is_said_before_anything_is_asked(tea
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions are called"),
         ({"filters": ["refusal"]}, UserMistake, "is no function"),
-        ({"filters": {"builtins:dict": True}}, PluginError, "is no function of an example"),
+        ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
         ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
         ({"format": "json:dumps"}, PluginError, "cannot write a row"),
         ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),

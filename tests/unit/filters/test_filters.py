@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from selfinstruct import plugins
-from selfinstruct.contracts import FilterContext
+from selfinstruct.contracts import FilterContext, Stage
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import rules
 from selfinstruct.errors import PluginError, RecipeError
@@ -22,7 +22,7 @@ from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Example, ParsedTask, Rejection, Seed
 
 FILTERS = plugins.names("filter")
-AROUND = FilterContext(
+CONTEXT = FilterContext(
     frozenset({"name a river.", "name a river", "why is that?", "why is that"}),
     {("translate this into french.", "hello"): "Bonjour"},
 )
@@ -187,8 +187,8 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
 }
 
 
-def verdict(name: str, example: Example, around: FilterContext = AROUND, **options: Any) -> Rejection | None:
-    return plugins.find("filter", name)(example, around, **options)  # type: ignore[no-any-return]
+def verdict(name: str, example: Example, context: FilterContext = CONTEXT, **options: Any) -> Rejection | None:
+    return plugins.find("filter", name)(example, context, **options)  # type: ignore[no-any-return]
 
 
 def test_every_filter_has_cases_here() -> None:
@@ -207,13 +207,13 @@ def cases(side: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "example"), cases(0))
-def test_it_drops(name: str, example: Example) -> None:
+def test_it_rejects(name: str, example: Example) -> None:
     drop = verdict(name, example)
     assert isinstance(drop, Rejection) and drop.value is not None
 
 
 @pytest.mark.parametrize(("name", "example"), cases(1))
-def test_it_keeps(name: str, example: Example) -> None:
+def test_it_accepts(name: str, example: Example) -> None:
     assert verdict(name, example) is None
 
 
@@ -225,7 +225,7 @@ def test_each_of_alpacas_18_words_is_what_the_drop_names(word: str) -> None:
 
 
 def test_a_filter_that_says_so_reads_the_instruction_and_input_alone() -> None:
-    early = [name for name in FILTERS if getattr(plugins.find("filter", name), "reads_instruction_only", False)]
+    early = [name for name in FILTERS if getattr(plugins.find("filter", name), "stage", None) is Stage.PROPOSED]
     assert "word_count" in early and "refusal" not in early
     for name in early:
         for example in [*CASES[name][0], *CASES[name][1]]:
@@ -243,7 +243,7 @@ def test_every_filter_takes_an_example_of_nothing_and_one_of_much() -> None:
 
 
 def test_a_reply_cut_in_an_example_is_truncation_whatever_the_example_says() -> None:
-    drop = verdict("truncated_output", Example("Name it.", "", "A whole sentence."), replace(AROUND, cut=True))
+    drop = verdict("truncated_output", Example("Name it.", "", "A whole sentence."), replace(CONTEXT, cut=True))
     assert drop is not None and "token limit" in str(drop.value)
 
 
@@ -266,7 +266,7 @@ def test_the_same_task_says_whether_the_answer_is_the_same_too() -> None:
 def test_an_option_changes_what_is_dropped(name: str, options: dict[str, Any], example: Example) -> None:
     (rule,) = rules({name: options})
     assert verdict(name, example) is not None
-    assert rule.function(example, AROUND, **rule.options) is None
+    assert rule.function(example, CONTEXT, **rule.options) is None
 
 
 def test_a_drop_names_the_limit_that_an_option_set() -> None:
@@ -288,7 +288,7 @@ def test_what_the_recipe_says_of_a_filter_wins_over_its_language() -> None:
 def test_filters_switched_off_do_not_run_and_the_others_run_early_ones_first_by_name() -> None:
     found = rules(settled(Curate(filters={"refusal": False, "word_count": {"at_most": 9}})).filters)
     names = [rule.name for rule in found]
-    early = [rule.name for rule in found if rule.early]
+    early = [rule.name for rule in found if rule.stage is Stage.PROPOSED]
     assert sorted(names) == [name for name in FILTERS if name != "refusal"]
     assert names == sorted(early) + sorted(set(names) - set(early)) and early
     assert {rule.name: dict(rule.options) for rule in found if rule.options} == {"word_count": {"at_most": 9}}
@@ -296,10 +296,10 @@ def test_filters_switched_off_do_not_run_and_the_others_run_early_ones_first_by_
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_an_unknown_option_is_refused_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(RecipeError, match=f"filter '{name}' has no option 'colour'; it has: ") as caught:
+    with pytest.raises(RecipeError, match=f"filter '{name}': has no option 'colour'. Fix: remove it, or choose from ") as caught:
         rules({name: {"colour": 5}})
     if name == "word_count":
-        assert str(caught.value).endswith("it has: more_than, at_most")
+        assert str(caught.value).endswith("choose from more_than, at_most")
 
 
 def test_an_option_of_the_wrong_type_is_refused_before_anything_is_asked() -> None:
@@ -308,24 +308,24 @@ def test_an_option_of_the_wrong_type_is_refused_before_anything_is_asked() -> No
 
 
 PLUGIN = """
-from selfinstruct.contracts import on_instruction
+from selfinstruct.contracts import Stage, filter
 from selfinstruct.records import Rejection
 
 NUMBER = 5
 
-def no_urls(example, around, *, scheme="http"):
+def no_urls(example, context, *, scheme="http"):
     return Rejection(scheme) if scheme in example.output else None
 
-@on_instruction
-def shy(example, around):
+@filter(stage=Stage.PROPOSED)
+def shy(example, context):
     return Rejection("shouts") if example.instruction.isupper() else None
 
-def anything(example, around, **options):
+def anything(example, context, **options):
     return Rejection(options) if options else None
 
 class House:
     @staticmethod
-    def rule(example, around):
+    def rule(example, context):
         return Rejection("in the house")
 """
 
@@ -340,8 +340,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_filter_from_outside_is_found_by_module_and_function(plugin: str) -> None:
     shy, house, urls = rules({f"{plugin}:no_urls": {"scheme": "ftp"}, f"{plugin}:House.rule": True, f"{plugin}:shy": True})
     assert [shy.name, house.name, urls.name] == [f"{plugin}:shy", f"{plugin}:House.rule", f"{plugin}:no_urls"]
-    assert [shy.early, house.early, urls.early] == [True, False, False]
-    assert urls.function(Example("a", "", "ftp://x"), AROUND, **urls.options) == Rejection("ftp")
+    assert [shy.stage, house.stage, urls.stage] == [Stage.PROPOSED, Stage.FINISHED, Stage.FINISHED]
+    assert urls.function(Example("a", "", "ftp://x"), CONTEXT, **urls.options) == Rejection("ftp")
 
 
 def test_a_filter_from_outside_runs_after_those_of_its_stage_and_is_recorded_by_its_name(plugin: str) -> None:
@@ -352,17 +352,17 @@ def test_a_filter_from_outside_runs_after_those_of_its_stage_and_is_recorded_by_
 
 
 def test_a_filter_from_outside_with_an_unknown_option_is_refused(plugin: str) -> None:
-    with pytest.raises(RecipeError, match="no option 'colour'; it has: scheme"):
+    with pytest.raises(RecipeError, match=r"no option 'colour'\. Fix: remove it, or choose from scheme"):
         rules({f"{plugin}:no_urls": {"colour": 5}})
 
 
 def test_a_filter_from_outside_may_take_any_option(plugin: str) -> None:
     (rule,) = rules({f"{plugin}:anything": {"colour": 5}})
-    assert rule.function(Example("a", "", "b"), AROUND, **rule.options) == Rejection({"colour": 5})
+    assert rule.function(Example("a", "", "b"), CONTEXT, **rule.options) == Rejection({"colour": 5})
 
 
 def test_a_function_passed_by_itself_is_used_under_its_name() -> None:
-    def never(example: Example, around: FilterContext) -> Rejection:
+    def never(example: Example, context: FilterContext) -> Rejection:
         return Rejection("never")
 
     name = overrides.name_of(never)
@@ -408,7 +408,7 @@ def test_a_bad_name_is_refused_in_a_sentence(name: str, words: list[str], settin
 def test_the_first_rule_that_drops_is_the_one_recorded(text: str, output: str, rule: str) -> None:
     curator = Curator([Seed("s", "", "Name a river.", (("", "x"),))], settled(Curate(rouge=1.0)))
     decision = curator.admit([Candidate("0", 0, ParsedTask(text, "", output))])[0]
-    assert decision.rule == rule and not decision.kept
+    assert decision.rule == rule and not decision.accepted
 
 
 def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> None:
@@ -419,10 +419,10 @@ def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> 
     rules = []
     for number, item in enumerate(items):
         candidate = Candidate("0", number, item)
-        assert curator.admit([candidate])[0].kept
+        assert curator.admit([candidate])[0].accepted
         decision = curator.check(candidate)
         rules.append(decision.rule)
-        if decision.kept:
+        if decision.accepted:
             curator.keep(candidate)
     assert rules == [None, "same_task", None]
 
@@ -435,6 +435,6 @@ def test_what_is_not_looked_at_for_a_refusal_is_none() -> None:
     for _ in range(20_000):
         output = "".join(rng.choice(pieces.split("|")) + rng.choice([" ", " ", ""]) for _ in range(rng.randint(1, 7)))
         found = _REFUSAL.search(output)
-        assert refusal(Example("a", "", output), AROUND) == (Rejection(found[0]) if found else None)
+        assert refusal(Example("a", "", output), CONTEXT) == (Rejection(found[0]) if found else None)
         dropped += found is not None
     assert dropped > 200

@@ -203,8 +203,8 @@ def test_texts_of_as_many_tokens_as_sixteen_bits_can_hold_and_more_are_told_apar
 def test_the_verdict_on_a_candidate_is_that_of_rouge_score(query: str, pool: list[str], limit: float) -> None:
     seeds = [Seed(f"s{number}", "", text, (("", "x"),)) for number, text in enumerate(pool)]
     verdict = Curator(seeds, Curate(rouge=limit)).admit([Candidate("0", 0, ParsedTask(query))])[0]
-    assert verdict.kept == (not any(reference(query, text) > limit for text in pool))
-    assert verdict.rule == (None if verdict.kept else "rouge")
+    assert verdict.accepted == (not any(reference(query, text) > limit for text in pool))
+    assert verdict.rule == (None if verdict.accepted else "rouge")
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_ties_at_the_threshold_fall_as_they_do_in_rouge_score(
     verdict = Curator([Seed("s", "", seed, (("", "x"),))], Curate(rouge=limit)).admit([Candidate("0", 0, ParsedTask(query))])[0]
     assert reference(query, seed) == pytest.approx(limit)
     assert scores(query, [seed], engine) == [reference(query, seed)]
-    assert verdict.value == (None if verdict.kept else reference(query, seed))
-    assert verdict.kept == (not reference(query, seed) > limit) == index_of([seed], limit, engine).admits(query)
+    assert verdict.value == (None if verdict.accepted else reference(query, seed))
+    assert verdict.accepted == (not reference(query, seed) > limit) == index_of([seed], limit, engine).admits(query)
 
 
 @engines
@@ -240,7 +240,7 @@ def test_a_threshold_that_is_a_pairs_own_score_or_beside_it(
 
 def test_a_score_of_exactly_the_limit_is_kept_and_one_above_is_dropped() -> None:
     seed = [Seed("s", "", "a b", (("", "x"),))]
-    assert Curator(seed, Curate(rouge=0.5)).admit([Candidate("0", 0, ParsedTask("b a"))])[0].kept
+    assert Curator(seed, Curate(rouge=0.5)).admit([Candidate("0", 0, ParsedTask("b a"))])[0].accepted
     (dropped,) = Curator(seed, Curate(rouge=0.499)).admit([Candidate("0", 0, ParsedTask("b a"))])
     assert (dropped.rule, dropped.value, dropped.limit, dropped.nearest[0].id) == ("rouge", 0.5, 0.499, "seed:s")
 
@@ -249,7 +249,7 @@ def test_each_admitted_instruction_counts_for_the_next_and_a_dropped_one_does_no
     curator = Curator([], Curate(rouge=0.5))
     candidates = [Candidate(str(n), 0, ParsedTask(text)) for n, text in enumerate(["a b c", "a b d", "e f d", "a b c"])]
     verdicts = [*curator.admit(candidates[:3]), *curator.admit(candidates[3:])]
-    assert [verdict.kept for verdict in verdicts] == [True, False, True, False]
+    assert [verdict.accepted for verdict in verdicts] == [True, False, True, False]
     assert [neighbour.id for neighbour in verdicts[3].nearest] == ["0#0"]
     assert [[near.id for near in found] for found in curator.pool.nearest_earlier(["0#0", "2#0"])] == [[], ["0#0"]]
 
