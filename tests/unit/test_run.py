@@ -15,7 +15,7 @@ from typing import Any
 
 import datasets
 import pytest
-from command_line import DERIVED, derived, outcomes, rows
+from command_line import DERIVED, cli, derived, outcomes, rows
 from fake_openai import Teacher
 
 import selfinstruct as si
@@ -288,3 +288,37 @@ def test_the_package_and_its_help_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def in_a_sentence(ended: Any) -> str:
+    """What a command that was refused says."""
+    assert ended.returncode == 2 and ended.stdout == "" and len(ended.stderr.splitlines()) == 1, ended.stderr
+    return str(ended.stderr)
+
+
+def no_poems(example: si.Example, around: Any) -> si.Rejection | None:
+    return si.Rejection("poem") if len(example.instruction) % 3 == 0 else None
+
+
+def with_notebook_filter(path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> si.Run:
+    monkeypatch.setattr(no_poems, "__module__", "__main__")
+    run = si.Run(path, base_url=teacher.url, model="m", filters=[no_poems], num=30, **settings)
+    assert run.generate().funnel["__main__:no_poems"]
+    return run
+
+
+def test_a_notebooks_filter_can_be_switched_off(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch)
+    built = cli("build", run.path, "--without", "__main__:no_poems", "--out", tmp_path / "all")
+    assert built.returncode == 0, built.stderr
+    assert len(rows(tmp_path / "all" / "dataset.jsonl")) == 30
+    assert "__main__:no_poems" not in {line["rule"] for line in rows(tmp_path / "all" / "rejected.jsonl")}
+
+
+def test_a_notebooks_filter_that_prompts_went_by_is_missed_in_words(
+    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed_back = {"method": "few_shot", "lag": 4, "options": {"generated_per_request": 2}}
+    run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch, **fed_back)
+    said = in_a_sentence(cli("build", run.path, "--without", "__main__:no_poems", "--out", tmp_path / "all"))
+    assert "the prompts of this run show what its filters admitted" in said and "__main__:no_poems" in said

@@ -507,3 +507,13 @@ def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
             demand.collected(rows_had, collected)
     assert begun <= 1.1 * collected
     assert rounds <= 4
+
+
+def test_batches_are_refused_before_anything_is_asked(teacher: Teacher, tmp_path: Path) -> None:
+    asked: list[str] = []
+    script = si.Scripted(lambda key, request: asked.append(key) or "")
+    near = {"base_url": teacher.url, "model": "m"}
+    for name, given in (("one", {"teacher": script}), ("two", {"teachers": {"a": near, "b": script}})):
+        with pytest.raises(TeacherStop, match="takes no batches"):
+            si.Run(tmp_path / name, method="few_shot", batch=True, **given).generate()
+        assert not asked and not teacher.log_lines() and not (tmp_path / name).exists()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import cli
 from fake_openai import Teacher
 
+import selfinstruct as si
 from selfinstruct.client import prices
 from selfinstruct.client.budget import Budget, Limits, committed, spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
 from selfinstruct.journal.totals import Counts
 from selfinstruct.records import Failure, Reply, Usage
+from selfinstruct.report.integrity import fsck
 from selfinstruct.rundir import definition
 
 BOUND = Usage(100, 400)
@@ -225,3 +228,18 @@ def test_where_not_one_call_fits_nothing_is_sent_and_it_is_said(
     assert done.returncode == 3, done.stderr
     assert "the limit of 500 tokens leaves no room for the next request" in done.stderr
     assert not teacher.requests()
+
+
+def stored(run: si.Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.path / "run.json").read_text())
+    return found
+
+
+def test_a_lower_price_leaves_the_higher_one_as_it_was(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=10, price={"input": 2.0, "output": 4.0})
+    run.generate()
+    before = stored(run)["price"]
+    for num in (20, 30):
+        si.Run(run.path, num=num, price={"input": 1.0, "output": 20.0 / num}).generate()
+        assert stored(run)["price"] == before
+        assert fsck(run.path) == []

@@ -14,6 +14,7 @@ from fake_openai import Teacher
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeChanged, RecipeError, TeacherStop
+from selfinstruct.report.integrity import fsck
 
 
 def two(first: Teacher, second: Teacher, **more: Any) -> dict[str, Any]:
@@ -176,3 +177,43 @@ def test_a_mix_whose_teachers_never_solve_is_refused(tmp_path: Path) -> None:
     mix = {"few": {"method": "few_shot", "teachers": ["strong"]}}
     with pytest.raises(RecipeError, match="none has a weight to solve"):
         si.Run(tmp_path / "run", mix=mix, teachers={"strong": {"model": "m", "solve": 0}, "small": {"model": "n"}})
+
+
+NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+
+
+UNUSED = [{"documents": "."}, {"documents": ".", "method": "few_shot"}, {"source": "."}, {"source": ".", "recipe": "documents"}]
+
+
+@pytest.mark.parametrize("given", UNUSED, ids=str)
+def test_documents_and_sources_that_no_method_uses_are_refused(given: dict[str, str], tmp_path: Path) -> None:
+    text = tmp_path / "bees.txt"
+    text.write_text("Bees live in hives and make honey from nectar. " * 20)
+    (tmp_path / "tasks.jsonl").write_text('{"instruction": "Name a bee.", "input": "", "output": "Maja."}\n')
+    paths = {"documents": text, "source": tmp_path / "tasks.jsonl"}
+    settings = {"documents": text} if given.get("recipe") == "documents" else {}
+    settings |= {name: paths.get(name, value) for name, value in given.items()}
+    wanted = "evol" if "source" in given else "documents"
+    with pytest.raises(RecipeError, match=f"is for the method '{wanted}'"):
+        si.Run(tmp_path / "run", **NOBODY, **settings)
+
+
+def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: Teacher, tmp_path: Path) -> None:
+    ways: list[tuple[dict[str, Any], set[str]]] = [
+        ({"recipe": "mixed"}, {"prompt.lists.txt", "prompt.stages.txt", "prompt.evolved.txt"}),
+        ({"method": "few_shot"}, {"prompt.txt"}),
+        ({"recipe": "mixed"}, {"prompt.lists.txt", "prompt.stages.txt", "prompt.evolved.txt"}),
+    ]
+    for way, prompts in ways:
+        with pytest.raises(TeacherStop):
+            si.Run(tmp_path / "run", base_url=teacher.url, model="unknown", num=20, **way).generate()
+        assert {path.name for path in (tmp_path / "run").glob("prompt*")} == prompts
+        assert fsck(tmp_path / "run") == []
+    assert si.Run(tmp_path / "run", model="m").generate().complete
+    assert fsck(tmp_path / "run") == []
+
+
+def test_a_pace_is_of_a_teacher_that_there_is(tmp_path: Path) -> None:
+    for teachers in ({"teachers": {"a": NOBODY}}, NOBODY):
+        with pytest.raises(RecipeError, match=r"runtime\.pace\.b: there is no teacher 'b'"):
+            si.Run(tmp_path / "run", method="few_shot", pace={"b": {"rpm": 60}}, **teachers)

@@ -6,21 +6,21 @@ import asyncio
 import json
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import ROOT, cli, derived, outcomes, rows
+from command_line import cli, derived, outcomes, rows
 from fake_openai import Teacher
 from hypothesis import given
 from hypothesis import strategies as st
 
 import selfinstruct as si
-from selfinstruct.errors import PluginError, PromptError, ReplyMissing
+from selfinstruct.errors import PromptError, RecipeChanged, ReplyMissing, TopicError
 from selfinstruct.generate.diversity import Spread, draw
 from selfinstruct.generate.task_pool import Memory, blocks, horizon
-from selfinstruct.records import Candidate, Decision, ParsedTask, Seed
+from selfinstruct.records import Candidate, Decision, ParsedTask, Request, Seed
 
 
 @given(st.integers(0, 5000), st.integers(1, 300))
@@ -217,46 +217,6 @@ def test_evolved_tasks_come_from_a_finished_run(teacher: Teacher, tmp_path: Path
     assert missing.returncode == 2 and "nothing" in missing.stderr
 
 
-# The worked example of the README, as it stands there.
-async def opposites(turn, ask, setting):
-    """Pairs of tasks: a seed's opposite, and its answer."""
-    (seed,) = await turn.seeds(1)
-    question = f"Write a task that asks for the opposite of this one: {seed.instruction}"
-    proposed = await ask(f"{turn.key}/task", setting.request("propose", f"{turn.key}/task", question))
-    answer = await ask(f"{turn.key}/answer", setting.request("solve", f"{turn.key}/answer", proposed.text))
-    return [si.Example.of(proposed.text, "", answer.text)]
-
-
-def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
-    found = []
-    for concurrency in (1, 20):
-        run = si.Run(
-            tmp_path / str(concurrency), base_url=teacher.url, model="m", method=opposites, num=20, concurrency=concurrency
-        )
-        dataset = run.generate()
-        assert dataset.complete
-        found.append(derived(run.path))
-        assert si.Run(run.path, method=opposites).files() == found[-1]
-    assert found[0] == found[1]
-    origin = rows(tmp_path / "20" / "provenance.jsonl")[0]
-    assert str(origin["request_key"]).endswith("/answer") and origin["proposed_by"]["request_key"].endswith("/task")
-    assert origin["method"] == f"{__name__}:opposites"
-    readme = (ROOT / "README.md").read_text()
-    assert "async def opposites(turn, ask, setting):" in readme
-
-
-def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path) -> None:
-    async def nothing(turn, ask, setting):
-        return "a text"
-
-    async def made_up(turn, ask, setting):
-        return [si.Example.of("From nowhere", "", "at all")]
-
-    for method, says in ((nothing, "a method gives a list of examples"), (made_up, "without asking")):
-        with pytest.raises(PluginError, match=says):
-            si.Run(tmp_path / method.__name__, base_url=teacher.url, model="m", method=method, num=5).generate()
-
-
 def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) -> None:
     """Seeds whose domain has given much already are shown less often; by how much for a real model, see compare_methods."""
     instances = [{"input": "", "output": "x"}]
@@ -279,3 +239,67 @@ def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) 
         shares[sampling] = statistics.mean(name.startswith("bees") for name in shown)
     assert shares["uniform"] == pytest.approx(0.25, abs=0.12)
     assert shares["spread"] < shares["uniform"] / 2
+
+
+NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+
+
+KEEP_ALL = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}
+
+
+def test_more_topics_than_rows_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    names = topics(tmp_path / "topics.txt", (f"matter {number}" for number in range(2000)))
+    with pytest.raises(TopicError, match="2,000 topics for 100 rows leave some without any; ask for more rows"):
+        si.Run(tmp_path / "run", **NOBODY, method="few_shot", topics=names, num=100)
+    assert not (tmp_path / "run").exists()
+
+
+def topic_of(request: Request) -> str:
+    return request.messages[-1]["content"].partition("It has to do with: ")[2]
+
+
+def topics(path: Path, names: Iterable[str]) -> Path:
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
+
+
+def test_a_topic_that_gives_nothing_gets_twice_its_share_of_turns(tmp_path: Path) -> None:
+    turns: Counter[str] = Counter()
+
+    def answer(key: str, request: Request) -> str:
+        if topic := topic_of(request):
+            turns[topic] += 1
+            return "" if topic == "dry" else f"Tell me all about the {topic} of number {key}"
+        return "It is as it is."
+
+    names = topics(tmp_path / "topics.txt", ["bees", "boats", "bread", "dry"])
+    settings: dict[str, Any] = {"method": "few_shot", "topics": names, "lag": 4, **KEEP_ALL}
+    dataset = si.Run(tmp_path / "run", teacher=si.Scripted(answer), num=40, **settings).generate()
+    assert Counter(row.candidate.trace["topic"] for row in dataset.rows) == {"bees": 10, "boats": 10, "bread": 10}
+    assert dataset.ended
+    assert 0.3 < turns["dry"] / turns.total() < 0.53  # by its share it would be 0.25
+
+
+def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None:
+    turns: Counter[str] = Counter()
+
+    def answer(key: str, request: Request) -> str:
+        if topic := topic_of(request):
+            turns[topic] += 1
+            return "" if topic == "slow" and turns["slow"] % 10 else f"Tell me all about the {topic} of number {key}"
+        return "It is as it is."
+
+    names = topics(tmp_path / "topics.txt", ["slow", *(f"matter {number}" for number in range(9))])
+    settings: dict[str, Any] = {"method": "few_shot", "topics": names, "lag": 4, "least_acceptance": 0.06, **KEEP_ALL}
+    dataset = si.Run(tmp_path / "run", teacher=si.Scripted(answer), num=50, give_up_after=1000, **settings).generate()
+    assert dataset.complete, dataset.ended
+    assert dataset.funnel["over_quota"] > 100
+
+
+def test_another_lag_is_another_run(teacher: Teacher, tmp_path: Path) -> None:
+    for begun, then in ((None, 5), (5, 32)):
+        given = {"lag": begun} if begun else {}
+        run = si.Run(tmp_path / f"from-{begun}", base_url=teacher.url, model="m", num=5, **given)
+        run.generate()
+        with pytest.raises(RecipeChanged, match=f"lag: {begun or 32} -> {then}"):
+            si.Run(run.path, lag=then)

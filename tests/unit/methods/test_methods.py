@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import outcomes
+from fake_openai import Teacher
 
+import selfinstruct as si
 from selfinstruct import plugins
 from selfinstruct.contracts import Method, MethodContext, TeacherProfile
 from selfinstruct.errors import RequestRefused
 from selfinstruct.generate.turns import Steering
 from selfinstruct.inputs import prompts
+from selfinstruct.methods.self_instruct import _from_number, _pairs
+from selfinstruct.notations.listed import listed
 from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Candidate, Reply, Request, Seed
 
@@ -181,3 +187,43 @@ def test_all_tasks_are_evolved_before_one_comes_again() -> None:
     ]
     assert sorted(order[:12]) == sorted(order[12:]) == sorted(seed.id for seed in SEEDS)
     assert order[:12] != order[12:]
+
+
+def test_an_option_of_the_method_is_no_field_of_a_request(teacher: Teacher, tmp_path: Path) -> None:
+    options = {"instances_per_task": 3, "instances_temperature": 0.25}
+    run = si.Run(tmp_path / "run", "self-instruct", base_url=teacher.url, model="m", num=20, options=options)
+    run.generate()
+    sampled: dict[str, Any] = {str(line["key"]): line["sampling"] for line in outcomes(run.path)}
+    assert not any("per_task" in fields for fields in sampled.values())
+    assert {fields["temperature"] for key, fields in sampled.items() if key.endswith("/instances")} == {0.25}
+
+
+PAIRS = [
+    (True, "Label: red\nInput: a rose\nLabel: blue\nInput: the sky", [("a rose", "red"), ("the sky", "blue")]),
+    (True, "Input: a rose\nLabel: red\nInput: the sky\nLabel: blue", [("a rose", "red"), ("the sky", "blue")]),
+    (True, "Example 1\nInput: a rose\nLabel: red\nExample 2\nInput: sky\nLabel: blue", [("a rose", "red"), ("sky", "blue")]),
+    (True, "Label: red\nInput: a rose\nInput: blood", [("a rose", "red"), ("blood", "red")]),
+    (False, "Input: a rose\nOutput: red\nInput: the sky\nOutput: blue", [("a rose", "red"), ("the sky", "blue")]),
+    (False, "Output: It is red.", [("", "It is red.")]),
+    (False, "It is red.\nOr so they say.", [("", "It is red.\nOr so they say.")]),
+    (False, "Input: a rose\nOutput: red\nTask: Another\nInput: x\nOutput: y", [("a rose", "red")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("labels", "text", "expected"), PAIRS, ids=[repr(text[:30]) for _, text, _ in PAIRS])
+def test_instances_are_read_in_whatever_order_they_come(labels: bool, text: str, expected: list[tuple[str, str]]) -> None:
+    assert list(_pairs(Reply(text, "stop", "m", None, "h"), labels)) == expected
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Here are more tasks:\n9. Name a bee:\n10. Name a boat.",
+        "Sure, I go on with the list.\n\n**9.** Name a bee:\n10. Name a boat.",
+        "Name a bee:\n10. Name a boat.",  # the prompt ended with 9.
+        "Name a bee:\n\n10. Name a boat.",
+    ],
+)
+def test_what_announces_a_list_is_no_instruction(reply: str) -> None:
+    items = listed().parse(_from_number(reply, 9))
+    assert [item.instruction for item in items] == ["Name a bee:", "Name a boat."]

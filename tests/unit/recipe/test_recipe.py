@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command_line import cli
+from command_line import cli, rows
+from fake_openai import Teacher
 
-from selfinstruct.errors import RecipeError
+import selfinstruct as si
+from selfinstruct.errors import RecipeError, UserMistake
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.loading import part_of, with_settings
 from selfinstruct.recipe.schema import Recipe
@@ -191,3 +196,105 @@ def test_a_bad_recipe_is_one_sentence_on_the_command_line(tmp_path: Path) -> Non
     ended = cli("generate", tmp_path / "run", "--recipe", write(tmp_path, "[curate]\nnumm = 5"), "--dry-run")
     assert ended.returncode == 2 and ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1 and "curate.numm" in ended.stderr
+
+
+NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+
+
+def stored(run: si.Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.path / "run.json").read_text())
+    return found
+
+
+def in_a_sentence(ended: Any) -> str:
+    """What a command that was refused says."""
+    assert ended.returncode == 2 and ended.stdout == "" and len(ended.stderr.splitlines()) == 1, ended.stderr
+    return str(ended.stderr)
+
+
+def test_settings_with_a_tuple_are_the_same_when_a_run_goes_on(teacher: Teacher, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"filters": {"unfit_for_text": {"words": ("sing", "dance")}}, "num": 10}
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", **given)
+    assert run.generate().rows == run.generate().rows
+    assert si.Run(run.path, **given).generate().complete
+
+
+@pytest.mark.parametrize("name", ["documents", "alpaca", "self-instruct"])
+def test_a_folder_does_not_hide_a_recipe_or_a_prompt(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "bees.txt").write_text("Bees live in hives and make honey from nectar. " * 20)
+    monkeypatch.chdir(tmp_path)
+    more = ["--documents", name] if name == "documents" else []
+    ended = cli("generate", "run", "--recipe", name, "--prompt", name, "--model", "m", "--dry-run", *more)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_method_wins_over_a_recipes_mix(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", "mixed", method="few_shot", base_url=teacher.url, model="m", num=10)
+    assert run.generate().complete
+    assert {origin["method"] for origin in rows(run.path / "provenance.jsonl")} == {"few_shot"}
+    assert not run.recipe.generate.mix and stored(run)["prompt"]["name"] == "few-shot"
+
+
+def test_what_a_table_leaves_out_is_as_it_was(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+    first, second = start_teacher(), start_teacher()
+    price = {"input": 1.0, "output": 2.0}
+    teachers = {"a": {"base_url": first.url, "model": "m", "temperature": 0.5}, "b": {"base_url": first.url, "model": "n"}}
+    pace: dict[str, Any] = {"a": {"concurrency": 3, "price": price}, "b": {"price": price}}
+    si.Run(tmp_path / "run", method="few_shot", num=10, teachers=teachers, pace=pace).generate()
+    run = si.Run(tmp_path / "run", num=20, teachers={"a": {"base_url": second.url}}, pace={"a": {"rpm": 6000}})
+    assert run.generate().complete
+    assert {line["model"] for line in second.requests()} == {"m"}
+    found = stored(run)
+    assert found["generate"]["teachers"]["a"]["temperature"] == 0.5
+    assert found["generate"]["teachers"]["b"]["base_url"] == first.url
+    assert found["runtime"]["pace"]["a"] == {"concurrency": 3, "rpm": 6000, "tpm": None, "price": price}
+    assert found["runtime"]["pace"]["b"]["price"] == price
+
+
+def test_other_teachers_make_the_paces_of_a_recipe_void(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[generate.teachers.a]\nmodel = "m"\n[runtime.pace.a]\nrpm = 60\n')
+    run = si.Run(tmp_path / "run", recipe, **NOBODY)  # flags win
+    assert run.recipe.generate.model == "m" and not run.recipe.generate.teachers
+
+
+def test_the_usual_address_is_that_of_named_teachers_too(
+    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", teacher.url)
+    run = si.Run(tmp_path / "run", method="few_shot", num=5, teachers={"a": {"model": "m"}})
+    run.generate()
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert stored(run)["generate"]["teachers"]["a"]["base_url"] == teacher.url
+    assert si.Run(run.path, num=10).generate().complete
+
+
+@pytest.mark.parametrize("domain", ["bees \udcff", "bees \x1b[31m"], ids=["surrogate", "control"])
+def test_a_domain_that_is_no_text_is_refused_in_a_sentence(domain: str, tmp_path: Path) -> None:
+    said = in_a_sentence(cli("generate", tmp_path / "run", "--model", "m", "--domain", domain, "--dry-run"))
+    assert "\x1b" not in said and ("UTF-8" in said or "generate.domain" in said)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"languages": {"sw": 1e308, "en": 1e308}},
+        {"mix": {name: {"method": "few_shot", "weight": 1e308} for name in "ab"}},
+        {"teachers": {name: {"model": "m", "propose": 1e308} for name in "ab"}},
+        {"teachers": {name: {"model": "m", "solve": 1e308} for name in "ab"}},
+    ],
+    ids=["languages", "mix", "propose", "solve"],
+)
+def test_a_weight_that_is_too_large_is_refused_in_a_sentence(given: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserMistake, match="less than or equal to") as caught:
+        si.Run(tmp_path / "run", **{**({} if "teachers" in given else NOBODY), **given})
+    assert "\n" not in str(caught.value)
+
+
+def test_options_of_a_recipe_that_names_no_method_are_for_the_one_that_a_flag_names(teacher: Teacher, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("generate.options = { tasks_per_request = 4 }\n")
+    given = {"recipe": tmp_path / "recipe.toml", "base_url": teacher.url, "model": "m"}
+    assert si.Run(tmp_path / "one", method="alpaca", **given).recipe.generate.options == {"tasks_per_request": 4}
+    (tmp_path / "recipe.toml").write_text('generate.method = "alpaca"\ngenerate.options = { tasks_per_request = 4 }\n')
+    assert si.Run(tmp_path / "two", method="few_shot", **given).recipe.generate.options == {}

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import cli, command
+from command_line import cli, command, outcomes
 from fake_openai import Teacher
 
+import selfinstruct as si
+from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.teachers import openai
 
 MARKER = "sk-marker-3f9a1c77-do-not-print"
@@ -77,3 +79,43 @@ def test_certificates_are_checked() -> None:
     found = asyncio.run(context())
     assert found.verify_mode == ssl.CERT_REQUIRED
     assert found.check_hostname
+
+
+NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+
+
+def test_one_key_does_not_go_to_two_hosts(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
+    addresses = (teacher.url, "https://one.invalid/v1", "https://two.invalid/v1")
+    teachers = {f"t{number}": {"base_url": address, "model": "m"} for number, address in enumerate(addresses)}
+    with pytest.raises(RecipeError, match="key_variable"):
+        si.Run(tmp_path / "run", method="few_shot", teachers=teachers, patience=1).generate()
+    assert not teacher.requests() and not (tmp_path / "run").exists()
+
+
+def test_a_server_on_this_machine_may_stand_beside_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the README's example; nothing is sent here, for nothing may be spent."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
+    teachers = {"strong": {"base_url": "https://one.invalid/v1", "model": "m"}, "cheap": {**NOBODY}}
+    dear = {"price": {"input": 1.0, "output": 1.0}}
+    run = si.Run(tmp_path / "run", method="few_shot", teachers=teachers, max_usd=1e-12, **dear)
+    assert not run.generate().rows and not outcomes(run.path)
+
+
+def test_each_teacher_gets_its_own_key(
+    start_teacher: Callable[..., Teacher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = start_teacher(), start_teacher()
+    for name, key in (("FIRST_KEY", "sk-1111"), ("SECOND_KEY", "sk-2222"), ("NEW_KEY", "sk-3333"), ("OPENAI_API_KEY", "sk-0000")):
+        monkeypatch.setenv(name, key)
+    teachers = {
+        "a": {"base_url": first.url, "model": "m", "key_variable": "FIRST_KEY"},
+        "b": {"base_url": second.url, "model": "m", "key_variable": "SECOND_KEY"},
+    }
+    si.Run(tmp_path / "run", method="few_shot", num=10, teachers=teachers).generate()
+    assert {line["key"] for line in first.requests()} == {"1111"} and {line["key"] for line in second.requests()} == {"2222"}
+    si.Run(tmp_path / "run", num=20, teachers={"a": {"key_variable": "NEW_KEY"}}).generate()
+    assert {line["key"] for line in first.requests()} == {"1111", "3333"}
+    monkeypatch.delenv("NEW_KEY")
+    with pytest.raises(TeacherStop, match="export NEW_KEY="):
+        si.Run(tmp_path / "run", num=30).generate()

@@ -1,0 +1,127 @@
+"""Coroutine functions as methods: what they may do, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ROOT, derived, outcomes, rows
+from fake_openai import Teacher
+
+import selfinstruct as si
+from selfinstruct.errors import PluginError, RequestRefused
+from selfinstruct.records import Candidate, ParsedTask
+from selfinstruct.report.integrity import fsck
+from selfinstruct.report.status import status
+
+
+# The worked example of the README, as it stands there.
+async def opposites(turn, ask, setting):
+    """Pairs of tasks: a seed's opposite, and its answer."""
+    (seed,) = await turn.seeds(1)
+    question = f"Write a task that asks for the opposite of this one: {seed.instruction}"
+    proposed = await ask(f"{turn.key}/task", setting.request("propose", f"{turn.key}/task", question))
+    answer = await ask(f"{turn.key}/answer", setting.request("solve", f"{turn.key}/answer", proposed.text))
+    return [si.Example.of(proposed.text, "", answer.text)]
+
+
+def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
+    found = []
+    for concurrency in (1, 20):
+        run = si.Run(
+            tmp_path / str(concurrency), base_url=teacher.url, model="m", method=opposites, num=20, concurrency=concurrency
+        )
+        dataset = run.generate()
+        assert dataset.complete
+        found.append(derived(run.path))
+        assert si.Run(run.path, method=opposites).files() == found[-1]
+    assert found[0] == found[1]
+    origin = rows(tmp_path / "20" / "provenance.jsonl")[0]
+    assert str(origin["request_key"]).endswith("/answer") and origin["proposed_by"]["request_key"].endswith("/task")
+    assert origin["method"] == f"{__name__}:opposites"
+    readme = (ROOT / "README.md").read_text()
+    assert "async def opposites(turn, ask, setting):" in readme
+
+
+def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path) -> None:
+    async def nothing(turn, ask, setting):
+        return "a text"
+
+    async def made_up(turn, ask, setting):
+        return [si.Example.of("From nowhere", "", "at all")]
+
+    for method, says in ((nothing, "a method gives a list of examples"), (made_up, "without asking")):
+        with pytest.raises(PluginError, match=says):
+            si.Run(tmp_path / method.__name__, base_url=teacher.url, model="m", method=method, num=5).generate()
+
+
+async def at_once(turn, ask, setting):
+    request = setting.request("propose", f"{turn.key}/task", "Write a task.")
+    first, second = await asyncio.gather(ask(f"{turn.key}/task", request), ask(f"{turn.key}/task", request))
+    return [si.Example.of(first.text, "", second.text)]
+
+
+async def of_another_turn(turn, ask, setting):
+    key = f"{turn.index + 1}/task"
+    reply = await ask(key, setting.request("propose", key, "Write a task."))
+    return [si.Example.of(reply.text, "", "x")]
+
+
+async def without_an_output(turn, ask, setting):
+    reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
+    return [si.Example(reply.text, "", None)]
+
+
+async def from_nowhere(turn, ask, setting):
+    reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
+    return [Candidate(f"{turn.key}/other", 0, ParsedTask(reply.text, "", "x"))]
+
+
+MISUSES = {
+    at_once: "asks twice at a time under the key '0/task'",
+    of_another_turn: "in this turn keys begin with",
+    without_an_output: "something that is no text",
+    from_nowhere: r"a candidate of the key '\d/other', under which it has no reply",
+}
+
+
+@pytest.mark.parametrize("method", MISUSES, ids=lambda method: method.__name__)
+def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teacher: Teacher, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=MISUSES[method]):
+        si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5).generate()
+
+
+async def not_put_off(turn, ask, setting):
+    try:
+        proposed = await ask(f"{turn.key}/first", setting.request("propose", turn.key, f"Write task {turn.key}."))
+    except RequestRefused:
+        proposed = await ask(f"{turn.key}/second", setting.request("propose", turn.key, f"Then write a task {turn.key}."))
+    answer = await ask(f"{turn.key}/answer", setting.request("solve", turn.key, f"{turn.key}: {proposed.text}"))
+    return [si.Example.of(proposed.text, "", answer.text)]
+
+
+def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="refuses-some", method=not_put_off, num=20)
+    assert run.generate().complete
+    origins: list[dict[str, Any]] = rows(run.path / "provenance.jsonl")
+    replies = {line["key"] for line in outcomes(run.path) if line["kind"] == "reply"}
+    proposed = {origin["proposed_by"]["request_key"] for origin in origins}
+    assert proposed <= replies and {key.partition("/")[2] for key in proposed} == {"first", "second"}
+    assert fsck(run.path) == []
+
+
+async def late(turn, ask, setting):
+    if turn.index == 0:
+        return []
+    reply = await ask(turn.key, setting.request("propose", turn.key, f"Write task {turn.key}."))
+    return [si.Example.of(reply.text, "", "x y")]
+
+
+def test_a_method_may_have_nothing_to_ask_at_first(teacher: Teacher, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=late, num=5)
+    run.generate()
+    found = status(run.path)
+    assert (found["rows"], found["next"]) == (5, "")
