@@ -15,7 +15,7 @@ from selfinstruct.client.ask import Ask
 from selfinstruct.client.connect import cancelled, limits_of, online
 from selfinstruct.client.load_balancer import Teachers
 from selfinstruct.client.shutdown import stopped_by_signals
-from selfinstruct.contracts import Method, MethodContext, Teacher
+from selfinstruct.contracts import Teacher
 from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
@@ -53,7 +53,7 @@ class Run:
         recipe: str | Path | None = None,
         *,
         teacher: str | Teacher | None = None,
-        method: str | Callable[[MethodContext], Method] | None = None,
+        method: str | Callable[..., Any] | None = None,
         filters: Mapping[str, Any] | Sequence[Callable[..., Any]] = (),
         **settings: Any,
     ) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
@@ -26,10 +27,10 @@ def derived(directory: Path) -> dict[str, bytes]:
     return {name: (directory / name).read_bytes() for name in DERIVED}
 
 
-def rows(path: Path) -> list[dict[str, object]]:
+def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def outcomes(directory: Path) -> list[dict[str, object]]:
+def outcomes(directory: Path) -> list[dict[str, Any]]:
     """The lines of a run's journal that say what came of a request: replies and failures."""
     return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from fake_openai import Teacher, running_teacher
@@ -14,7 +15,7 @@ def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     """A function that starts a server, given options of server.py; all of them end with the test."""
     with ExitStack() as started:
 
-        def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: object) -> Teacher:
+        def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: Any) -> Teacher:
             log = tmp_path_factory.mktemp("teacher") / "log.jsonl"
             return started.enter_context(running_teacher(log, latency=latency, outage=outage, **options))
 

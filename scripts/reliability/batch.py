@@ -74,7 +74,7 @@ class Case:
         return self.killed(f"random {seed}", lambda process, _, directory: grown(process, directory, rng), kills=2)
 
     def killed(
-        self, name: str, moment: Callable[[subprocess.Popen[bytes], Teacher, Path], bool], kills: int = 1, **options: object
+        self, name: str, moment: Callable[[subprocess.Popen[bytes], Teacher, Path], bool], kills: int = 1, **options: Any
     ) -> tuple[str, list[str]]:
         label = f"{self.method:9} {name:12}"
         with running_teacher(batch_seconds=BATCH_SECONDS, **options) as teacher:

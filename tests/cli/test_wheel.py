@@ -28,7 +28,7 @@ def wheel_of(directory: Path, **variables: str) -> Path:
             shutil.copytree(path, copied / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(path, copied)
-    command = [*PIP, "wheel", "--no-deps", "--wheel-dir", directory, copied]
+    command: list[str | Path] = [*PIP, "wheel", "--no-deps", "--wheel-dir", directory, copied]
     subprocess.run(command, check=True, env={**os.environ, **variables})
     (wheel,) = directory.glob("selfinstruct-*.whl")
     return wheel
@@ -49,7 +49,7 @@ def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path
         "except UserMistake as error: print(error)\n"
     )
     elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
-    command = [sys.executable, "-c", code, tmp_path / "in.jsonl", tmp_path / "out"]
+    command: list[str | Path] = [sys.executable, "-c", code, tmp_path / "in.jsonl", tmp_path / "out"]
     done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
     assert done.stdout.startswith("portable 2\nthe compiled ROUGE engine was not built; install"), done.stdout + done.stderr
 
@@ -68,7 +68,8 @@ def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: Teacher
     constraints = ROOT / "constraints.txt"
     subprocess.run([python, *PIP[1:], "install", "-c", constraints, wheel], check=True)
     elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [tmp_path / "clean" / "bin" / "selfinstruct", "generate", "run", "--base-url", teacher.url, "--model", "m"]
+    program = tmp_path / "clean" / "bin" / "selfinstruct"
+    command: list[str | Path] = [program, "generate", "run", "--base-url", teacher.url, "--model", "m"]
     done = subprocess.run([*command, "--num", "30"], cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 30
@@ -76,7 +77,7 @@ def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: Teacher
     code = "import selfinstruct; print(selfinstruct.RougeIndex().engine)"
     engine = subprocess.run([python, "-c", code], cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
     assert engine.stdout == "compiled\n", engine.stderr
-    extra = subprocess.run([command[0], "generate", "local", "--teacher", "local"], cwd=tmp_path, capture_output=True, text=True)
+    extra = subprocess.run([program, "generate", "local", "--teacher", "local"], cwd=tmp_path, capture_output=True, text=True)
     assert extra.returncode == 2
     assert "pip install 'selfinstruct[local]'" in extra.stderr
     assert not (tmp_path / "local").exists()

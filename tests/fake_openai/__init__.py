@@ -44,7 +44,7 @@ class Teacher:
 
 
 @contextmanager
-def running_teacher(log: Path | None = None, **options: object) -> Iterator[Teacher]:
+def running_teacher(log: Path | None = None, **options: Any) -> Iterator[Teacher]:
     """A server in a process of its own, which ends with the context.
 
     The options are those of server.py: `limit_requests=600` is --limit-requests 600, `hold=(3, "after")` --hold 3 after.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
@@ -95,7 +96,7 @@ def quoting(rng: random.Random, asked: str) -> str:
 
 
 _NEXT, _TO = re.compile(r"(\d+)\.\s*$"), re.compile(r"numbered list of (\d+)")
-_STEPS = {  # what a prompt says, and who writes the answer
+_STEPS: dict[str, Callable[[random.Random, str], str]] = {  # what a prompt says, and who writes the answer
     "numbered list of": listed,
     "Answer Yes or No.": lambda rng, asked: rng.choice(["Yes", "No"]),
     "Answer Equal or Not equal.": lambda rng, asked: rng.choice(["Equal", "Not equal", "Not equal"]),

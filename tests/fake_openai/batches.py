@@ -109,7 +109,12 @@ class Batches:
         return found(self._store(fields["file"], fields["purpose"].decode(), filename))
 
     def _store(self, content: bytes, purpose: str, filename: str) -> dict[str, Any]:
-        file = {"id": f"file-{self._number()}", "object": "file", "bytes": len(content), "created_at": int(time.time())}
+        file: dict[str, Any] = {
+            "id": f"file-{self._number()}",
+            "object": "file",
+            "bytes": len(content),
+            "created_at": int(time.time()),
+        }
         file |= {"filename": filename, "purpose": purpose, "status": "processed"}
         self.files[file["id"]] = file, content
         return file

@@ -59,7 +59,7 @@ class Server:
 
     def dead(self) -> bool:
         since, until = self.options.die
-        return since <= time.monotonic() - self.start < until
+        return bool(since <= time.monotonic() - self.start < until)
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -24,7 +24,7 @@ from selfinstruct.errors import PluginError, RecipeError, RunDirectoryError, Use
 PACKAGE = Path(si.__file__).parent
 
 
-def run(directory: Path, teacher: Teacher, **settings: object) -> si.Run:
+def run(directory: Path, teacher: Teacher, **settings: Any) -> si.Run:
     return si.Run(directory, base_url=teacher.url, model="m", **settings)
 
 

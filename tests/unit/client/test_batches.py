@@ -45,8 +45,8 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def generate(directory: Path, teacher: Teacher, **settings: Any) -> Any:
     """A run in this process, by batch unless something else is said; the dataset."""
-    settings = {"model": "m", "batch": True} | settings
-    return si.Run(directory, teacher="openai", base_url=teacher.url, **settings).generate()
+    given: dict[str, Any] = {"model": "m", "batch": True} | settings
+    return si.Run(directory, teacher="openai", base_url=teacher.url, **given).generate()
 
 
 def by_command(directory: Path, teacher: Teacher, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
@@ -370,8 +370,9 @@ def test_a_limit_that_is_reached_ends_the_run_with_what_there_is(
     limit: str, value: float, requests: int, says: str, start_teacher: Start, tmp_path: Path
 ) -> None:
     teacher = start_teacher(**QUICK)
-    settings = {"num": 60, "model": "m", "batch": True, "price": PRICE}
-    run = si.Run(tmp_path / "run", teacher="openai", base_url=teacher.url, **settings, **{limit: value})
+    settings: dict[str, Any] = {"num": 60, "model": "m", "batch": True, "price": PRICE}
+    limited: dict[str, Any] = {**settings, limit: value}
+    run = si.Run(tmp_path / "run", teacher="openai", base_url=teacher.url, **limited)
     dataset = run.generate()
     assert says in run.shortfall(dataset)
     assert dataset.requests == requests

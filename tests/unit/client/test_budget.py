@@ -54,7 +54,7 @@ def test_without_limits_everything_fits() -> None:
 
 
 def test_requests_count_each_call_whatever_came_of_it() -> None:
-    lines = [sent("0"), Fault("0", "http_500", False, 1.0), sent("0"), reply("0", Usage(1, 1)), sent("1")]
+    lines: list[Line] = [sent("0"), Fault("0", "http_500", False, 1.0), sent("0"), reply("0", Usage(1, 1)), sent("1")]
     assert Budget(Limits(requests=4), counted(*lines), None).room(None) == "now"
     full = Budget(Limits(requests=3), counted(*lines), None)
     assert full.room(None) == "never"
@@ -89,7 +89,7 @@ def test_dollars_fit_now_later_or_never() -> None:
 
 
 def test_the_first_limit_that_is_reached_holds() -> None:
-    lines = [sent("0"), reply("0", Usage(100, 400))]
+    lines: list[Line] = [sent("0"), reply("0", Usage(100, 400))]
     assert Budget(Limits(requests=9, tokens=1000, usd=0.0082), counted(*lines), PRICE).room(BOUND) == "now"
     for limits in (Limits(1, 1000, 0.0082), Limits(9, 999, 0.0082), Limits(9, 1000, 0.0081)):
         assert Budget(limits, counted(*lines), PRICE).room(BOUND) == "never"

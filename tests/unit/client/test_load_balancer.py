@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from command_line import derived, outcomes, rows
 from fake_openai import Teacher
@@ -14,7 +15,7 @@ import selfinstruct as si
 DEAD = "http://127.0.0.1:9/v1"  # nobody listens there
 
 
-def generate(directory: Path, *teachers: Teacher | str, num: int = 200, **settings: object) -> None:
+def generate(directory: Path, *teachers: Teacher | str, num: int = 200, **settings: Any) -> None:
     """A run to its end, which must be a good one."""
     urls = tuple(one if isinstance(one, str) else one.url for one in teachers)
     assert si.Run(directory, base_url=urls, model="m", num=num, **settings).generate().complete
@@ -51,7 +52,8 @@ def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callabl
 def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
     alone, teacher = start_teacher(), start_teacher()
     generate(tmp_path / "alone", alone, num=100)
-    for number, order in enumerate(((DEAD, teacher), (teacher, DEAD))):
+    orders: list[tuple[Teacher | str, ...]] = [(DEAD, teacher), (teacher, DEAD)]
+    for number, order in enumerate(orders):
         run = tmp_path / str(number)
         generate(run, *order, num=100)
         assert derived(run)["dataset.jsonl"] == derived(tmp_path / "alone")["dataset.jsonl"]

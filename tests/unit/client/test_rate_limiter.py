@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from fake_openai.limits import Bucket
 from fake_openai.virtual_time import World
 
 from selfinstruct.client.rate_limiter import RateLimiter, Ticket
@@ -77,7 +78,9 @@ def test_a_bucket_that_holds_a_minute_is_used_up_and_then_kept_to(style: str) ->
 
 def test_a_limit_that_is_raised_is_found_again() -> None:
     world = World(style="bare", concurrency=50).run(30)
-    world.limits.kept["requests"].rate = 20.0  # was 10
+    bucket = world.limits.kept["requests"]
+    assert isinstance(bucket, Bucket)
+    bucket.rate = 20.0  # was 10
     world.run(240)
     late = [kind for when, kind, _ in world.arrived if when >= 180]
     assert late.count("ok") / (20 * 60) >= 0.9

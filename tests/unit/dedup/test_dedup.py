@@ -90,7 +90,7 @@ def test_rows_go_exactly_where_rouge_score_says_so(threshold: float, stem: bool,
     assert kept(tmp_path / "out") == [text for _, _, text in pool[1:]]
     found = rows(tmp_path / "out" / "dropped.jsonl")
     assert [
-        (line["row"], line["score"], Path(line["nearest"]["file"]).name, line["nearest"]["row"], line["nearest"]["text"])  # type: ignore[index]
+        (line["row"], line["score"], Path(line["nearest"]["file"]).name, line["nearest"]["row"], line["nearest"]["text"])
         for line in found
     ] == expected
     assert {line["rule"] for line in found} == {"near_earlier", "near_reference"}
@@ -191,7 +191,7 @@ def test_several_fields_are_compared_together_and_paths_lead_into_a_row(tmp_path
     assert json.loads((tmp_path / "one" / "kept.json").read_text()) == chats[:1]
     assert cli("dedup", data, "--out", tmp_path / "two", *path, "--field", "messages.1.content").returncode == 0
     assert json.loads((tmp_path / "two" / "kept.json").read_text()) == chats
-    dedup(data, tmp_path / "string", fields="messages.0.content")
+    dedup([data], tmp_path / "string", fields="messages.0.content")
     assert json.loads((tmp_path / "string" / "kept.json").read_text()) == chats[:1]
 
 

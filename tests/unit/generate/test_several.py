@@ -13,7 +13,7 @@ from command_line import cli, outcomes, rows
 from fake_openai import Teacher
 
 import selfinstruct as si
-from selfinstruct.errors import RecipeChanged, RecipeError, TeacherStop
+from selfinstruct.errors import RecipeChanged, RecipeError, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.report.integrity import fsck
 
 
@@ -89,7 +89,7 @@ def test_teachers_may_be_objects(tmp_path: Path) -> None:
         return si.Scripted(lambda key, request: f"{name} says number {key} in a few words", model=name)
 
     teachers = {"a": scripted("ann"), "b": {"teacher": scripted("bob"), "propose": 0}}
-    off = {"rouge": 1.0, "filters": {"same_task": False}}
+    off: dict[str, Any] = {"rouge": 1.0, "filters": {"same_task": False}}
     dataset = si.Run(tmp_path / "run", method="few_shot", teachers=teachers, num=10, **off).generate()
     assert dataset.complete
     assert dataset.writers["instructions"] == {"a": 10}
@@ -128,7 +128,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("settings", "says"), WRONG, ids=[says for _, says in WRONG])
 def test_what_cannot_be_is_said_in_a_sentence(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
     given = settings if "teachers" in settings else {"base_url": "http://127.0.0.1:1/v1", "model": "m", **settings}
-    with pytest.raises(si.run.UserMistake, match=says):
+    with pytest.raises(UserMistake, match=says):
         si.Run(tmp_path / "run", **given)
 
 
@@ -157,7 +157,7 @@ method = "evol"
         with pytest.raises(RecipeChanged):
             si.Run(tmp_path / "run", **change)
     (tmp_path / "run" / "prompt.two.txt").write_text((tmp_path / "run" / "prompt.one.txt").read_text())
-    with pytest.raises(si.run.RunDirectoryError, match="is not what the run was begun with"):
+    with pytest.raises(RunDirectoryError, match="is not what the run was begun with"):
         si.Run(tmp_path / "run")
 
 

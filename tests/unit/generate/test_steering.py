@@ -196,7 +196,12 @@ def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_t
 def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> None:
     text = "notation: plain\n=== ask\nGo.\n=== solve\n{{input}}\n=== solve_without_input\n{{instruction}}\n"
     (tmp_path / "mine.txt").write_text(text)
-    given = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "method": "few_shot", "prompt": tmp_path / "mine.txt"}
+    given: dict[str, Any] = {
+        "base_url": "http://127.0.0.1:1/v1",
+        "model": "m",
+        "method": "few_shot",
+        "prompt": tmp_path / "mine.txt",
+    }
     with pytest.raises(PromptError, match="has no place for a domain"):
         si.Run(tmp_path / "run", domain="x", **given)
     (tmp_path / "mine.txt").write_text(text.replace("Go.", "Go.\n{{steering}}"))

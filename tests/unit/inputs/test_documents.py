@@ -467,7 +467,8 @@ def test_a_quote_that_stands_in_the_passage_is_taken_from_the_answer_into_the_pr
 
 
 def test_the_answer_is_asked_for_with_the_passage_and_the_instruction() -> None:
-    for options, section in (({}, "answer"), ({"quote": "none"}, "answer_plain")):
+    given: list[tuple[dict[str, Any], str]] = [({}, "answer"), ({"quote": "none"}, "answer_plain")]
+    for options, section in given:
         ask = Asked("When do plants need water?", "x")
         candidate = proposed(ask, **options)
         asyncio.run(made(**options)[1].solve(candidate, ask))

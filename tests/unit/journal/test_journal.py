@@ -13,8 +13,8 @@ from command_line import cli, command, derived, outcomes
 from fake_openai import Teacher
 
 from selfinstruct.errors import JournalError, RunLocked
-from selfinstruct.journal.events import Fault, Sent
-from selfinstruct.journal.file import Entry, Journal
+from selfinstruct.journal.events import Entry, Fault, Sent
+from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
 from selfinstruct.records import Failure, Reply, Usage
 
@@ -112,9 +112,14 @@ def test_one_process_writes(tmp_path: Path) -> None:
 def test_many_appends_share_few_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    synced = []
+    synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(file), real(file)))
+
+    def noted(file: int) -> None:
+        synced.append(file)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
 
     async def many(journal: Journal) -> None:
         async def one(number: int) -> None:

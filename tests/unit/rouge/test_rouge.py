@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -278,7 +278,8 @@ def test_near_copies_in_a_growing_pool_are_found_as_by_brute_force(engine: str, 
     """Zipf-like words, many of them repeated; half of the texts are changed copies of earlier ones."""
     rng = random.Random(f"{vocabulary}/{limit}")
     weights = [1 / (rank + 2) for rank in range(vocabulary)]
-    index, slow, texts = RougeIndex(limit, engine=engine), RougeIndex(limit, engine=engine), [[]]
+    index, slow = RougeIndex(limit, engine=engine), RougeIndex(limit, engine=engine)
+    texts: list[list[str]] = [[]]
     for number in range(250 if engine == "compiled" else 100):
         words = list(rng.choice(texts)) if rng.random() < 0.5 else []
         for _ in range(rng.choice([0, 1, 2, 4]) if words else rng.choice([0, 1, 2, 5, 12, 30])):
@@ -427,16 +428,17 @@ def test_every_answer_is_that_of_the_slow_index(
 ) -> None:
     index, slow = WAYS[way](limit), Slow(limit)
     for number, (call, texts, named) in enumerate(steps):
-        ids: list[str | None] = [f"n{number}x{place}" if named else None for place in range(len(texts))]
+        names = [f"n{number}x{place}" for place in range(len(texts))] if named else None
+        ids: list[str | None] = [*names] if names else [None] * len(texts)
         if call.startswith("add"):
             for text, id in zip(texts, ids, strict=True):
                 slow.add(text, id)
         else:
             expected = [slow.admit(text, id) for text, id in zip(texts, ids, strict=True)]
         if call == "add_all":
-            index.add_all(iter(texts), iter(ids) if named else None)
+            index.add_all(iter(texts), iter(names) if names else None)
         elif call == "admit_all":
-            assert index.admit_all(iter(texts), iter(ids) if named else None) == expected
+            assert index.admit_all(iter(texts), iter(names) if names else None) == expected
         elif call == "add":
             for text, id in zip(texts, ids, strict=True):
                 index.add(text, id)
@@ -598,13 +600,14 @@ def failing(items: list[str], after: int) -> Iterator[str]:
 def test_a_call_that_fails_leaves_the_index_as_it_was(engine: str, call: str) -> None:
     texts = ["d e f", "g h i", "j k l"]
     index = index_of(["a b c"], engine=engine)
-    for bad in (
+    calls: list[Callable[[Callable[..., Any]], Any]] = [
         lambda grow: grow(failing(texts, 2)),
         lambda grow: grow(texts, failing(["x", "y", "z"], 1)),
         lambda grow: grow(texts, ["x"]),
         lambda grow: grow(texts, ["x", "y", "z", "too many"]),
         lambda grow: grow([*texts, None]),
-    ):
+    ]
+    for bad in calls:
         with pytest.raises((KeyError, ValueError, AttributeError, TypeError, UserMistake)):
             bad(getattr(index, call))
         assert len(index) == len(index.scores("a")) == 1
@@ -675,7 +678,7 @@ def test_a_copy_has_the_same_texts_and_a_life_of_its_own(
 @engines
 def test_a_threshold_counts_with_the_precision_of_python(engine: str) -> None:
     """numpy compares a score with a float32 as float32, which would make a score above it a tie."""
-    index = RougeIndex(np.float32(0.7), engine=engine)
+    index = RougeIndex(cast(float, np.float32(0.7)), engine=engine)
     index.add(" ".join(f"w{n}" for n in range(10)))
     assert float(np.float32(0.7)) < 0.7
     assert not index.admits(" ".join(f"w{n}" for n in range(7)) + " x y z")

@@ -24,7 +24,7 @@ from selfinstruct.tables import writers
 from selfinstruct.tables.detect import opened
 from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, Rows, Table, distinct
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"instruction": "Name a river.\u2028In Mali.", "n": 1, "x": 0.1, "more": {"tags": ["a", None], "ok": True}},
     {"instruction": 'Say "hi", or\nhej \U0001f600', "n": None, "x": -0.0, "more": {"tags": [], "ok": None}},
     {"instruction": "", "n": -(2**63), "x": 1e300, "more": None},
@@ -185,7 +185,7 @@ def test_bytes_that_are_no_text_are_said_with_their_place(chunk: int, tmp_path: 
         batches(save(tmp_path, "c.csv", b"a,b\n1,2\n1,\xe9\n"))
 
 
-CELLS = st.text(st.characters(exclude_categories=("Cs",)), max_size=6)
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1)))

@@ -14,6 +14,7 @@ import selfinstruct as si
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.schema import Generate
+from selfinstruct.records import Reply, Request
 from selfinstruct.teachers import local, openai
 
 MARKER = "sk-marker-3f9a1c77"
@@ -243,9 +244,7 @@ def test_an_own_teacher_is_an_object_with_two_functions(tmp_path: Path) -> None:
     class Parrot:
         name, model, host = "parrot", "parrot-1", "nowhere"
 
-        async def reply(self, key: str, request: object) -> object:
-            from selfinstruct.records import Reply
-
+        async def reply(self, key: str, request: Request) -> Reply:
             text = f"1. Instruction: Say {'x' * (int(key) + 1)} once to {key} friends\n1. Output: No."
             return Reply(text, "stop", "parrot-1", None, "nowhere", 0)
 
