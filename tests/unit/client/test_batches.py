@@ -22,6 +22,7 @@ import selfinstruct as si
 from selfinstruct.client import batch_collection, batch_submission, retry
 from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.generate.lookahead import Demand
+from selfinstruct.records import Request
 from selfinstruct.report.integrity import fsck
 from selfinstruct.report.status import status
 from selfinstruct.teachers._batches import OpenAIBatches
@@ -512,7 +513,12 @@ def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
 
 def test_batches_are_refused_before_anything_is_asked(teacher: Teacher, tmp_path: Path) -> None:
     asked: list[str] = []
-    script = si.Scripted(lambda key, request: asked.append(key) or "")
+
+    def answer(key: str, request: Request) -> str:
+        asked.append(key)
+        return ""
+
+    script = si.Scripted(answer)
     near = {"base_url": teacher.url, "model": "m"}
     for name, given in (("one", {"teacher": script}), ("two", {"teachers": {"a": near, "b": script}})):
         with pytest.raises(TeacherStop, match="takes no batches"):

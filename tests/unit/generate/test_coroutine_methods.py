@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from command_line import ROOT, derived, outcomes, rows
 from fake_openai import Teacher
 
 import selfinstruct as si
+from selfinstruct.contracts import Ask, MethodContext, Turn
 from selfinstruct.errors import PluginError, RequestRefused
 from selfinstruct.records import Candidate, ParsedTask
 from selfinstruct.report.integrity import fsck
@@ -19,7 +20,7 @@ from selfinstruct.report.status import status
 
 
 # The worked example of the README, as it stands there.
-async def opposites(turn, ask, setting):
+async def opposites(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     """Pairs of tasks: a seed's opposite, and its answer."""
     (seed,) = await turn.seeds(1)
     question = f"Write a task that asks for the opposite of this one: {seed.instruction}"
@@ -47,40 +48,41 @@ def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
 
 
 def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path) -> None:
-    async def nothing(turn, ask, setting):
+    async def nothing(turn: Turn, ask: Ask, setting: MethodContext) -> str:
         return "a text"
 
-    async def made_up(turn, ask, setting):
+    async def made_up(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
         return [si.Example.of("From nowhere", "", "at all")]
 
-    for method, says in ((nothing, "a method gives a list of examples"), (made_up, "without asking")):
+    wrong: list[tuple[Callable[..., Any], str]] = [(nothing, "a method gives a list of examples"), (made_up, "without asking")]
+    for method, says in wrong:
         with pytest.raises(PluginError, match=says):
             si.Run(tmp_path / method.__name__, base_url=teacher.url, model="m", method=method, num=5).generate()
 
 
-async def at_once(turn, ask, setting):
+async def at_once(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     request = setting.request("propose", f"{turn.key}/task", "Write a task.")
     first, second = await asyncio.gather(ask(f"{turn.key}/task", request), ask(f"{turn.key}/task", request))
     return [si.Example.of(first.text, "", second.text)]
 
 
-async def of_another_turn(turn, ask, setting):
+async def of_another_turn(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     key = f"{turn.index + 1}/task"
     reply = await ask(key, setting.request("propose", key, "Write a task."))
     return [si.Example.of(reply.text, "", "x")]
 
 
-async def without_an_output(turn, ask, setting):
+async def without_an_output(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
-    return [si.Example(reply.text, "", None)]
+    return [si.Example(reply.text, "", cast(str, None))]
 
 
-async def from_nowhere(turn, ask, setting):
+async def from_nowhere(turn: Turn, ask: Ask, setting: MethodContext) -> list[Candidate]:
     reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
     return [Candidate(f"{turn.key}/other", 0, ParsedTask(reply.text, "", "x"))]
 
 
-MISUSES = {
+MISUSES: dict[Callable[..., Any], str] = {
     at_once: "asks twice at a time under the key '0/task'",
     of_another_turn: "in this turn keys begin with",
     without_an_output: "something that is no text",
@@ -94,7 +96,7 @@ def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teache
         si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5).generate()
 
 
-async def not_put_off(turn, ask, setting):
+async def not_put_off(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     try:
         proposed = await ask(f"{turn.key}/first", setting.request("propose", turn.key, f"Write task {turn.key}."))
     except RequestRefused:
@@ -113,7 +115,7 @@ def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher:
     assert fsck(run.path) == []
 
 
-async def late(turn, ask, setting):
+async def late(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
     if turn.index == 0:
         return []
     reply = await ask(turn.key, setting.request("propose", turn.key, f"Write task {turn.key}."))

@@ -179,7 +179,7 @@ def test_a_mix_whose_teachers_never_solve_is_refused(tmp_path: Path) -> None:
         si.Run(tmp_path / "run", mix=mix, teachers={"strong": {"model": "m", "solve": 0}, "small": {"model": "n"}})
 
 
-NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
 UNUSED = [{"documents": "."}, {"documents": ".", "method": "few_shot"}, {"source": "."}, {"source": ".", "recipe": "documents"}]
@@ -190,8 +190,8 @@ def test_documents_and_sources_that_no_method_uses_are_refused(given: dict[str, 
     text = tmp_path / "bees.txt"
     text.write_text("Bees live in hives and make honey from nectar. " * 20)
     (tmp_path / "tasks.jsonl").write_text('{"instruction": "Name a bee.", "input": "", "output": "Maja."}\n')
-    paths = {"documents": text, "source": tmp_path / "tasks.jsonl"}
-    settings = {"documents": text} if given.get("recipe") == "documents" else {}
+    paths: dict[str, Any] = {"documents": text, "source": tmp_path / "tasks.jsonl"}
+    settings: dict[str, Any] = {"documents": text} if given.get("recipe") == "documents" else {}
     settings |= {name: paths.get(name, value) for name, value in given.items()}
     wanted = "evol" if "source" in given else "documents"
     with pytest.raises(RecipeError, match=f"is for the method '{wanted}'"):

@@ -246,10 +246,10 @@ def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) 
     assert shares["spread"] < shares["uniform"] / 2
 
 
-NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
-KEEP_ALL = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}
+KEEP_ALL: dict[str, Any] = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}
 
 
 def test_more_topics_than_rows_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None
 
 def test_another_lag_is_another_run(teacher: Teacher, tmp_path: Path) -> None:
     for begun, then in ((None, 5), (5, 32)):
-        given = {"lag": begun} if begun else {}
+        given: dict[str, Any] = {"lag": begun} if begun else {}
         run = si.Run(tmp_path / f"from-{begun}", base_url=teacher.url, model="m", num=5, **given)
         run.generate()
         with pytest.raises(RecipeChanged, match=f"lag: {begun or 32} -> {then}"):

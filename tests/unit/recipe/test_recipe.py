@@ -198,7 +198,7 @@ def test_a_bad_recipe_is_one_sentence_on_the_command_line(tmp_path: Path) -> Non
     assert len(ended.stderr.splitlines()) == 1 and "curate.numm" in ended.stderr
 
 
-NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
 def stored(run: si.Run) -> dict[str, Any]:
@@ -294,7 +294,7 @@ def test_a_weight_that_is_too_large_is_refused_in_a_sentence(given: dict[str, An
 
 def test_options_of_a_recipe_that_names_no_method_are_for_the_one_that_a_flag_names(teacher: Teacher, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("generate.options = { tasks_per_request = 4 }\n")
-    given = {"recipe": tmp_path / "recipe.toml", "base_url": teacher.url, "model": "m"}
+    given: dict[str, Any] = {"recipe": tmp_path / "recipe.toml", "base_url": teacher.url, "model": "m"}
     assert si.Run(tmp_path / "one", method="alpaca", **given).recipe.generate.options == {"tasks_per_request": 4}
     (tmp_path / "recipe.toml").write_text('generate.method = "alpaca"\ngenerate.options = { tasks_per_request = 4 }\n')
     assert si.Run(tmp_path / "two", method="few_shot", **given).recipe.generate.options == {}

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import cli, command, outcomes
@@ -81,7 +82,7 @@ def test_certificates_are_checked() -> None:
     assert found.check_hostname
 
 
-NOBODY = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
 def test_one_key_does_not_go_to_two_hosts(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +98,7 @@ def test_a_server_on_this_machine_may_stand_beside_a_provider(tmp_path: Path, mo
     """As in the README's example; nothing is sent here, for nothing may be spent."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
     teachers = {"strong": {"base_url": "https://one.invalid/v1", "model": "m"}, "cheap": {**NOBODY}}
-    dear = {"price": {"input": 1.0, "output": 1.0}}
+    dear: dict[str, Any] = {"price": {"input": 1.0, "output": 1.0}}
     run = si.Run(tmp_path / "run", method="few_shot", teachers=teachers, max_usd=1e-12, **dear)
     assert not run.generate().rows and not outcomes(run.path)
 
