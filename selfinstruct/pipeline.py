@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from selfinstruct.client.ask import Ask
+from selfinstruct.client.ask import DurableAsk
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.errors import ReplyMissing, RequestRefused
@@ -23,13 +23,13 @@ from selfinstruct.generate.mixture import Mixture
 from selfinstruct.generate.ordering import Sequencer
 from selfinstruct.records import Candidate, Decision, ParseDefect, ParsedTask
 
-Watch = Callable[[Dataset, Ask], None]
+Watch = Callable[[Dataset, DurableAsk], None]
 _TICK = 0.5  # seconds between two calls of a watcher while nothing else happens
 
 
 async def generate_rows(
     method: Mixture,
-    ask: Ask,
+    ask: DurableAsk,
     curator: Curator,
     *,
     num: int,
@@ -60,7 +60,7 @@ class GenerationLoop:
     def __init__(
         self,
         method: Mixture,
-        ask: Ask,
+        ask: DurableAsk,
         curator: Curator,
         demand: Demand,
         give_up_after: int,
@@ -205,7 +205,7 @@ async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[lis
 
 
 @asynccontextmanager
-async def _reporting(ask: Ask, watch: Watch | None) -> AsyncIterator[Callable[[Dataset], None]]:
+async def _reporting(ask: DurableAsk, watch: Watch | None) -> AsyncIterator[Callable[[Dataset], None]]:
     """Yield a function to call after each step. It calls `watch`, which is also called twice a second in between."""
     if watch is None:
         yield lambda dataset: None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TOKEN_LIMIT, CONTENT_FILTER = "length", "content_filter"  # finish reasons of a reply that does not end by itself
 _TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
 _READABLE = json.JSONEncoder(ensure_ascii=False, default=str)
 _ESCAPED = json.JSONEncoder(ensure_ascii=True, default=str)
@@ -190,6 +191,16 @@ class Reply:
     created: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     allowances: Mapping[str, Allowance] = field(default_factory=dict, compare=False)
+
+    @property
+    def cut(self) -> bool:
+        """True when the reply ended at the token limit."""
+        return self.finish_reason == TOKEN_LIMIT
+
+    @property
+    def filtered(self) -> bool:
+        """True when the provider's content filter ended the reply."""
+        return self.finish_reason == CONTENT_FILTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import event_loop
-from selfinstruct.client.ask import Ask
+from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.connect import cancelled, limits_of, online
 from selfinstruct.client.load_balancer import Teachers
 from selfinstruct.client.shutdown import stopped_by_signals
@@ -73,7 +73,7 @@ class Run:
             rules.rules(self.recipe.curate.filters, self._filters)
         derived_files.row_writer(self.recipe.curate.format)
         self.methods()
-        self._ask: Ask | None = None
+        self._ask: DurableAsk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._teachers = Teachers(lambda: self.recipe, own)
         self._on_stop: OnStop | None = None
@@ -90,7 +90,7 @@ class Run:
     ) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of `Ask`, after each step and twice a second; `on_stop`, when
+        `watch` is called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second; `on_stop`, when
         an interruption comes, with the number of calls in flight and their seconds of grace; `on_write` with the number of rows
         before they are written. Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer
         rows than asked for are no error here: see `shortfall`.
@@ -128,7 +128,7 @@ class Run:
                 if not ask.stopped_by and not self._interrupted:
                     await batching.glean()
                 if batching.collector.late and not dataset.complete:  # the files must be what the journal gives
-                    dataset = await self._replay_and_ask(Ask(journal), 1, None)
+                    dataset = await self._replay_and_ask(DurableAsk(journal), 1, None)
                 try:
                     if self._on_write:
                         self._on_write(len(dataset.rows))
@@ -187,7 +187,7 @@ class Run:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
         definition = replace(self.definition, recipe=defaults.changed(self.recipe, changes))
         with Journal.reading(self.path / JOURNAL) as journal:
-            return event_loop.run(lambda: self._replay_and_ask(Ask(journal), 1, None, definition))
+            return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))
 
     def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
         """Write the derived files of a built dataset, here or into another, new directory; returns that directory.
@@ -263,7 +263,9 @@ class Run:
             manifest.create(self.path, self.definition)
         self.is_new = False
 
-    async def _replay_and_ask(self, ask: Ask, window: int, watch: Watch | None, definition: Definition | None = None) -> Dataset:
+    async def _replay_and_ask(
+        self, ask: DurableAsk, window: int, watch: Watch | None, definition: Definition | None = None
+    ) -> Dataset:
         definition = definition or self.definition
         recipe = definition.recipe
         dataset = await generate_rows(

@@ -65,7 +65,7 @@ def _price(price: Price | None) -> str:
 def _limits(run: Run, request: Request) -> Iterator[str]:
     """The limits of the run, beside the worst case of its first request."""
     runtime, price, bound = run.recipe.runtime, run.definition.price, request.bound
-    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
+    limits = Limits.of(runtime)
     yield terms(run).partition("; ")[2].capitalize() or "Limit: none needed"
     if limits.usd is not None and price is None:
         yield "  --max-usd cannot hold without a price: the run would not begin"

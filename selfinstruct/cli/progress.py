@@ -7,7 +7,7 @@ from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
 from selfinstruct.cli.terminal import clock, dollars, safe, short
-from selfinstruct.client.ask import Ask
+from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.budget import spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.curate.dataset import Dataset
@@ -29,10 +29,10 @@ class Progress:
         with_bar = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
         self.bar = Bar(target, with_bar, details, stream)
         self._since = time.time()  # what a former process did says nothing about the speed of this one
-        self._latest: tuple[Dataset, Ask] | None = None
+        self._latest: tuple[Dataset, DurableAsk] | None = None
         self._warned = False
 
-    def __call__(self, dataset: Dataset, ask: Ask) -> None:
+    def __call__(self, dataset: Dataset, ask: DurableAsk) -> None:
         """Show this state."""
         self._warn(dataset, ask)
         self._latest = dataset, ask
@@ -43,7 +43,7 @@ class Progress:
         else:
             self.bar.say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
 
-    def _show(self, dataset: Dataset, ask: Ask) -> None:
+    def _show(self, dataset: Dataset, ask: DurableAsk) -> None:
         self.bar.show(len(dataset.rows), self._details(dataset, ask))
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Progress:
             self._show(*self._latest)  # the end, however soon it came
         self.bar.close()
 
-    def _details(self, dataset: Dataset, ask: Ask) -> str:
+    def _details(self, dataset: Dataset, ask: DurableAsk) -> str:
         counts = ask.journal.counts
         speed = counts.per_minute(time.time(), self._since) if ask.obtained else None
         # The most wanted first: a narrow terminal cuts off the rest.
@@ -70,7 +70,7 @@ class Progress:
         parts.append(f"{short(counts.usage.tokens)} tokens")
         return safe(", ".join(parts))
 
-    def _warn(self, dataset: Dataset, ask: Ask) -> None:
+    def _warn(self, dataset: Dataset, ask: DurableAsk) -> None:
         """Say once, early, that little of what is paid for becomes rows."""
         share = dataset.recent_acceptance
         if self._warned or not ask.obtained or share is None or share >= _LOW:

@@ -25,7 +25,7 @@ class Way(Protocol):
         """The outcome, journaled and on the disk; raises ReplyMissing when it may not be asked for now."""
 
 
-class Ask:
+class DurableAsk:
     """Replies from the journal where it has them, else by `way`, journaled first.
 
     Without a way this is the offline half of the same thing: what the journal lacks is ReplyMissing.

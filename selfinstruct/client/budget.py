@@ -12,6 +12,7 @@ from typing import Literal
 
 from selfinstruct.client.prices import Price
 from selfinstruct.journal.totals import Counts, Tally
+from selfinstruct.recipe.schema import Runtime
 from selfinstruct.records import Usage
 
 Verdict = Literal["now", "later", "never"]
@@ -24,6 +25,11 @@ class Limits:
     requests: int | None = None
     tokens: int | None = None
     usd: float | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Limits:
+        """Return the limits that a recipe's [runtime] part states."""
+        return cls(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
 
     @property
     def any(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from selfinstruct.client.ask import Ask
+from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.batch_submission import Batching
 from selfinstruct.client.budget import Budget, Limits
 from selfinstruct.client.live import Live
@@ -18,7 +18,7 @@ from selfinstruct.recipe.schema import Runtime
 
 def limits_of(runtime: Runtime, price: Price | None) -> Limits:
     """The limits of a run; raises RecipeError for one in US dollars where the price is unknown."""
-    limits = Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd)
+    limits = Limits.of(runtime)
     if limits.usd is not None and price is None:
         raise RecipeError(
             "--max-usd needs the price of the teacher's tokens, which is not known: state it in the recipe, [runtime] "
@@ -28,7 +28,7 @@ def limits_of(runtime: Runtime, price: Price | None) -> Limits:
     return limits
 
 
-def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Teachers) -> tuple[Ask, Batching]:
+def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Teachers) -> tuple[DurableAsk, Batching]:
     """What asks the teachers, and what looks after batches for it; both of them as [runtime] says.
 
     Raises RecipeError for a limit in US dollars where the price is unknown.
@@ -43,7 +43,7 @@ def online(journal: Journal, runtime: Runtime, price: Price | None, teachers: Te
     budget = Budget(limits, journal.counts, price)
     live = Live(journal, endpoints, budget, shutdown, patience=runtime.patience, timeout=runtime.timeout)
     batching = Batching(live, teachers.batches, new=runtime.batch)
-    return Ask(journal, batching, shutdown), batching
+    return DurableAsk(journal, batching, shutdown), batching
 
 
 async def cancelled(journal: Journal, runtime: Runtime, teachers: Teachers) -> dict[str, str]:

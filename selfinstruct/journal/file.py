@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from selfinstruct import layout
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal.events import VERSION, Entry, Line, decoded
 from selfinstruct.journal.totals import Counts
@@ -140,7 +141,7 @@ class Journal:
             self._syncing = None
 
     def _take_lock(self) -> None:
-        lock = os.open(self.path.with_name(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = os.open(self.path.with_name(layout.LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._lock = lock
         try:
             _lock(lock)

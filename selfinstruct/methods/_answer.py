@@ -27,6 +27,6 @@ async def answer(setting: MethodContext, candidate: Candidate, ask: Ask) -> list
         turns.insert(0, {"role": "system", "content": prompt.fill("solve_system")})
     key = f"{candidate.key}.{candidate.position}/solve"
     reply = await ask(key, setting.request("solve", key, turns=turns))
-    defect = ParseDefect("content_filter", "the provider cut the answer") if reply.finish_reason == "content_filter" else None
-    solved = replace(item, output=clean(reply.text), defect=defect, cut=reply.finish_reason == "length")
+    defect = ParseDefect("content_filter", "the provider cut the answer") if reply.filtered else None
+    solved = replace(item, output=clean(reply.text), defect=defect, cut=reply.cut)
     return [replace(candidate, item=solved, solved_by=key)]

@@ -81,9 +81,9 @@ class _Documents:
         reply = await ask(key, self.setting.request("solve", key, prompt, ends=_ENDS))
         text = clean(_without_label(prompt, reply.text))
         answer = self._checked(text, passage, reply) if self.verified else _Answer(text)
-        if reply.finish_reason == "content_filter":
+        if reply.filtered:
             answer = replace(answer, defect=ParseDefect("content_filter", "the provider cut the answer"))
-        item = replace(candidate.item, output=answer.text, defect=answer.defect, cut=reply.finish_reason == "length")
+        item = replace(candidate.item, output=answer.text, defect=answer.defect, cut=reply.cut)
         trace = {**candidate.trace, **({"quote": answer.quote} if answer.quote else {})}
         return [replace(candidate, item=item, solved_by=key, trace=trace)]
 
@@ -110,10 +110,9 @@ class _Documents:
         """The answer without its quote, and the quote as it stands in the passage, or what is wrong with it."""
         before, quote = _quoted(text)
         if not quote:
-            cut = reply.finish_reason == "length"
             why = (
                 ParseDefect("truncated", "the reply ended at the token limit, before its quote")
-                if cut
+                if reply.cut
                 else ParseDefect("no_quote")
             )
             return _Answer(text, defect=why)

@@ -71,7 +71,7 @@ class _Staged:
         labels = bool(re.match(r"\W*yes\b", verdict.text, re.IGNORECASE))
         asked, wanted = f"{key}/instances", fill("output_first" if labels else "input_first", instruction=instruction)
         reply = await ask(asked, self.setting.request("instances", asked, wanted, ends=["\nTask:"]))
-        items = _judged(candidate.item, list(_pairs(reply, labels))[: self.instances], reply.finish_reason)
+        items = _judged(candidate.item, list(_pairs(reply, labels))[: self.instances], reply)
         solved = replace(candidate, solved_by=asked, trace={**candidate.trace, "classification": labels})
         return [replace(solved, item=item, instance=number) for number, item in enumerate(items)]
 
@@ -131,9 +131,9 @@ def _parts(text: str) -> list[tuple[str, str]]:
     return [(name, body) for name, body in found if name or body]
 
 
-def _judged(task: ParsedTask, pairs: list[tuple[str, str]], finish_reason: str) -> list[ParsedTask]:
+def _judged(task: ParsedTask, pairs: list[tuple[str, str]], reply: Reply) -> list[ParsedTask]:
     """The instances as items, with the flaws that only their fellows show: one input cannot have two outputs."""
-    if finish_reason == "content_filter":
+    if reply.filtered:
         return [replace(task, defect=ParseDefect("content_filter", "the provider cut the instances"))]
     if not pairs:
         return [replace(task, defect=ParseDefect("no_instances"))]
@@ -146,5 +146,5 @@ def _judged(task: ParsedTask, pairs: list[tuple[str, str]], finish_reason: str) 
         if len(these) > 1
     }
     items = [replace(task, input=input, output=output, defect=flaws.get(input)) for input, output in pairs]
-    items[-1] = replace(items[-1], cut=finish_reason == "length")
+    items[-1] = replace(items[-1], cut=reply.cut)
     return items

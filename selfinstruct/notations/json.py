@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
+from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
 
 _MOST_FAILURES = 1_000  # braces that begin nothing, after which a reply is given up: each costs a look at all of it
 _TASK = {
@@ -44,7 +44,7 @@ class _Json:
             return [ParsedTask("", defect=ParseDefect("empty_reply"))]
         values, whole, rest = _tasks(text)
         items = [_item(value) for value in values]
-        cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)
+        cut = {TOKEN_LIMIT: "truncated", CONTENT_FILTER: "content_filter"}.get(finish_reason)
         if (cut and not whole) or '"instruction"' in rest:  # a task was begun, or was to come, and is not there
             items.append(ParsedTask("", defect=ParseDefect(cut or "malformed", clean(rest)[-200:])))
         if not items:

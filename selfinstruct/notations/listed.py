@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
+from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
 
 _NUMBER = re.compile(r"[ \t]*[*_]{0,2}\d{1,4}[ \t]*[.):][*_]{0,2}(?:[ \t]+|$)")
 
@@ -35,7 +35,7 @@ class _Listed:
                 bodies.append([line])
         items = [ParsedTask(clean("\n".join(body))) for body in bodies]
         items = [item if item.instruction else replace(item, defect=ParseDefect("empty_reply")) for item in items]
-        cut = {"length": "truncated", "content_filter": "content_filter"}.get(finish_reason)
+        cut = {TOKEN_LIMIT: "truncated", CONTENT_FILTER: "content_filter"}.get(finish_reason)
         if cut:
             items[-1] = replace(items[-1], defect=ParseDefect(cut, "the reply ended in this item"))
         return items

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
+from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
 
 _HEADING = re.compile(
     r"[ \t]*(?:#{1,6}[ \t]+)?[*_]{0,2}(\d{1,4})[ \t]*[.):][ \t]*[*_]{0,2}(Instruction|Input|Output)[*_]{0,2}[ \t]*:[*_]{0,2}"
@@ -57,9 +57,9 @@ class _Numbered:
         items = [draft.item() for draft in _Reader(shielded).read(lines)]
         if not items:
             return [ParsedTask("", defect=ParseDefect("no_tasks_found", text[:500]))]
-        if finish_reason == "content_filter":
+        if finish_reason == CONTENT_FILTER:
             items[-1] = replace(items[-1], defect=ParseDefect(finish_reason, "the provider cut the reply in this item"))
-        elif finish_reason == "length":
+        elif finish_reason == TOKEN_LIMIT:
             lost = ParseDefect("truncated", "the reply ended at the token limit") if items[-1].defect else None
             items[-1] = replace(items[-1], defect=lost, cut=True)
         return items

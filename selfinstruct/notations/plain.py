@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
+from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
 
 
 def plain() -> Notation:
@@ -25,9 +25,9 @@ class _Plain:
         defect = None
         if not instruction:
             defect = ParseDefect("empty_reply")
-        elif finish_reason == "length":
+        elif finish_reason == TOKEN_LIMIT:
             defect = ParseDefect("truncated", "the reply ended at the token limit")
-        elif finish_reason == "content_filter":
+        elif finish_reason == CONTENT_FILTER:
             defect = ParseDefect("content_filter", "the provider cut the reply")
         return [ParsedTask(instruction, "", None, defect)]
 

@@ -125,7 +125,7 @@ def _left(dataset: Dataset, counts: Counts, price: Price | None, speed: float | 
 def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
     """What is to be done, in a sentence; empty when nothing is."""
     runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
-    budget = Budget(Limits(runtime.max_requests, runtime.max_tokens, runtime.max_usd), counts, run.definition.price)
+    budget = Budget(Limits.of(runtime), counts, run.definition.price)
     bound, teacher = Usage(), ""
     with suppress(UserMistake):  # a method may have nothing to ask at first
         first = run.first_request()
