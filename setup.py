@@ -14,7 +14,7 @@ KERNEL = Path("selfinstruct/rouge/kernel")
 BUNDLED = {"seeds": ["*.jsonl"], "prompts": ["*.txt", "*.toml"]}
 
 
-class BuildWithBundle(build_py):
+class BuildWithBundle(build_py):  # type: ignore[misc]  # setuptools has no types
     """Puts the top-level folders of data into the package, where an installed one finds them."""
 
     def run(self) -> None:

@@ -18,10 +18,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from fake_openai import running_teacher
+
+if TYPE_CHECKING:
+    from selfinstruct.records import Reply, Request
 
 ONE_TASK = {"tasks_per_request": 4}  # three seeds and one new task
 LIST = {"tasks_per_request": 20}
@@ -96,12 +100,13 @@ def run_of(url: str, settings: dict[str, int], directory: str, concurrency: int)
 def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
     """The hand-written loop over the same requests."""
     from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletion
 
-    async def requests(directory: str) -> list[dict[str, object]]:
+    async def requests(directory: str) -> list[dict[str, Any]]:
         method = run_of(url, settings, directory, concurrency).methods()
-        made: list[dict[str, object]] = []
+        made: list[dict[str, Any]] = []
 
-        async def catch(key: str, request):  # type: ignore[no-untyped-def]
+        async def catch(key: str, request: Request) -> Reply:
             made.append({"model": "m", "messages": list(request.messages), **request.sampling})
             raise KeyError
 
@@ -118,9 +123,9 @@ def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
         client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
         slots = asyncio.Semaphore(concurrency)
 
-        async def one(body: dict[str, object]) -> str:
+        async def one(body: dict[str, Any]) -> str | None:
             async with slots:
-                completion = await client.chat.completions.create(**body)
+                completion: ChatCompletion = await client.chat.completions.create(**body)
                 return completion.choices[0].message.content
 
         before, cpu = time.perf_counter(), time.process_time()

@@ -34,7 +34,7 @@ _ORDER_2, _ORDER_1 = 0.55, 0.96  # the model looks 2 words back, 1 word back, or
 _SENTENCES = (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2)
 _LEARNED, _LONGEST = 18, 30  # words of a sentence that is learned, or made, at most
 _TEMPLATES = 48
-_ONSETS = re.findall(r"\w+", "b br c ch d dr f fl g gr h j k l m n p pl r s st t tr v w")
+_ONSETS = "b br c ch d dr f fl g gr h j k l m n p pl r s st t tr v w".split()
 _SYLLABLES = [onset + vowel for onset in _ONSETS for vowel in ("a", "e", "i", "o", "u", "ai", "ea", "ou")]
 _ENDINGS = [syllable + coda for syllable in _SYLLABLES for coda in ("", "n", "r", "l", "s", "t", "m", "nd", "ck", "st")]
 
@@ -60,7 +60,8 @@ class Words:
 
     def sentence(self) -> list[str]:
         """One sentence."""
-        random, one, two, found = self._random, "", "", []
+        random, one, two = self._random, "", ""
+        found: list[str] = []
         while len(found) < _LONGEST:
             luck = random()
             choices = self._any
@@ -84,7 +85,8 @@ class Words:
 
     def some(self, least: int, most: int) -> list[str]:
         """From `least` to `most` words."""
-        wanted, found = least + int(self._random() * (most - least + 1)), []
+        wanted = least + int(self._random() * (most - least + 1))
+        found: list[str] = []
         while len(found) < wanted:
             found += self.sentence()
         return found[:wanted]

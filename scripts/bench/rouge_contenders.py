@@ -49,7 +49,7 @@ class Pairs:
 
     def __init__(self, decisions: Decisions) -> None:
         self.kept = np.flatnonzero(decisions < 0)
-        self.before = np.cumsum(decisions < 0) - (decisions < 0)  # for each row, how many were kept before it
+        self.before: NDArray[np.int64] = np.cumsum(decisions < 0) - (decisions < 0)  # for each row, how many were kept before it
         self.total = int(self.before.sum())
 
 
@@ -58,7 +58,7 @@ def rouge_score(texts: list[str], limit: float, truth: Decisions) -> Found:
     from rouge_score.rouge_scorer import _score_lcs
 
     tokens, pairs, random = tokens_of(texts), Pairs(truth), np.random.default_rng(0)
-    ends = np.cumsum(pairs.before)
+    ends: NDArray[np.int64] = np.cumsum(pairs.before)
     measured, begun = 0, time.perf_counter()
     spent = 0.0
     while spent < limit and pairs.total:
@@ -77,7 +77,9 @@ def rouge_score_in_full(texts: list[str], limit: float, truth: Decisions) -> Fou
     """The same, all pairs one after the other; for inputs of a few hundred rows."""
     from rouge_score.rouge_scorer import _score_lcs
 
-    begun, measured, pool, decisions = time.perf_counter(), 0, [], []
+    pool: list[list[str]] = []
+    decisions: list[int] = []
+    begun, measured = time.perf_counter(), 0
     for row in tokens_of(texts):
         scores = [_score_lcs(row, other).fmeasure for other in pool]
         measured += len(scores)

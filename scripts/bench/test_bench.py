@@ -75,7 +75,7 @@ def test_each_rank_has_another_made_up_word() -> None:
 
 
 def test_the_benchmark_works(tmp_path: Path) -> None:
-    command = [sys.executable, HERE / "bench_rouge.py", "--small", "--into", tmp_path]
+    command: list[str | Path] = [sys.executable, HERE / "bench_rouge.py", "--small", "--into", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "rouge.json").read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_of_building_again_works() -> None:
-    command = [sys.executable, HERE / "bench_refilter.py", "--small"]
+    command: list[str | Path] = [sys.executable, HERE / "bench_refilter.py", "--small"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "300 rows, built again at 0.6: " in done.stdout and "ROUGE-L takes" in done.stdout

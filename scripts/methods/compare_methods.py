@@ -344,8 +344,9 @@ def paired(runs: Sequence[Found]) -> Found:
     seeds = sorted({seed for _, seed in sampled}, key=int)
     found = {}
     for measure, sign in BETTER.items():
-        values = {way: [sampled[way, seed].get(measure) for seed in seeds] for way in WAYS}
-        if None in values["uniform"] + values["spread"]:
+        measured = {way: [sampled[way, seed].get(measure) for seed in seeds] for way in WAYS}
+        values = {way: [value for value in measured[way] if value is not None] for way in WAYS}
+        if values != measured:
             continue
         differences = [new - old for old, new in zip(values["uniform"], values["spread"], strict=True)]
         found[measure] = {**values, **interval(differences), "agree": sum(sign * one > 0 for one in differences)}

@@ -110,7 +110,7 @@ def _drops(runs: Sequence[Found]) -> str:
 
 
 def _sum(rule: str, runs: Sequence[Found]) -> float:
-    return sum(run["dropped"].get(rule, 0) / run["judged"] for run in runs if run["judged"])
+    return float(sum(run["dropped"].get(rule, 0) / run["judged"] for run in runs if run["judged"]))
 
 
 def _varied(runs: Sequence[Found], found: Found) -> str:

@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import compare_methods
 import diversity
@@ -29,13 +30,13 @@ SEEDS = [
 ]
 
 
-def test_distinct_is_different_ngrams_for_each_ngram():
+def test_distinct_is_different_ngrams_for_each_ngram() -> None:
     assert diversity.distinct(2, ["the cat sat", "The cat ran!"]) == 3 / 4  # the cat, cat sat, the cat, cat ran
     assert diversity.distinct(1, ["a b", "c"]) == 1
     assert diversity.distinct(2, ["word", ""]) is None
 
 
-def test_distinct_of_a_size_does_not_depend_on_the_order_and_wants_enough():
+def test_distinct_of_a_size_does_not_depend_on_the_order_and_wants_enough() -> None:
     texts = ["a b a b a b", "c d"]
     assert diversity.distinct_of(6, 2, texts, draws=3) == 3 / 6
     assert diversity.distinct_of(7, 2, texts, draws=3) is None
@@ -43,7 +44,7 @@ def test_distinct_of_a_size_does_not_depend_on_the_order_and_wants_enough():
     assert diversity.distinct_of(5, 2, texts, draws=20) == diversity.distinct_of(5, 2, texts, draws=20)
 
 
-def test_nearest_is_of_another_row_also_where_several_are_the_same():
+def test_nearest_is_of_another_row_also_where_several_are_the_same() -> None:
     assert diversity.nearest(["a b c d", "a b x y", "p q"]) == [0.5, 0.5, 0.0]
     assert diversity.nearest(["a b", "a b", "a b", "c"]) == [1.0, 1.0, 1.0, 0.0]
     assert diversity.nearest(["", "...", "a"]) == [0.0, 0.0, 0.0]
@@ -51,7 +52,7 @@ def test_nearest_is_of_another_row_also_where_several_are_the_same():
     assert diversity.nearest([]) == []
 
 
-def test_nearest_is_what_rouge_score_finds():
+def test_nearest_is_what_rouge_score_finds() -> None:
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
@@ -61,7 +62,7 @@ def test_nearest_is_what_rouge_score_finds():
         assert found == pytest.approx(max(others), abs=1e-12)
 
 
-def test_entropy_percentile_and_mean():
+def test_entropy_percentile_and_mean() -> None:
     assert diversity.entropy(["a", "b", "c", "d"]) == 2
     assert diversity.entropy(["a", "a", "a", "a"]) == 0
     assert diversity.entropy(["a", "a", "b", "c"]) == 1.5
@@ -73,7 +74,7 @@ def test_entropy_percentile_and_mean():
     assert diversity.mean([]) is None
 
 
-def test_samples_are_of_one_size_repeatable_and_one_where_that_is_all():
+def test_samples_are_of_one_size_repeatable_and_one_where_that_is_all() -> None:
     found = diversity.samples(3, 10, draws=50)
     assert len(found) == 50
     assert all(len(set(places)) == 3 and max(places) < 10 for places in found)
@@ -103,11 +104,11 @@ def test_samples_are_of_one_size_repeatable_and_one_where_that_is_all():
         ("我想去北京", None),
     ],
 )
-def test_a_verb_and_its_object(text: str, pair: tuple[str, str] | None):
+def test_a_verb_and_its_object(text: str, pair: tuple[str, str] | None) -> None:
     assert diversity.verb_objects([text]) == [pair]
 
 
-def test_verbs_and_objects_are_as_good_as_the_report_says():
+def test_verbs_and_objects_are_as_good_as_the_report_says() -> None:
     found = compare_methods.measures(None)["verbs"]
     assert found["labels"] == len(lines(LABELS)) == 100
     assert found["same"] >= 95
@@ -115,7 +116,7 @@ def test_verbs_and_objects_are_as_good_as_the_report_says():
 
 
 @pytest.mark.parametrize("embedded", [True, False] if find_spec("wordllama") else [False])  # there for Linux on x86-64 alone
-def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool):
+def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool) -> None:
     topics = diversity.Topics(SEEDS, embedded)
     rows = [
         {"instruction": "How do I simmer a soup?", "input": "", "output": "Fry onions and add water and salt."},
@@ -127,7 +128,7 @@ def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool):
     assert topics.majority == 0.5
 
 
-def test_the_bundled_seeds_tell_topics_far_better_than_chance():
+def test_the_bundled_seeds_tell_topics_far_better_than_chance() -> None:
     seeds = lines(ROOT / "seeds" / "seed_tasks.jsonl")
     topics = diversity.Topics(seeds, embedded=False)
     assert topics.accuracy > 5 * topics.majority
@@ -135,7 +136,7 @@ def test_the_bundled_seeds_tell_topics_far_better_than_chance():
         assert diversity.Topics(seeds).accuracy > max(topics.accuracy, 0.5)
 
 
-def test_candidates_that_say_nothing_of_quality_are_counted_apart():
+def test_candidates_that_say_nothing_of_quality_are_counted_apart() -> None:
     run = made_up(rows=6, dropped={"rouge": 3, "over_target": 5, "refusal": 1, "unanswered": 2})
     found = compare_methods.spent(run)
     assert found["candidates"] == 17
@@ -147,12 +148,12 @@ def test_candidates_that_say_nothing_of_quality_are_counted_apart():
     assert found["rows_per_1000_tokens"] == 2
 
 
-def test_lengths_are_words_and_only_inputs_that_there_are_count():
+def test_lengths_are_words_and_only_inputs_that_there_are_count() -> None:
     rows = [{"instruction": "a b", "input": "", "output": "c"}, {"instruction": "a b c d", "input": "x y", "output": "c d e"}]
     assert compare_methods.lengths(rows) == {"instruction": 3, "output": 2, "input": 2, "with_input": 0.5}
 
 
-def test_runs_of_different_sizes_are_compared_at_one_and_too_small_ones_are_not():
+def test_runs_of_different_sizes_are_compared_at_one_and_too_small_ones_are_not() -> None:
     runs = [made_up(rows, name=name) for name, rows in (("many", 60), ("some", 40), ("few", 3), ("none", 0))]
     found = compare_methods.compare(runs, None)
     assert found["size"] == 40
@@ -161,7 +162,7 @@ def test_runs_of_different_sizes_are_compared_at_one_and_too_small_ones_are_not(
     assert found["runs"][3]["whole"]["nearest_mean"] is None
 
 
-def test_several_inputs_of_one_instruction_count_once():
+def test_several_inputs_of_one_instruction_count_once() -> None:
     run = made_up(rows=40)
     run["rows"] += [{**row, "input": "another"} for row in run["rows"]]
     (found,) = compare_methods.compare([run], None)["runs"]
@@ -169,7 +170,7 @@ def test_several_inputs_of_one_instruction_count_once():
     assert found["whole"]["nearest_mean"] < 1
 
 
-def test_paired_differences_and_their_interval():
+def test_paired_differences_and_their_interval() -> None:
     found = interval([1.0, 2.0, 3.0, 4.0, 5.0])
     assert found["mean"] == 3
     assert found["deviation"] == pytest.approx(math.sqrt(2.5))
@@ -186,7 +187,7 @@ def test_paired_differences_and_their_interval():
     assert "pairs" not in found
 
 
-def test_recipes_are_merged_and_written_as_toml():
+def test_recipes_are_merged_and_written_as_toml() -> None:
     assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 4}, "e": {"f": 5}}) == {
         "a": {"b": 1, "c": 4},
         "d": 3,
@@ -206,7 +207,7 @@ def test_recipes_are_merged_and_written_as_toml():
     assert recipe_of(METHODS["few_shot"], {"generate": {"temperature": 0.5}})["generate"]["temperature"] == 0.5
 
 
-def test_the_seeds_texts_are_documents(tmp_path: Path):
+def test_the_seeds_texts_are_documents(tmp_path: Path) -> None:
     found = compare_methods.documents_of(
         [*SEEDS, {"instruction": "a", "instances": [{"input": "b", "output": "c"}]}], tmp_path / "new"
     )
@@ -215,7 +216,7 @@ def test_the_seeds_texts_are_documents(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_run_is_a_recipe_that_there_is(name: str):
+def test_each_run_is_a_recipe_that_there_is(name: str) -> None:
     from selfinstruct.recipe.loading import parse
 
     bundled = METHODS[name].get("recipe")
@@ -224,7 +225,7 @@ def test_each_run_is_a_recipe_that_there_is(name: str):
     assert parse(tomllib.loads(toml(recipe)), name).curate.least_acceptance == 0
 
 
-def test_the_report_on_the_sample(tmp_path: Path):
+def test_the_report_on_the_sample(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "data" / "sample", tmp_path / "sample")
     run = compare_methods.read_run(tmp_path / "sample")
     topics = diversity.Topics(lines(ROOT / "seeds" / "seed_tasks.jsonl"))
@@ -253,7 +254,7 @@ def test_the_report_on_the_sample(tmp_path: Path):
     assert (tmp_path / "methods.png").stat().st_size > 10_000 < (tmp_path / "spread.png").stat().st_size
 
 
-def made_up(rows: int, dropped: dict[str, int] | None = None, name: str = "") -> dict:
+def made_up(rows: int, dropped: dict[str, int] | None = None, name: str = "") -> dict[str, Any]:
     """What `read_run` gives, for a run that there was not."""
     status = {
         "tokens": {"prompt": 1_000, "completion": 2_000, "lost_at_most": 0, "replies_without_a_count": 0},

@@ -9,15 +9,16 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from selfinstruct.records import root_of
 
 
-def lines(path: Path) -> list[dict]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def way(record: dict) -> str:
+def way(record: dict[str, Any]) -> str:
     return "few_shot" if record["seeds"] else "magpie"
 
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +187,10 @@ def quiet_environment() -> Iterator[None]:
 def kills(case: Case, first: int, every: int, sometimes: int) -> list[Callable[[], tuple[str, list[str]]]]:
     """One function for each kill of a case."""
     numbers = range(first, len(case.calm.calls) + 1, every)
-    found = [
-        lambda number=number, when=when: case.killed_at_call(number, when)  # type: ignore[misc]
-        for number in numbers
-        for when in ("before", "after")
+    calls: list[Callable[[], tuple[str, list[str]]]] = [
+        partial(case.killed_at_call, number, when) for number in numbers for when in ("before", "after")
     ]
-    return found + [lambda seed=seed: case.killed_sometime(seed) for seed in range(sometimes)]  # type: ignore[misc]
+    return calls + [partial(case.killed_sometime, seed) for seed in range(sometimes)]
 
 
 def main() -> None:

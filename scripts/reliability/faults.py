@@ -236,7 +236,7 @@ def outage(place: Path, options: argparse.Namespace) -> None:
     with running_teacher(faults=_LASTING) as calm, running_teacher(faults=_SHARES, outage=gone) as away:
         process = start(command(place / "calm", calm, *words), place / "calm.txt")
         require(process.wait() == 0, f"without an outage: {(place / 'calm.txt').read_text()}")
-        statuses = []
+        statuses: list[int] = []
         while 0 not in statuses and len(statuses) < 20:
             statuses.append(start(command(place / "away", away, *words), place / "away.txt").wait())
             require(statuses[-1] in (0, 4), f"status {statuses[-1]}: {(place / 'away.txt').read_text()}")

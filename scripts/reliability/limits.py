@@ -35,7 +35,7 @@ class Case:
     tokens: bool = False
     stated: bool = False
 
-    def server(self, rate: float) -> dict[str, object]:
+    def server(self, rate: float) -> dict[str, Any]:
         limit = {"limit_tokens": rate * TOKENS_A_CALL} if self.tokens else {"limit_requests": rate}
         return {"limit_style": self.style, **limit}
 

@@ -57,7 +57,7 @@ class ArrowRows:
 
     def _values(self, number: int, part: slice = slice(None)) -> list[Any]:
         """Values of a column; those that Python has no value for (a date in the year 20000) as pyarrow's text."""
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
 
         column = self.batch.column(number)[part]
         try:

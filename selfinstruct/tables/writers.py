@@ -125,7 +125,7 @@ class _Columns:
     """Rows as Parquet or Arrow, with the very schema of the first table and its metadata."""
 
     def __init__(self, sink: IO[bytes], tables: Sequence[Any]) -> None:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
         from pyarrow import parquet
 
         first = tables[0]
