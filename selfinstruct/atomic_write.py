@@ -63,16 +63,26 @@ class Staged:
 
 @contextmanager
 def fresh(directory: Path, names: Sequence[str]) -> Iterator[Staged]:
-    """New files for a directory that is new or empty; it is made, and goes again if nothing is committed.
+    """Yield new files for a directory that is new or empty. It is removed again if nothing is committed.
 
-    `names` are the files that can be opened, the last of them last: what a killed process left of them is overwritten.
+    `names` are the files that can be opened, the last of them last. Leftovers of a killed process are overwritten.
     Raises UserMistake when other things are there or another process writes, OutputError when it cannot be written.
+    """
+    with added(directory) as files:
+        _refuse_others(directory, names)
+        yield files
+
+
+@contextmanager
+def added(directory: Path) -> Iterator[Staged]:
+    """Yield new files for a directory that may hold others. A new directory is removed again if nothing is committed.
+
+    Raises UserMistake when another process writes there, OutputError when it cannot be written.
     """
     made = _make(directory)
     lock = None
     try:
         lock = _lock(directory)
-        _refuse_others(directory, names)
         with Staged(directory) as files:
             yield files
     finally:

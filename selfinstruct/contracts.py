@@ -1,6 +1,6 @@
 """What you may add to this package, on one page.
 
-A filter, a method, a teacher, a notation or a format is one file in the folder of that name, with a function of the
+A filter, a method, a teacher, a notation or an export is one file in the folder of that name, with a function of the
 file's name. From outside, `"my_package.rules:no_urls"` works wherever a name does; a notebook passes the object itself.
 """
 
@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from selfinstruct.errors import RecipeError, TeacherError
 from selfinstruct.journal.events import BatchState
@@ -294,8 +294,39 @@ def filter(*, stage: Stage = Stage.FINISHED, languages: Sequence[str] = ()) -> C
     return decorate
 
 
-class Format(Protocol):
-    """How a row is written: the JSON object of one line of the dataset file."""
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """A row of a run as an export gets it.
 
-    def __call__(self, example: Example) -> Mapping[str, Any]:
-        """The object; the keys' order is the file's order."""
+    Attributes:
+        id: Sixteen hex digits that depend on the three texts alone.
+        provenance: The row's line in `provenance.jsonl`.
+        system: The system text that the caller wants with the row, or "".
+    """
+
+    id: str
+    instruction: str
+    input: str
+    output: str
+    provenance: Mapping[str, Any]
+    system: str = ""
+
+
+class ExportFiles(Protocol):
+    """New files of an export. All of them appear together, when the export has returned."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a file to write bytes to. It is called `name` in the caller's directory, or as the caller's file is called.
+
+        Raises UserMistake when such a file exists, or when a second file is opened and the caller wants one file.
+        """
+
+
+class Export(Protocol):
+    """Another shape of a run's rows. An export never changes the run."""
+
+    def __call__(self, rows: Iterable[ExportRow], files: ExportFiles, **options: Any) -> None:
+        """Write all rows, one after the other, without holding them in memory. Options are keyword parameters with defaults.
+
+        Raises UserMistake when a row has something that this shape cannot hold.
+        """

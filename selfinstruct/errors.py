@@ -9,7 +9,7 @@ SelfInstructError                   1   root of the tree
 │   ├── DocumentError                   documents cannot be read or cut into passages
 │   ├── TopicError                      a topics file cannot be used
 │   ├── TableError                      a file or data set cannot be read or written as rows
-│   ├── PluginError                     a named method, filter, teacher, notation or format cannot be used
+│   ├── PluginError                     a named method, filter, teacher, notation or export cannot be used
 │   └── MissingExtra                    an optional package is not installed
 ├── OutputError                     1   an output directory cannot be written
 ├── RunDirectoryError               1   a run directory is incomplete, damaged or cannot be written
@@ -99,7 +99,7 @@ class TableError(UserMistake):
 
 
 class PluginError(UserMistake):
-    """Raised when a method, filter, teacher, notation or format does not exist, cannot be loaded or breaks its contract.
+    """Raised when a method, filter, teacher, notation or export does not exist, cannot be loaded or breaks its contract.
 
     Check the name with `selfinstruct list`. If the code is your own, correct it as described in `contracts.py`.
     """

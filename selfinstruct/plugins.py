@@ -1,4 +1,4 @@
-"""Finding methods, filters, teachers, notations and formats by name: no registry, one file per thing.
+"""Finding methods, filters, teachers, notations and exports by name: no registry, one file per thing.
 
 A bare name is a file of that name in the folder of that kind; `"package.module:function"` is anybody's own; a notebook
 passes the object itself, which is then known by where it was defined.
@@ -21,7 +21,7 @@ FOLDERS = {
     "filter": "filters",
     "teacher": "teachers",
     "notation": "notations",
-    "format": "formats",
+    "export": "exports",
 }
 
 
@@ -74,7 +74,7 @@ def check_options(place: str, function: Callable[..., Any], options: Mapping[str
         signature = inspect.signature(function)
         signature.bind_partial(None, None)
     except (TypeError, ValueError):
-        raise PluginError(f"{place}: must accept {parameters}. Fix: change its signature") from None
+        raise PluginError(f"{place}: must accept {parameters}. Fix: change its signature.") from None
     known = list(signature.parameters.values())[2:]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known)
     by_name = {parameter.name: parameter for parameter in known if parameter.kind is not parameter.VAR_KEYWORD}
@@ -82,12 +82,13 @@ def check_options(place: str, function: Callable[..., Any], options: Mapping[str
         if option not in by_name:
             if takes_any:
                 continue
-            raise RecipeError(f"{place}: has no option {option!r}. Fix: remove it, or choose from {', '.join(by_name) or 'none'}")
+            others = f", or choose from {', '.join(by_name)}" if by_name else ""
+            raise RecipeError(f"{place}: has no option {option!r}. Fix: remove it{others}.")
         default = by_name[option].default
         if isinstance(default, int | float) and not isinstance(value, int | float):
-            raise RecipeError(f"{place}: {option} must be a number (got {value!r}). Fix: set a number")
+            raise RecipeError(f"{place}: {option} must be a number (got {value!r}). Fix: set a number.")
         if isinstance(default, tuple) and not isinstance(value, list | tuple):
-            raise RecipeError(f"{place}: {option} must be a list (got {value!r}). Fix: set a list")
+            raise RecipeError(f"{place}: {option} must be a list (got {value!r}). Fix: set a list.")
 
 
 def _foreign(kind: str, name: str) -> Callable[..., Any]:

@@ -54,9 +54,13 @@ class Example:
         """An example from any text, with line ends and outer white space normalised."""
         return cls(clean(instruction), clean(input), clean(output))
 
+    def as_values(self) -> dict[str, str]:
+        """Return the three texts by name, as Stanford Alpaca's rows have them (Taori et al., 2023)."""
+        return {"instruction": self.instruction, "input": self.input, "output": self.output}
+
     @property
     def id(self) -> str:
-        """Sixteen hex digits that depend on the three texts alone, so a row can be found again anywhere."""
+        """Sixteen hex digits that depend on the three texts alone, so that a row can be found again anywhere."""
         return digest([self.instruction, self.input, self.output])[:16]
 
 

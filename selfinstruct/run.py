@@ -15,7 +15,7 @@ from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.connect import cancelled, limits_of, online
 from selfinstruct.client.load_balancer import Teachers
 from selfinstruct.client.shutdown import stopped_by_signals
-from selfinstruct.contracts import Teacher
+from selfinstruct.contracts import Export, Teacher
 from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
@@ -27,8 +27,9 @@ from selfinstruct.pipeline import Watch, generate_rows
 from selfinstruct.recipe import defaults, loading, overrides
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
-from selfinstruct.rundir import dataset_card, derived_files, manifest
+from selfinstruct.rundir import dataset_card, derived_files, exporting, manifest
 from selfinstruct.rundir.definition import Definition, begin, check_same, continued
+from selfinstruct.rundir.exporting import Exported
 
 if TYPE_CHECKING:
     import datasets
@@ -71,7 +72,6 @@ class Run:
         # What would fail after the first reply was paid for had better fail now.
         if self.is_new or filters:
             rules.rules(self.recipe.curate.filters, self._filters)
-        derived_files.row_writer(self.recipe.curate.format)
         self.methods()
         self._ask: DurableAsk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -221,6 +221,28 @@ class Run:
         features = datasets.Features({name: datasets.Value("string") for name in columns})
         return datasets.Dataset.from_dict(columns, features=features)
 
+    def export(
+        self, to: str | Export, out: str | Path, *, dataset: Dataset | None = None, system: str = "", **options: Any
+    ) -> Exported:
+        """Write the rows in another shape, such as "messages". Nothing is asked, and the run stays as it is.
+
+        Args:
+            to: An export's name, "package.module:function", or a function (see `Export` in `contracts.py`).
+            out: A new file, or a directory. A path without a file ending is a directory. Existing files are not overwritten.
+            dataset: A built dataset. By default, the rows that the journal and the run's settings give.
+            system: A system text that goes with every row.
+            options: Options of the export.
+
+        Raises UserMistake when there are no rows, and when the export or `out` cannot be used.
+        """
+        write, target = exporting.writer(to, options), exporting.Target.of(out)
+        dataset = dataset or self.build()
+        if not dataset.rows:
+            raise UserMistake(f"{self.path}: has no rows to export. Fix: run `selfinstruct generate {self.path}` first.")
+        with Journal.reading(self.path / JOURNAL) as journal:
+            origins = derived_files.provenance(dataset, journal, self._origin_of(self.definition))
+            return exporting.export(write, exporting.rows(dataset, origins, system), target)
+
     def shortfall(self, dataset: Dataset) -> str:
         """Why there are fewer rows than asked for, in one sentence; empty when there are as many."""
         return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
@@ -292,10 +314,11 @@ class Run:
         derived_files.replace(target, self._files(dataset, journal, definition))
 
     def _files(self, dataset: Dataset, journal: Journal, definition: Definition) -> dict[str, bytes]:
-        format, part_of = definition.recipe.curate.format, self.methods().part_of
-        return derived_files.files(
-            dataset, journal, lambda root: definition.origin(part_of(root)), format, dataset_card.card(dataset, definition)
-        )
+        return derived_files.files(dataset, journal, self._origin_of(definition), dataset_card.card(dataset, definition))
+
+    def _origin_of(self, definition: Definition) -> derived_files.OriginOf:
+        part_of = self.methods().part_of
+        return lambda root: definition.origin(part_of(root))
 
     async def _guarded(self, watch: Watch | None) -> Dataset:
         """Generate, stopped in order by signals where this thread is the one that gets them."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from selfinstruct.cli.dedup import dedup
+from selfinstruct.cli.export import export
 from selfinstruct.errors import SelfInstructError, Shortfall
 
 app = typer.Typer(
@@ -233,11 +234,12 @@ def seeds(
 
 
 app.command()(dedup)
+app.command()(export)
 
 
 @app.command("list")
 def list_() -> None:
-    """List the recipes, methods, prompts, filters, teachers, notations and formats, a line each."""
+    """List the recipes, methods, prompts, filters, teachers, notations and exports, a line each."""
     from selfinstruct.cli import output
 
     output.catalogue()

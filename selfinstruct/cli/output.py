@@ -240,7 +240,7 @@ def catalogue() -> None:
     for kind in plugins.FOLDERS:
         print(f"{kind}s")
         for name in plugins.names(kind):
-            _entry(name, plugins.about(kind, name), width)
+            _entry(name.replace("_", "-") if kind == "export" else name, plugins.about(kind, name), width)
         print()
         if kind == "method":
             print("prompts")

@@ -99,7 +99,7 @@ class Curator:
             if rejection := step.function(example, contexts.among_rows if step.reads_rows else contexts.alone):
                 if not isinstance(rejection, Rejection):
                     raise PluginError(
-                        f"filter {step.name!r}: must return a Rejection or None (got {rejection!r}). Fix: change what it returns"
+                        f"filter {step.name!r}: must return a Rejection or None (got {rejection!r}). Fix: change what it returns."
                     )
                 return Decision(candidate, step.name, rejection.value, rejection.limit)
         return Decision(candidate)

@@ -189,7 +189,6 @@ class Curate(_Part):
     tokens: Literal["unicode", "ascii"] = "unicode"
     mean_similarity: bool = False
     language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
-    format: str = "alpaca"
     filters: dict[str, FilterSetting] = {}
 
 

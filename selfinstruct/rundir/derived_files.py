@@ -1,66 +1,64 @@
-"""The derived files of a run directory: all of them follow from the journal, and are replaced whole."""
+"""The derived files of a run directory. All of them follow from the journal and the settings, and are replaced whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import plugins
 from selfinstruct.atomic_write import Staged
 from selfinstruct.curate.dataset import Dataset
-from selfinstruct.errors import OutputError, PluginError, RunDirectoryError
+from selfinstruct.errors import OutputError, RunDirectoryError
 from selfinstruct.journal.events import Entry
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import CARD, DATASET, PROVENANCE, REJECTED
-from selfinstruct.records import Decision, Example, Neighbour, Reply, json_line
+from selfinstruct.records import Decision, Neighbour, Reply, json_line
 
+OriginOf = Callable[[int], Mapping[str, Any]]  # the method, prompt and teacher of a root request, by its index
 _REMEMBERED = 64  # requests at a time
 _YEAR_2100 = 4_102_444_800  # Unix seconds
 
 
-def files(
-    dataset: Dataset, journal: Journal, origin_of: Callable[[int], Mapping[str, Any]], format: str, card: str
-) -> dict[str, bytes]:
-    """The contents of the four derived files, by name; `origin_of` says by what method the rows of a root request were made."""
-    write_row = row_writer(format)
-    rows = (json_line(write_row(row.candidate.example)) for row in dataset.rows)
-    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
-    found = zip(dataset.rows, dataset.nearest(), dataset.means(), strict=True)
-    origins = (provenance(row, nearest, mean, call_of, origin_of(row.candidate.root)) for row, nearest, mean in found)
+def files(dataset: Dataset, journal: Journal, origin_of: OriginOf, card: str) -> dict[str, bytes]:
+    """Return the contents of the four derived files by name. `card` is the dataset card."""
     return {
-        DATASET: b"".join(rows),
-        PROVENANCE: b"".join(map(json_line, origins)),
-        REJECTED: b"".join(json_line(rejection(decision)) for decision in dataset.rejected),
+        DATASET: b"".join(json_line(row.candidate.example.as_values()) for row in dataset.rows),
+        PROVENANCE: b"".join(map(json_line, provenance(dataset, journal, origin_of))),
+        REJECTED: b"".join(json_line(rejected_line(decision)) for decision in dataset.rejected),
         CARD: card.encode(),
     }
 
 
-def row_writer(format: str) -> Callable[[Example], Mapping[str, Any]]:
-    """The function of a format; raises PluginError now if it cannot write a row."""
-    write_row: Callable[[Example], Mapping[str, Any]] = plugins.find("format", format)
-    try:
-        works = isinstance(write_row(Example("a", "b", "c")), Mapping)
-    except Exception as error:  # anybody's own code
-        raise PluginError(f"format {format!r} cannot write a row ({type(error).__name__}: {error}); mend it") from None
-    if not works:
-        raise PluginError(f"format {format!r} does not give an object with keys; mend it")
-    return write_row
+def provenance(dataset: Dataset, journal: Journal, origin_of: OriginOf) -> Iterator[dict[str, Any]]:
+    """Yield the provenance of each row, in order. The journal must stay open meanwhile.
+
+    The nearest neighbours of the rows are searched on all cores.
+    """
+    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
+    for row, nearest, mean in zip(dataset.rows, dataset.nearest(), dataset.means(), strict=True):
+        yield provenance_line(row, nearest, mean, call_of, origin_of(row.candidate.root))
 
 
-def provenance(
+def provenance_line(
     row: Decision,
     nearest: Sequence[Neighbour],
     mean: float | None,
     call_of: Callable[[str], Mapping[str, Any]],
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Where a row came from. The request named is the one whose reply holds the output; tokens are that reply's.
+    """Return where a row came from, as `provenance.jsonl` has it.
 
-    `proposed_by` is the request that gave the instruction, where that was another one; `call_of` describes a request. `mean`
-    is the row's mean similarity, None where that is not wanted.
+    The request named is the one whose reply holds the output, and the tokens are those of that reply.
+    `proposed_by` is the request that gave the instruction, where that was another one.
+
+    Args:
+        row: The row.
+        nearest: The nearest of the seeds and of the instructions admitted before, nearest first.
+        mean: The row's mean similarity (0 to 1), or None where the settings do not ask for it.
+        call_of: Describes the request with a given key.
+        origin: The method, prompt and teacher of the row's root request.
     """
     candidate = row.candidate
     return {
@@ -77,8 +75,8 @@ def provenance(
     }
 
 
-def rejection(decision: Decision) -> dict[str, Any]:
-    """A dropped candidate with its rule, what was measured, the limit, the nearest neighbour, and its texts."""
+def rejected_line(decision: Decision) -> dict[str, Any]:
+    """Return a rejected candidate with its rule, the measured value, the limit and its texts, as `rejected.jsonl` has it."""
     candidate, near = decision.candidate, decision.nearest[:1]
     return {
         "candidate": candidate.id,
@@ -95,6 +93,7 @@ def rejection(decision: Decision) -> dict[str, Any]:
 
 
 def _call(entry: Entry | None) -> dict[str, Any]:
+    """Return a request of the journal as provenance describes it."""
     assert entry is not None and isinstance(entry.outcome, Reply)
     reply = entry.outcome
     seconds = entry.time
@@ -115,7 +114,10 @@ def _call(entry: Entry | None) -> dict[str, Any]:
 
 
 def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Put files into a directory so that a reader, or a crash, sees each one whole: the old or the new."""
+    """Put files into a directory, so that a reader or a crash sees each one whole, the old or the new.
+
+    Raises RunDirectoryError when the directory cannot be written.
+    """
     try:
         with Staged(directory) as files:
             for name, content in contents.items():

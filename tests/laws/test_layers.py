@@ -15,7 +15,7 @@ LAYERS = (
     "records atomic_write",
     "plugins journal rouge tables",
     "recipe contracts",
-    "inputs curate methods notations filters repairs exports formats teachers",
+    "inputs curate methods notations filters repairs exports teachers",
     "client",
     "rundir",
     "generate judge dedup",
@@ -26,7 +26,7 @@ LAYERS = (
 )
 LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}
 AT_THE_TOP = 12  # modules, besides __init__ and __main__
-LINES = 300  # a longer module usually holds two subjects; where one subject needs more, raise this and say so
+LINES = 340  # a longer module usually holds two subjects; contracts.py needs 332 to stay on one page
 STATEMENTS = 60  # lines of a function's body
 
 

@@ -173,13 +173,12 @@ def make_filter(letter: str) -> Callable[..., si.Rejection | None]:
     return no_letter
 
 
-def test_what_is_no_filter_method_or_format_is_said_before_anything_is_asked(teacher: Teacher, tmp_path: Path) -> None:
+def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(teacher: Teacher, tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions are called"),
         ({"filters": ["refusal"]}, UserMistake, "is no function"),
         ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
         ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
-        ({"format": "json:dumps"}, PluginError, "cannot write a row"),
         ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),
         ({"options": {"seeds_per_request": -1}}, RecipeError, "whole number from 1 up"),
         ({"options": {"seeds_per_requst": 2}}, RecipeError, "has no 'seeds_per_requst'"),
@@ -188,7 +187,7 @@ def test_what_is_no_filter_method_or_format_is_said_before_anything_is_asked(tea
     for settings, error, says in wrong:
         with pytest.raises(error, match=says):
             run(tmp_path / "run", teacher, **settings)
-    with pytest.raises(PluginError, match="a filter gives a Rejection"):
+    with pytest.raises(PluginError, match="must return a Rejection or None"):
         run(tmp_path / "run", teacher, filters=[lambda example, around: True]).generate()
 
 

@@ -296,10 +296,10 @@ def test_filters_switched_off_do_not_run_and_the_others_run_early_ones_first_by_
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_an_unknown_option_is_refused_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(RecipeError, match=f"filter '{name}': has no option 'colour'. Fix: remove it, or choose from ") as caught:
+    with pytest.raises(RecipeError, match=f"filter '{name}': has no option 'colour'. Fix: remove it") as caught:
         rules({name: {"colour": 5}})
     if name == "word_count":
-        assert str(caught.value).endswith("choose from more_than, at_most")
+        assert str(caught.value).endswith("choose from more_than, at_most.")
 
 
 def test_an_option_of_the_wrong_type_is_refused_before_anything_is_asked() -> None:

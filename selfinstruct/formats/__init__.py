@@ -1,1 +1,0 @@
-"""Formats: how a row is written. One file each; contract in `contracts.py`."""

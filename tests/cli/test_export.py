@@ -1,0 +1,98 @@
+"""The command `export`, on the sample and on runs that have nothing to export."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, cli, derived, rows
+from fake_openai import Teacher
+
+import selfinstruct as si
+from selfinstruct.errors import UserMistake
+
+SAMPLE = ROOT / "data" / "sample"
+
+
+def test_messages_has_the_rows_of_the_dataset_in_order(tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in SAMPLE.iterdir()}
+    done = cli("export", SAMPLE, "--to", "messages", "--out", tmp_path / "chat.jsonl")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr == f"exported 220 rows to {tmp_path / 'chat.jsonl'}\n"
+    chats = [line["messages"] for line in rows(tmp_path / "chat.jsonl")]
+    assert chats == [
+        [
+            {"role": "user", "content": f"{row['instruction']}\n\n{row['input']}" if row["input"] else row["instruction"]},
+            {"role": "assistant", "content": row["output"]},
+        ]
+        for row in rows(SAMPLE / "dataset.jsonl")
+    ]
+    assert {path.name: path.read_bytes() for path in SAMPLE.iterdir()} == before
+
+
+def test_alpaca_json_goes_into_a_directory_under_its_own_name(tmp_path: Path) -> None:
+    done = cli("export", SAMPLE, "--to", "alpaca-json", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"exported 220 rows to {tmp_path / 'out' / 'alpaca_data.json'}\n"
+    assert json.loads((tmp_path / "out" / "alpaca_data.json").read_text()) == rows(SAMPLE / "dataset.jsonl")
+
+
+def test_a_system_text_goes_with_every_chat(tmp_path: Path) -> None:
+    assert cli("export", SAMPLE, "--to", "messages", "--out", tmp_path / "c.jsonl", "--system", "Be brief.").returncode == 0
+    firsts = [line["messages"][0] for line in rows(tmp_path / "c.jsonl")]  # type: ignore[index]
+    assert firsts == [{"role": "system", "content": "Be brief."}] * 220
+
+
+def test_derived_files_are_not_needed_and_stale_ones_are_not_read(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(SAMPLE, run)
+    for name in derived(run):
+        (run / name).unlink()
+    (run / "dataset.jsonl").write_text('{"instruction": "old", "input": "", "output": "old"}\n')
+    assert cli("export", run, "--to", "alpaca-json", "--out", tmp_path / "a.json").returncode == 0
+    assert json.loads((tmp_path / "a.json").read_text()) == rows(SAMPLE / "dataset.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--to", "parket", "--out", "new"), "export 'parket': does not exist. Fix: choose from alpaca-json, messages"),
+        (("--to", "messages", "--out", "there.jsonl"), "there.jsonl: exists already. Fix: remove it, or choose another --out."),
+        (("--to", "messages", "--out", "there.jsonl/x"), "there.jsonl: is a file. Fix: set --out to"),
+        (("--to", "alpaca-json", "--out", "new", "--system", "x"), "alpaca-json: cannot hold a system text"),
+        (("--to", "messages", "--out", "new", "--option", "split=0.1"), "export 'messages': has no option 'split'"),
+        (("--to", "messages", "--out", "new", "--option", "split"), "--option: must be NAME=VALUE (got 'split')"),
+        (("--to", "messages"), "--out"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_status_2(tmp_path: Path, flags: tuple[str, ...], message: str) -> None:
+    (tmp_path / "there.jsonl").write_text("mine")
+    placed = [str(tmp_path / word) if before == "--out" else word for before, word in zip(("", *flags), flags, strict=False)]
+    done = cli("export", SAMPLE, *placed)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("there.jsonl", "mine")]
+
+
+def test_a_run_without_rows_or_without_a_run_is_one_sentence(tmp_path: Path, teacher: Teacher) -> None:
+    done = cli("export", tmp_path / "nothing", "--to", "messages", "--out", tmp_path / "out")
+    assert done.returncode == 2 and "there is no run here" in done.stderr
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=5, filters=[reject_all], give_up_after=2)
+    assert run.generate().rows == []
+    with pytest.raises(UserMistake, match="has no rows to export"):
+        run.export("messages", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def reject_all(example: si.Example, context: object) -> si.Rejection:
+    return si.Rejection("all")
+
+
+def test_list_shows_the_exports_as_users_write_them() -> None:
+    listed = cli("list").stdout.partition("exports\n")[2]
+    assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == [
+        "alpaca-json",
+        "messages",
+    ]
