@@ -41,7 +41,7 @@ def test_alpaca_json_goes_into_a_directory_under_its_own_name(tmp_path: Path) ->
 
 def test_a_system_text_goes_with_every_chat(tmp_path: Path) -> None:
     assert cli("export", SAMPLE, "--to", "messages", "--out", tmp_path / "c.jsonl", "--system", "Be brief.").returncode == 0
-    firsts = [line["messages"][0] for line in rows(tmp_path / "c.jsonl")]  # type: ignore[index]
+    firsts = [line["messages"][0] for line in rows(tmp_path / "c.jsonl")]
     assert firsts == [{"role": "system", "content": "Be brief."}] * 220
 
 
