@@ -61,6 +61,7 @@ def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: Teacher
     for folder in ("seeds", "prompts"):
         for path in (ROOT / folder).iterdir():
             assert f"selfinstruct/bundled/{folder}/{path.name}" in names
+    assert "selfinstruct/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "data", "scripts"))]
 
     venv.create(tmp_path / "clean", with_pip=True)
