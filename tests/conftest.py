@@ -7,23 +7,23 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from fake_openai import Teacher, running_teacher
+from fake_openai import FakeOpenAI, running_fake_openai
 
 
 @pytest.fixture
-def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Teacher]]:
+def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., FakeOpenAI]]:
     """A function that starts a server, given options of server.py; all of them end with the test."""
     with ExitStack() as started:
 
-        def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: Any) -> Teacher:
+        def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: Any) -> FakeOpenAI:
             log = tmp_path_factory.mktemp("teacher") / "log.jsonl"
-            return started.enter_context(running_teacher(log, latency=latency, outage=outage, **options))
+            return started.enter_context(running_fake_openai(log, latency=latency, outage=outage, **options))
 
         yield start
 
 
 @pytest.fixture
-def teacher(start_teacher: Callable[..., Teacher]) -> Teacher:
+def teacher(start_teacher: Callable[..., FakeOpenAI]) -> FakeOpenAI:
     return start_teacher()
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from fake_openai import running_teacher
+from fake_openai import running_fake_openai
 
 if TYPE_CHECKING:
     from selfinstruct.records import Reply, Request
@@ -53,7 +53,7 @@ def compare(options: argparse.Namespace) -> list[str]:
     missed = []
     print(f"{options.replies:,} replies, {options.concurrency} calls at a time, best of {options.rounds}\n")
     for title, settings, least in (("one task a reply", ONE_TASK, 2.0), ("20 tasks a reply", LIST, 1.0)):
-        with running_teacher(latency=0.05) as teacher:
+        with running_fake_openai(latency=0.05) as teacher:
             found: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
             for _ in range(options.rounds):
                 for who, results in found.items():
@@ -67,7 +67,7 @@ def compare(options: argparse.Namespace) -> list[str]:
         print(f"  ratio {ratio:.2f} (wanted: {least:g})\n")
         if ratio < least:
             missed.append(f"{title}: {ratio:.2f} times the bare loop, wanted {least:g}")
-    with running_teacher(latency=1.0) as teacher:
+    with running_fake_openai(latency=1.0) as teacher:
         mine = apart("ours", teacher.url, ONE_TASK, options)
     share = mine["flow"] / options.concurrency
     print(

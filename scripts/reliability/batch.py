@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import ROOT, Teacher, running_teacher
+from harness import ROOT, FakeOpenAI, running_fake_openai
 
 DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
 BATCH_SECONDS = 0.1  # until a batch is done: the second look finds it so
@@ -58,7 +58,7 @@ class Case:
         self.calm = Result({}, [], Counter(), Counter(), 0)
 
     def undisturbed(self) -> None:
-        with running_teacher(batch_seconds=BATCH_SECONDS) as teacher:
+        with running_fake_openai(batch_seconds=BATCH_SECONDS) as teacher:
             directory = self.folder / f"{self.method}-calm"
             status, said = self.to_its_end(directory, teacher)
             if status:
@@ -75,10 +75,10 @@ class Case:
         return self.killed(f"random {seed}", lambda process, _, directory: grown(process, directory, rng), kills=2)
 
     def killed(
-        self, name: str, moment: Callable[[subprocess.Popen[bytes], Teacher, Path], bool], kills: int = 1, **options: Any
+        self, name: str, moment: Callable[[subprocess.Popen[bytes], FakeOpenAI, Path], bool], kills: int = 1, **options: Any
     ) -> tuple[str, list[str]]:
         label = f"{self.method:9} {name:12}"
-        with running_teacher(batch_seconds=BATCH_SECONDS, **options) as teacher:
+        with running_fake_openai(batch_seconds=BATCH_SECONDS, **options) as teacher:
             directory = self.folder / f"{self.method}-{name.replace(' ', '-')}"
             reached = 0
             for _ in range(kills):
@@ -93,10 +93,10 @@ class Case:
             wrong = self.violations(left_behind(directory, teacher))
         return f"{label} {where}", wrong
 
-    def command(self, directory: Path, teacher: Teacher) -> list[str]:
+    def command(self, directory: Path, teacher: FakeOpenAI) -> list[str]:
         return [sys.executable, "-m", "selfinstruct", "generate", str(directory), "--base-url", teacher.url, *self.words]
 
-    def to_its_end(self, directory: Path, teacher: Teacher) -> tuple[int, str]:
+    def to_its_end(self, directory: Path, teacher: FakeOpenAI) -> tuple[int, str]:
         try:
             done = subprocess.run(self.command(directory, teacher), capture_output=True, text=True, timeout=LONGEST)
         except subprocess.TimeoutExpired:
@@ -123,7 +123,7 @@ class Case:
         return wrong
 
 
-def held(process: subprocess.Popen[bytes], teacher: Teacher) -> bool:
+def held(process: subprocess.Popen[bytes], teacher: FakeOpenAI) -> bool:
     """Wait until the provider holds a call; False if the run ends before."""
     while process.poll() is None:
         if any("held" in line for line in teacher.log_lines()):
@@ -143,7 +143,7 @@ def grown(process: subprocess.Popen[bytes], directory: Path, rng: random.Random)
     return process.poll() is None
 
 
-def left_behind(directory: Path, teacher: Teacher) -> Result:
+def left_behind(directory: Path, teacher: FakeOpenAI) -> Result:
     answered: Counter[str] = Counter()
     wrong = []
     for text in (directory / "journal.jsonl").read_bytes().splitlines():
@@ -161,7 +161,7 @@ def left_behind(directory: Path, teacher: Teacher) -> Result:
     return Result({name: (directory / name).read_bytes() for name in DERIVED}, calls, teacher.asked(), answered, unused, wrong)
 
 
-def listed(teacher: Teacher, kind: str) -> list[dict[str, Any]]:
+def listed(teacher: FakeOpenAI, kind: str) -> list[dict[str, Any]]:
     """All files, or all batches, that the provider has."""
     with urllib.request.urlopen(f"{teacher.url}/{kind}?limit=10000") as response:
         page = json.load(response)

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import Growing, Ledger, Teacher, command, derived, ending, require, running_teacher, start
+from harness import FakeOpenAI, Growing, Ledger, command, derived, ending, require, running_fake_openai, start
 
 import selfinstruct as si
 from selfinstruct import plugins
@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         (place / "recipe.toml").write_text(_RECIPE)
-        with running_teacher(faults=_SHARES, latency=options.latency) as teacher:
+        with running_fake_openai(faults=_SHARES, latency=options.latency) as teacher:
             samples = soak(place / "run", teacher, options)
             ledger = account(place / "run", options.num)
             compare(ledger, Counter(_NAMES[line["fault"]] for line in teacher.requests()), options.requests)
@@ -97,7 +97,7 @@ def flags(place: Path, options: argparse.Namespace, rows: int) -> list[object]:
     return ["--num", rows, "--recipe", place / "recipe.toml", "--method", "alpaca", *runtime]
 
 
-def soak(directory: Path, teacher: Teacher, options: argparse.Namespace) -> list[Sample]:
+def soak(directory: Path, teacher: FakeOpenAI, options: argparse.Namespace) -> list[Sample]:
     """Let a run come to its end, and look at its memory meanwhile."""
     errors, log, arrived = directory.with_suffix(".txt"), Growing(teacher.log), 0
     began = time.monotonic()
@@ -233,7 +233,7 @@ def outage(place: Path, options: argparse.Namespace) -> None:
     rows = max(20, options.num // 20)
     words = [*flags(place, options, rows), "--patience", _PATIENCE]
     gone = rows // 2, rows // 2 + _OUTAGE
-    with running_teacher(faults=_LASTING) as calm, running_teacher(faults=_SHARES, outage=gone) as away:
+    with running_fake_openai(faults=_LASTING) as calm, running_fake_openai(faults=_SHARES, outage=gone) as away:
         process = start(command(place / "calm", calm, *words), place / "calm.txt")
         require(process.wait() == 0, f"without an outage: {(place / 'calm.txt').read_text()}")
         statuses: list[int] = []

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fake_openai import Teacher, running_teacher  # noqa: E402 (tests/ had to be made known first)
+from fake_openai import FakeOpenAI, running_fake_openai  # noqa: E402 (tests/ had to be made known first)
 
 DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
 __all__ = [
@@ -26,13 +26,13 @@ __all__ = [
     "Broken",
     "Growing",
     "Ledger",
-    "Teacher",
+    "FakeOpenAI",
     "command",
     "derived",
     "ending",
     "generate",
     "require",
-    "running_teacher",
+    "running_fake_openai",
     "start",
 ]
 _KEYS = ("OPENAI_API_KEY", "SELFINSTRUCT_API_KEY", "OPENAI_BASE_URL")
@@ -57,7 +57,7 @@ def ending(main: Callable[[], None]) -> None:
     print("all of it holds")
 
 
-def command(directory: Path, teacher: Teacher, *flags: object) -> list[str]:
+def command(directory: Path, teacher: FakeOpenAI, *flags: object) -> list[str]:
     """The command that begins a run and goes on with it."""
     return generate(directory, "--base-url", teacher.url, "--model", "m", *flags)
 

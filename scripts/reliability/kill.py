@@ -29,7 +29,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import DERIVED, Broken, Growing, Ledger, Teacher, derived, ending, generate, require, running_teacher, start
+from harness import DERIVED, Broken, FakeOpenAI, Growing, Ledger, derived, ending, generate, require, running_fake_openai, start
 
 MIXED = """[generate]
 send_seed = true
@@ -65,14 +65,16 @@ def main() -> None:
             compare(victim, derived(place / "calm"), options)
 
 
-def world(stack: ExitStack, place: Path, name: str, options: argparse.Namespace, latency: float) -> tuple[Teacher, list[object]]:
+def world(
+    stack: ExitStack, place: Path, name: str, options: argparse.Namespace, latency: float
+) -> tuple[FakeOpenAI, list[object]]:
     """A server, or two with one log, and the flags by which a run finds them; no two requests have the same body."""
     log, recipe = place / f"{name}.log", place / f"{name}.toml"
-    teacher = stack.enter_context(running_teacher(log, latency=latency))
+    teacher = stack.enter_context(running_fake_openai(log, latency=latency))
     if not options.mixed:
         recipe.write_text("generate.send_seed = true\n")
         return teacher, ["--base-url", teacher.url, "--model", "m", "--method", options.method, "--recipe", recipe]
-    other = stack.enter_context(running_teacher(log, latency=latency / 2))
+    other = stack.enter_context(running_fake_openai(log, latency=latency / 2))
     recipe.write_text(MIXED.format(first=teacher.url, second=other.url))
     return teacher, ["--recipe", recipe]
 
@@ -116,7 +118,7 @@ class Victim:
     """The run that is killed, and what is seen of it from outside: its journal, its files, the server's log."""
 
     directory: Path
-    teacher: Teacher
+    teacher: FakeOpenAI
     flags: list[object]
     rng: random.Random
     ledger: Ledger = field(default_factory=Ledger)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import Teacher, running_teacher
+from harness import FakeOpenAI, running_fake_openai
 
 TOKENS_A_CALL = 1200  # about what a call of the method `alpaca` takes at the tests' teacher
 USED, REFUSED = 0.95, 0.01
@@ -82,7 +82,7 @@ def measure(log: list[dict[str, Any]], end: float, case: Case, rate: float, sett
 
 def run(case: Case, args: argparse.Namespace, directory: Path) -> Result:
     """One run against one server, for so many seconds from its first request on."""
-    with running_teacher(latency=args.latency, **case.server(args.rate)) as teacher:
+    with running_fake_openai(latency=args.latency, **case.server(args.rate)) as teacher:
         flags = ["--base-url", teacher.url, "--model", "m", "--num", "1000000", "--concurrency", str(args.concurrency)]
         command = [sys.executable, "-m", "selfinstruct", "generate", str(directory), *flags, *case.flags(args.rate)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -99,7 +99,7 @@ def run(case: Case, args: argparse.Namespace, directory: Path) -> Result:
         return measure(teacher.log_lines(), end, case, args.rate, args.settling)
 
 
-def wait_for_request(teacher: Teacher, process: subprocess.Popen[str]) -> None:
+def wait_for_request(teacher: FakeOpenAI, process: subprocess.Popen[str]) -> None:
     while not teacher.log.stat().st_size:
         if process.poll() is not None:
             raise SystemExit(f"ended before its first request: {process.communicate()[1]}")

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import Teacher, running_teacher
+from harness import FakeOpenAI, running_fake_openai
 
 from selfinstruct.client.budget import committed, spent_usd
 from selfinstruct.client.prices import Price
@@ -111,7 +111,7 @@ def tried(setting: Case, directory: Path) -> Outcome:
     with ExitStack() as stack:
         options = {"faults": setting.faults, "latency": setting.latency, "batch_seconds": 0.2}
         logs = [directory / f"log{n}.jsonl" for n in range(setting.endpoints)]
-        teachers = [stack.enter_context(running_teacher(log, **options)) for log in logs]
+        teachers = [stack.enter_context(running_fake_openai(log, **options)) for log in logs]
         command = [sys.executable, "-m", "selfinstruct", "generate", str(run), *_flags(setting, recipe, teachers)]
         size: Callable[[], int] = lambda: sum(len(log.read_bytes().splitlines()) for log in logs)  # noqa: E731
         for lines in setting.kills:
@@ -128,7 +128,7 @@ def tried(setting: Case, directory: Path) -> Outcome:
     return outcome
 
 
-def _flags(setting: Case, recipe: Path, teachers: list[Teacher]) -> list[str]:
+def _flags(setting: Case, recipe: Path, teachers: list[FakeOpenAI]) -> list[str]:
     urls = [word for teacher in teachers for word in ("--base-url", teacher.url)]
     flags = [*urls, "--model", "m", "--method", setting.method, "--recipe", recipe, "--reply-tokens", setting.reply_tokens]
     flags += ["--num", 5000, "--concurrency", setting.concurrency, "--timeout", 2, *(["--batch"] if setting.batch else [])]
@@ -158,7 +158,7 @@ def _finished(command: list[str], outcome: Outcome) -> None:
         outcome.wrong.append(f"ended with status {done.returncode}: {done.stderr[-300:]}")
 
 
-def _check(setting: Case, teachers: list[Teacher], run: Path, outcome: Outcome) -> None:
+def _check(setting: Case, teachers: list[FakeOpenAI], run: Path, outcome: Outcome) -> None:
     """Hold what the servers charge against the limits, and the run's own account against what the servers charge."""
     price = Price(setting.price["input"], setting.price["output"], "", batch=setting.price["batch"])
     outcome.spent = spent = charged(teachers, price)
@@ -188,7 +188,7 @@ def _is_said(said: str) -> bool:
     return "the limit of" in said and "--max-" in said
 
 
-def charged(teachers: list[Teacher], price: Price) -> dict[str, float]:
+def charged(teachers: list[FakeOpenAI], price: Price) -> dict[str, float]:
     """What the provider counts: requests that arrived, and tokens and dollars of all that was generated."""
     lines = [line for teacher in teachers for line in teacher.requests()]
     usages = [(line["usage"] or (0, 0), line["path"] == "/v1/batches") for line in lines]

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, cli, command, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 from selfinstruct import plugins
 
 README = (ROOT / "README.md").read_text()
 
 
-def generate(directory: Path, teacher: Teacher, *flags: object) -> subprocess.CompletedProcess[str]:
+def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess.CompletedProcess[str]:
     return cli("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
 
 
@@ -40,7 +40,10 @@ def generate(directory: Path, teacher: Teacher, *flags: object) -> subprocess.Co
         (("--seeds", "missing.jsonl"), "missing.jsonl: cannot be read"),
         (("--teacher", "oracle"), "no teacher is named 'oracle'"),
         (("--without", "nonsense"), "no filter is named 'nonsense'"),
-        (("--with", "word_count:size=3"), "filter 'word_count': has no option 'size'. Fix: remove it, or choose from more_than, at_most"),
+        (
+            ("--with", "word_count:size=3"),
+            "filter 'word_count': has no option 'size'. Fix: remove it, or choose from more_than, at_most",
+        ),
         (("--recipe", "missing.toml"), "missing.toml: cannot be read"),
         (("--base-url", "localhost:8000"), "is not an http(s) address"),
         (("--language", "English"), "curate.language"),
@@ -75,7 +78,7 @@ def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
 
 
-def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: Teacher, tmp_path: Path) -> None:
+def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "--num", 30).returncode == 0
     before = derived(run)
@@ -95,7 +98,7 @@ def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: Teacher, tmp_
 
 
 @pytest.mark.parametrize("broken", ["run.json", "seeds.jsonl", "prompt.txt"])
-def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: Teacher, tmp_path: Path) -> None:
+def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "--num", 5).returncode == 0
     path = run / broken
@@ -105,7 +108,7 @@ def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: Te
         assert "put the original back" in done.stderr
 
 
-def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=0.5)
     flags = ("--base-url", slow.url, "--model", "m", "--num", 400, "--concurrency", 4)
     process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.PIPE, text=True)
@@ -129,7 +132,7 @@ def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Cal
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 400
 
 
-def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=0.4)
     flags = ("--base-url", slow.url, "--model", "m", "--num", 200, "--concurrency", 3)
     process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.DEVNULL)
@@ -149,7 +152,7 @@ def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[.
     assert "complete" in text
 
 
-def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teacher: Teacher, tmp_path: Path) -> None:
+def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teacher: FakeOpenAI, tmp_path: Path) -> None:
     logged = generate(tmp_path / "log", teacher, "--num", 40)
     assert "\r" not in logged.stderr
     assert "40 rows, " in logged.stderr
@@ -187,7 +190,7 @@ def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_pat
     assert "rules that did: unfit_for_text" in wrong.stderr
 
 
-def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: Teacher, tmp_path: Path) -> None:
+def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0
     assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
@@ -197,7 +200,7 @@ def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: Teacher, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_a_recipe_does_what_flags_do_and_flags_win(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_recipe_does_what_flags_do_and_flags_win(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         f'[generate]\nbase_url = "{teacher.url}"\nmodel = "m"\nseed = 4\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 
@@ -23,7 +23,7 @@ def priced(tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_after(
-    teacher: Teacher, priced: Path, tmp_path: Path
+    teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--recipe", priced)
     before = cli("generate", tmp_path / "run", "--num", 1000, *flags, "--dry-run").stdout
@@ -45,7 +45,7 @@ def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_aft
 
 
 def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
-    teacher: Teacher, priced: Path, tmp_path: Path
+    teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     done = cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 100, "--recipe", priced)
@@ -71,7 +71,7 @@ def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatc
     assert "by batch 0.5 times that (genai-prices" in shown
 
 
-def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: Teacher, priced: Path, tmp_path: Path) -> None:
+def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--max-usd", 1)
     unknown = cli("generate", tmp_path / "unknown", *flags)
     assert (unknown.returncode, "price = { input" in unknown.stderr) == (2, True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, cli, derived, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import UserMistake
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_sentence_with_status_2(tmp_path: Path, flags: tuple[st
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("there.jsonl", "mine")]
 
 
-def test_a_run_without_rows_or_without_a_run_is_one_sentence(tmp_path: Path, teacher: Teacher) -> None:
+def test_a_run_without_rows_or_without_a_run_is_one_sentence(tmp_path: Path, teacher: FakeOpenAI) -> None:
     done = cli("export", tmp_path / "nothing", "--to", "messages", "--out", tmp_path / "out")
     assert done.returncode == 2 and "there is no run here" in done.stderr
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=5, filters=[reject_all], give_up_after=2)

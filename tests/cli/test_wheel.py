@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from command_line import ROOT, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "selfinstruct", "seeds", "prompts")
@@ -54,7 +54,7 @@ def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path
     assert done.stdout.startswith("portable 2\nthe compiled ROUGE engine was not built; install"), done.stdout + done.stderr
 
 
-def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: Teacher, tmp_path: Path) -> None:
+def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: FakeOpenAI, tmp_path: Path) -> None:
     wheel = wheel_of(tmp_path / "made")
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.startswith("selfinstruct/rouge/_kernel") and name.endswith(".so")]

@@ -1,4 +1,4 @@
-"""Running teachers, for tests and scripts: `with running_teacher(faults="429=0.05") as teacher: ...`."""
+"""Running teachers, for tests and scripts: `with running_fake_openai(faults="429=0.05") as teacher: ...`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 @dataclass
-class Teacher:
+class FakeOpenAI:
     """A running server: where it is, and which requests it got."""
 
     url: str
@@ -44,7 +44,7 @@ class Teacher:
 
 
 @contextmanager
-def running_teacher(log: Path | None = None, **options: Any) -> Iterator[Teacher]:
+def running_fake_openai(log: Path | None = None, **options: Any) -> Iterator[FakeOpenAI]:
     """A server in a process of its own, which ends with the context.
 
     The options are those of server.py: `limit_requests=600` is --limit-requests 600, `hold=(3, "after")` --hold 3 after.
@@ -60,6 +60,6 @@ def running_teacher(log: Path | None = None, **options: Any) -> Iterator[Teacher
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stdout is not None
         try:
-            yield Teacher(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log, process)
+            yield FakeOpenAI(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log, process)
         finally:
             process.communicate("")

@@ -13,13 +13,13 @@ from typing import Any
 import openai
 import pytest
 
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 from fake_openai.limits import Limits, duration
 
-Start = Callable[..., Teacher]
+Start = Callable[..., FakeOpenAI]
 
 
-def client(teacher: Teacher, key: str = "k") -> openai.OpenAI:
+def client(teacher: FakeOpenAI, key: str = "k") -> openai.OpenAI:
     return openai.OpenAI(base_url=teacher.url, api_key=key, max_retries=0, timeout=10)
 
 
@@ -27,18 +27,18 @@ def body(number: int, model: str = "m") -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": f"Say {number}"}], "seed": number}
 
 
-def ask(teacher: Teacher, number: int, model: str = "m") -> Any:
+def ask(teacher: FakeOpenAI, number: int, model: str = "m") -> Any:
     return client(teacher).chat.completions.with_raw_response.create(**body(number, model))
 
 
-def ask_all(teacher: Teacher, count: int) -> None:
+def ask_all(teacher: FakeOpenAI, count: int) -> None:
     there = client(teacher)
     for number in range(count):
         with contextlib.suppress(openai.OpenAIError, ValueError):
             there.chat.completions.create(**body(number))
 
 
-def start_batch(teacher: Teacher, count: int, model: str = "m", **metadata: str) -> Any:
+def start_batch(teacher: FakeOpenAI, count: int, model: str = "m", **metadata: str) -> Any:
     lines = [
         {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body(number, model)}
         for number in range(count)
@@ -50,14 +50,14 @@ def start_batch(teacher: Teacher, count: int, model: str = "m", **metadata: str)
     )
 
 
-def ended(teacher: Teacher, batch: Any) -> Any:
+def ended(teacher: FakeOpenAI, batch: Any) -> Any:
     while batch.status not in ("completed", "failed", "expired", "cancelled"):
         time.sleep(0.02)
         batch = client(teacher).batches.retrieve(batch.id)
     return batch
 
 
-def results(teacher: Teacher, file: str | None) -> list[dict[str, Any]]:
+def results(teacher: FakeOpenAI, file: str | None) -> list[dict[str, Any]]:
     text = client(teacher).files.content(file).text if file else ""
     return [json.loads(line) for line in text.splitlines()]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli, command, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 from selfinstruct import plugins
 
@@ -28,13 +28,13 @@ METHODS = {
 }
 
 
-def generate(directory: Path, teacher: Teacher, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
+def generate(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
     return cli("generate", directory, "--base-url", teacher.url, "--model", model, *flags)
 
 
 @pytest.mark.parametrize("flags", METHODS.values(), ids=METHODS)
 def test_law_1_and_2_rebuilt_and_at_any_concurrency_the_same_bytes(
-    flags: tuple[str, ...], start_teacher: Callable[..., Teacher], tmp_path: Path
+    flags: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     teacher = start_teacher(latency=0.02)
     results = []
@@ -53,7 +53,7 @@ def test_law_1_and_2_rebuilt_and_at_any_concurrency_the_same_bytes(
     assert len(rows(tmp_path / "7" / "dataset.jsonl")) == 60
 
 
-def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: Teacher, tmp_path: Path) -> None:
+def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "here", teacher, "--num", 40).returncode == 0
     shutil.move(tmp_path / "here", tmp_path / "elsewhere")
     before = derived(tmp_path / "elsewhere")
@@ -64,7 +64,7 @@ def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: Teacher, tmp_path:
 
 
 def test_law_3_a_thousand_rows_survive_sigkill_without_asking_again(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     calm, rough, concurrency, kills = start_teacher(), start_teacher(latency=0.15), 6, 5
     assert generate(tmp_path / "calm", calm, "--num", 1000).returncode == 0
@@ -105,7 +105,7 @@ def whole_lines(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("model", ["m", "short", "refuses-some", "faulty"])
-def test_law_4_every_candidate_has_one_decision(model: str, teacher: Teacher, tmp_path: Path) -> None:
+def test_law_4_every_candidate_has_one_decision(model: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 150, model=model)
     assert done.returncode == 0, done.stderr
     notation = plugins.find("notation", "numbered")()
@@ -121,7 +121,7 @@ def test_law_4_every_candidate_has_one_decision(model: str, teacher: Teacher, tm
     assert len(kept) == 150
 
 
-def test_law_7_runtime_never_changes_the_rows(teacher: Teacher, tmp_path: Path) -> None:
+def test_law_7_runtime_never_changes_the_rows(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "one", teacher, "--num", 80).returncode == 0
     flags = ("--num", 80, "--concurrency", 3, "--timeout", 7, "--patience", 9)
     limited = generate(tmp_path / "two", teacher, *flags, "--max-requests", 2)
@@ -132,7 +132,7 @@ def test_law_7_runtime_never_changes_the_rows(teacher: Teacher, tmp_path: Path) 
     assert derived(tmp_path / "one") == derived(tmp_path / "two")
 
 
-def test_other_filters_cost_nothing_and_are_as_if_they_had_always_been_there(teacher: Teacher, tmp_path: Path) -> None:
+def test_other_filters_cost_nothing_and_are_as_if_they_had_always_been_there(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "--num", 60).returncode == 0
     asked = sum(teacher.asked().values())
     built = cli("build", tmp_path / "run", "--rouge", 0.3, "--without", "refusal", "--out", tmp_path / "other")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import command, derived, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 
@@ -49,7 +49,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(way: str, place: Path, teacher: Teacher) -> dict[str, Any]:
+def settings(way: str, place: Path, teacher: FakeOpenAI) -> dict[str, Any]:
     """The settings of a way to make a run, with what they need put into a folder."""
     place.mkdir(parents=True, exist_ok=True)
     if not (place / "documents").exists():
@@ -69,7 +69,7 @@ def settings(way: str, place: Path, teacher: Teacher) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_any_concurrency_and_a_rebuild_give_the_same_bytes(
-    way: str, start_teacher: Callable[..., Teacher], tmp_path: Path
+    way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     teacher = start_teacher(latency=0.02)
     found = []
@@ -97,7 +97,7 @@ def keys(journal: bytes) -> Counter[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_torn_journal_goes_on_to_the_same_bytes_and_asks_for_nothing_that_was_saved(
-    way: str, teacher: Teacher, tmp_path: Path
+    way: str, teacher: FakeOpenAI, tmp_path: Path
 ) -> None:
     given = settings(way, tmp_path / "given", teacher)
     whole = si.Run(tmp_path / "whole", num=12, **given)
@@ -123,7 +123,9 @@ def test_a_torn_journal_goes_on_to_the_same_bytes_and_asks_for_nothing_that_was_
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes(way: str, start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
+    way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
+) -> None:
     calm, rough = start_teacher(), start_teacher(latency=0.1)
     assert si.Run(tmp_path / "calm", num=25, **settings(way, tmp_path / "given", calm)).generate().complete
     given = settings(way, tmp_path / "given", rough)

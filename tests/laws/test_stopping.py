@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from command_line import cli, command, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 
-def begun(directory: Path, teacher: Teacher, *flags: object, arrived: int = 4) -> subprocess.Popen[str]:
+def begun(directory: Path, teacher: FakeOpenAI, *flags: object, arrived: int = 4) -> subprocess.Popen[str]:
     """A run that has sent some requests."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -26,7 +26,7 @@ def begun(directory: Path, teacher: Teacher, *flags: object, arrived: int = 4) -
     return process
 
 
-def test_what_never_answers_is_given_up_when_the_grace_is_over(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_what_never_answers_is_given_up_when_the_grace_is_over(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     silent = start_teacher(faults="hang=1")
     process = begun(tmp_path / "run", silent, "--num", 400, "--concurrency", 4, "--grace", 1)
     process.send_signal(signal.SIGTERM)
@@ -43,7 +43,7 @@ def test_what_never_answers_is_given_up_when_the_grace_is_over(start_teacher: Ca
 
 
 def test_the_second_signal_ends_at_once_and_the_run_goes_on_to_the_same_bytes(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     calm, slow = start_teacher(), start_teacher(latency=1.5)
     process = begun(tmp_path / "run", slow, "--num", 200, "--concurrency", 4)
@@ -63,7 +63,7 @@ def test_the_second_signal_ends_at_once_and_the_run_goes_on_to_the_same_bytes(
 
 
 def test_calls_of_a_killed_process_are_counted_as_lost_once_it_is_gone(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     slow = start_teacher(latency=2.0)
     process = begun(tmp_path / "run", slow, "--num", 200, "--concurrency", 3, arrived=3)
@@ -79,7 +79,9 @@ def test_calls_of_a_killed_process_are_counted_as_lost_once_it_is_gone(
     assert "3 call(s) were cut off without an outcome" in found.stdout
 
 
-def test_another_process_is_refused_with_the_number_of_the_first(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_another_process_is_refused_with_the_number_of_the_first(
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
+) -> None:
     slow = start_teacher(latency=4.0)
     process = begun(tmp_path / "run", slow, "--num", 400, "--concurrency", 2, arrived=1)
     for words in (("generate", tmp_path / "run"), ("build", tmp_path / "run"), ("cancel", tmp_path / "run")):
@@ -91,7 +93,7 @@ def test_another_process_is_refused_with_the_number_of_the_first(start_teacher: 
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o022])
-def test_nothing_is_readable_by_more_people_than_the_user_wishes(umask: int, teacher: Teacher, tmp_path: Path) -> None:
+def test_nothing_is_readable_by_more_people_than_the_user_wishes(umask: int, teacher: FakeOpenAI, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
         assert cli("generate", tmp_path / "a" / "run", "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0
@@ -101,7 +103,7 @@ def test_nothing_is_readable_by_more_people_than_the_user_wishes(umask: int, tea
         assert not stat.S_IMODE(path.stat().st_mode) & umask, path
 
 
-def test_a_run_whose_rows_dry_up_says_so_early_and_ends_as_saturated(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_run_whose_rows_dry_up_says_so_early_and_ends_as_saturated(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[curate]\nleast_acceptance = 0.2\n")
     flags = ("--base-url", teacher.url, "--model", "m", "--num", 100_000, "--rouge", 0.1, "--recipe", recipe)
@@ -116,7 +118,7 @@ def test_a_run_whose_rows_dry_up_says_so_early_and_ends_as_saturated(teacher: Te
     assert derived(tmp_path / "run") == before
 
 
-def test_fsck_finds_what_is_wrong_and_changes_nothing(teacher: Teacher, tmp_path: Path) -> None:
+def test_fsck_finds_what_is_wrong_and_changes_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 40).returncode == 0
     assert cli("fsck", run).stdout == "nothing to mend\n"

@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 import pytest
 from command_line import DERIVED, cli, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import PluginError, RecipeError, RunDirectoryError, UserMistake
@@ -24,11 +24,11 @@ from selfinstruct.errors import PluginError, RecipeError, RunDirectoryError, Use
 PACKAGE = Path(si.__file__).parent
 
 
-def run(directory: Path, teacher: Teacher, **settings: Any) -> si.Run:
+def run(directory: Path, teacher: FakeOpenAI, **settings: Any) -> si.Run:
     return si.Run(directory, base_url=teacher.url, model="m", **settings)
 
 
-def test_generate_build_and_to_hf_under_a_running_loop(teacher: Teacher, tmp_path: Path) -> None:
+def test_generate_build_and_to_hf_under_a_running_loop(teacher: FakeOpenAI, tmp_path: Path) -> None:
     async def cell() -> tuple[si.Dataset, si.Dataset]:
         loop = asyncio.get_running_loop()
         notebook = run(tmp_path / "run", teacher, num=30)
@@ -43,13 +43,13 @@ def test_generate_build_and_to_hf_under_a_running_loop(teacher: Teacher, tmp_pat
     assert table.num_rows == 30
 
 
-def test_agenerate_in_the_callers_loop_gives_the_same(teacher: Teacher, tmp_path: Path) -> None:
+def test_agenerate_in_the_callers_loop_gives_the_same(teacher: FakeOpenAI, tmp_path: Path) -> None:
     asyncio.run(run(tmp_path / "one", teacher, num=30).agenerate())
     run(tmp_path / "two", teacher, num=30).generate()
     assert derived(tmp_path / "one") == derived(tmp_path / "two")
 
 
-def test_datasets_reads_the_file_and_the_directory_as_three_string_columns(teacher: Teacher, tmp_path: Path) -> None:
+def test_datasets_reads_the_file_and_the_directory_as_three_string_columns(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=50).generate()
     cache = str(tmp_path / "cache")
     file = datasets.load_dataset("json", data_files=str(tmp_path / "run" / "dataset.jsonl"), split="train", cache_dir=cache)
@@ -63,7 +63,7 @@ def test_datasets_reads_the_file_and_the_directory_as_three_string_columns(teach
     assert all(list(json.loads(line)) == ["instruction", "input", "output"] for line in lines)
 
 
-def test_building_writes_nothing_and_takes_other_settings(teacher: Teacher, tmp_path: Path) -> None:
+def test_building_writes_nothing_and_takes_other_settings(teacher: FakeOpenAI, tmp_path: Path) -> None:
     first = run(tmp_path / "run", teacher, num=30)
     first.generate()
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
@@ -89,7 +89,7 @@ def no_vowels_at_the_end(example: si.Example, around: object, *, vowels: str = "
     return si.Rejection(last, vowels) if last in vowels else None
 
 
-def test_an_own_filter_is_a_function(teacher: Teacher, tmp_path: Path) -> None:
+def test_an_own_filter_is_a_function(teacher: FakeOpenAI, tmp_path: Path) -> None:
     with_vowels = run(tmp_path / "run", teacher, num=20, filters=[no_vowels_at_the_end]).generate()
     name = f"{no_vowels_at_the_end.__module__}:no_vowels_at_the_end"
     assert with_vowels.funnel[name] > 0
@@ -104,7 +104,7 @@ def test_an_own_filter_is_a_function(teacher: Teacher, tmp_path: Path) -> None:
         run(tmp_path / "other", teacher, nmu=3)
 
 
-def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher: Teacher, tmp_path: Path) -> None:
+def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher: FakeOpenAI, tmp_path: Path) -> None:
     def broken(example: si.Example, around: object) -> si.Rejection | None:
         raise ZeroDivisionError("in my filter")
 
@@ -113,7 +113,7 @@ def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher
     assert len(outcomes(tmp_path / "run")) == sum(teacher.asked().values())
 
 
-def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: FakeOpenAI, tmp_path: Path) -> None:
     again = run(tmp_path / "run", teacher, num=20)
     again.stop()
     first = again.generate()
@@ -124,7 +124,7 @@ def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: Tea
 
 
 def test_an_interrupt_in_a_notebook_waits_for_the_replies_in_flight(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     """A cell under a running loop, in a process of its own, gets one SIGINT."""
     slow = start_teacher(latency=0.5)
@@ -148,7 +148,7 @@ def test_an_interrupt_in_a_notebook_waits_for_the_replies_in_flight(
     assert rows(tmp_path / "run" / "dataset.jsonl")
 
 
-def test_stop_lets_agenerate_return_what_there_is(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_stop_lets_agenerate_return_what_there_is(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=0.3)
 
     async def cell() -> si.Dataset:
@@ -173,7 +173,7 @@ def make_filter(letter: str) -> Callable[..., si.Rejection | None]:
     return no_letter
 
 
-def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(teacher: Teacher, tmp_path: Path) -> None:
+def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions are called"),
         ({"filters": ["refusal"]}, UserMistake, "is no function"),
@@ -191,7 +191,7 @@ def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(
         run(tmp_path / "run", teacher, filters=[lambda example, around: True]).generate()
 
 
-def test_a_build_without_its_journal_does_not_empty_the_dataset(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_build_without_its_journal_does_not_empty_the_dataset(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=20).generate()
     (tmp_path / "run" / "journal.jsonl").unlink()
     with pytest.raises(RunDirectoryError, match="nothing can be built without it"):
@@ -199,7 +199,7 @@ def test_a_build_without_its_journal_does_not_empty_the_dataset(teacher: Teacher
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 20
 
 
-def test_a_complete_run_needs_no_teacher(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_complete_run_needs_no_teacher(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=20).generate()
     teacher.process.communicate("")  # the server has gone
     assert len(si.Run(tmp_path / "run").generate().rows) == 20
@@ -217,7 +217,7 @@ def test_seeds_are_drawn_alike_for_ever() -> None:
 DRAWN = ([180, 90, 157], [100, 194, 32, 99, 76, 19, 141, 98])
 
 
-def test_provenance_says_where_each_row_came_from(teacher: Teacher, tmp_path: Path) -> None:
+def test_provenance_says_where_each_row_came_from(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=40, temperature=0.6).generate()
     journal = {entry["key"]: entry for entry in outcomes(tmp_path / "run")}
     data, origins = rows(tmp_path / "run" / "dataset.jsonl"), rows(tmp_path / "run" / "provenance.jsonl")
@@ -245,7 +245,7 @@ def test_provenance_says_where_each_row_came_from(teacher: Teacher, tmp_path: Pa
         assert max(scores) <= 0.7
 
 
-def test_the_mean_similarity_goes_into_the_provenance_if_it_is_wanted(teacher: Teacher, tmp_path: Path) -> None:
+def test_the_mean_similarity_goes_into_the_provenance_if_it_is_wanted(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run(tmp_path / "run", teacher, num=20).generate()
     assert not any("mean_similarity" in origin for origin in rows(tmp_path / "run" / "provenance.jsonl"))
     built = si.Run(tmp_path / "run").build(mean_similarity=True)
@@ -299,14 +299,14 @@ def no_poems(example: si.Example, around: Any) -> si.Rejection | None:
     return si.Rejection("poem") if len(example.instruction) % 3 == 0 else None
 
 
-def with_notebook_filter(path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> si.Run:
+def with_notebook_filter(path: Path, teacher: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> si.Run:
     monkeypatch.setattr(no_poems, "__module__", "__main__")
     run = si.Run(path, base_url=teacher.url, model="m", filters=[no_poems], num=30, **settings)
     assert run.generate().funnel["__main__:no_poems"]
     return run
 
 
-def test_a_notebooks_filter_can_be_switched_off(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebooks_filter_can_be_switched_off(teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch)
     built = cli("build", run.path, "--without", "__main__:no_poems", "--out", tmp_path / "all")
     assert built.returncode == 0, built.stderr
@@ -315,7 +315,7 @@ def test_a_notebooks_filter_can_be_switched_off(teacher: Teacher, tmp_path: Path
 
 
 def test_a_notebooks_filter_that_prompts_went_by_is_missed_in_words(
-    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed_back = {"method": "few_shot", "lag": 4, "options": {"generated_per_request": 2}}
     run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch, **fed_back)

@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 from command_line import cli, command, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.client import batch_collection, batch_submission, retry
@@ -28,7 +28,7 @@ from selfinstruct.report.status import status
 from selfinstruct.teachers._batches import OpenAIBatches
 from selfinstruct.teachers.openai import OpenAI
 
-Start = Callable[..., Teacher]
+Start = Callable[..., FakeOpenAI]
 QUICK = {"batch_seconds": 0.1}
 HELLO = [{"role": "user", "content": "Hello"}]
 PRICE = {"input": 1.0, "output": 1.0, "batch": 0.5}
@@ -44,13 +44,13 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "_backoff", lambda state: 0.01)
 
 
-def generate(directory: Path, teacher: Teacher, **settings: Any) -> Any:
+def generate(directory: Path, teacher: FakeOpenAI, **settings: Any) -> Any:
     """A run in this process, by batch unless something else is said; the dataset."""
     given: dict[str, Any] = {"model": "m", "batch": True} | settings
     return si.Run(directory, teacher="openai", base_url=teacher.url, **given).generate()
 
 
-def by_command(directory: Path, teacher: Teacher, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
+def by_command(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
     return cli("generate", directory, "--base-url", teacher.url, "--model", model, "--batch", *flags)
 
 
@@ -67,11 +67,11 @@ def ends(directory: Path) -> list[str]:
     return [states[-1] for states in batches(directory).values()]
 
 
-def calls(teacher: Teacher, api: str) -> int:
+def calls(teacher: FakeOpenAI, api: str) -> int:
     return sum(line.get("api") == api and "held" not in line for line in teacher.log_lines())
 
 
-def live(teacher: Teacher) -> list[dict[str, Any]]:
+def live(teacher: FakeOpenAI) -> list[dict[str, Any]]:
     """The requests that were not asked by batch."""
     return [line for line in teacher.requests() if line["path"] != "/v1/batches"]
 
@@ -91,7 +91,7 @@ def until(process: subprocess.Popen[str], what: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def interrupted(directory: Path, teacher: Teacher, *flags: object, model: str = "batch-slow") -> str:
+def interrupted(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = "batch-slow") -> str:
     """Start a run, interrupt it when its batch is being worked on, and give what it said."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", model, "--batch", *flags)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -199,11 +199,11 @@ def test_requests_are_spread_over_batches_within_the_providers_limits(
     assert max(teacher.asked().values()) == 1
 
 
-def client(teacher: Teacher) -> openai.OpenAI:
+def client(teacher: FakeOpenAI) -> openai.OpenAI:
     return openai.OpenAI(base_url=teacher.url, api_key="k", max_retries=0)
 
 
-def killed_at(directory: Path, teacher: Teacher, *flags: object) -> None:
+def killed_at(directory: Path, teacher: FakeOpenAI, *flags: object) -> None:
     """Start a run and kill it while the provider holds a call."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", "m", "--batch", *flags)
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, text=True)
@@ -229,7 +229,7 @@ def test_an_orphan_is_found_among_many_batches_of_the_account(start_teacher: Sta
     assert max(count for mark, count in teacher.asked().items() if mark in ours(teacher)) == 1
 
 
-def ours(teacher: Teacher) -> set[str]:
+def ours(teacher: FakeOpenAI) -> set[str]:
     return {line["mark"] for line in teacher.requests() if line["model"] == "m"}
 
 
@@ -314,7 +314,7 @@ def test_cancel_collects_every_batch_even_when_one_failed(start_teacher: Start, 
     assert len(outcomes(run)) == 1
 
 
-def made_batch(teacher: Teacher, key: str, model: str) -> str:
+def made_batch(teacher: FakeOpenAI, key: str, model: str) -> str:
     """The id of a batch with one request."""
     line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": {"model": model, "messages": HELLO}}
     file = client(teacher).files.create(file=("one.jsonl", json.dumps(line).encode()), purpose="batch")
@@ -511,7 +511,7 @@ def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
     assert rounds <= 4
 
 
-def test_batches_are_refused_before_anything_is_asked(teacher: Teacher, tmp_path: Path) -> None:
+def test_batches_are_refused_before_anything_is_asked(teacher: FakeOpenAI, tmp_path: Path) -> None:
     asked: list[str] = []
 
     def answer(key: str, request: Request) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.client import prices
@@ -86,7 +86,7 @@ def test_of_several_prices_the_highest_counts_and_none_if_one_is_unknown() -> No
     assert prices.highest([first]) == first
 
 
-def test_a_lower_price_later_does_not_make_room_under_a_limit(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_lower_price_later_does_not_make_room_under_a_limit(teacher: FakeOpenAI, tmp_path: Path) -> None:
     dear, cheap = tmp_path / "dear.toml", tmp_path / "cheap.toml"
     dear.write_text("[runtime]\nprice = { input = 10.0, output = 100.0 }\nmax_usd = 2.0\n")
     cheap.write_text("[runtime]\nprice = { input = 0.1, output = 1.0 }\n")

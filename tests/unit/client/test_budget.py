@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import cli
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.client import prices
@@ -183,7 +183,7 @@ def test_the_recipe_s_price_wins_over_the_list() -> None:
     assert by_recipe == Price(7.0, 8.0, "the recipe")
 
 
-def test_a_limit_in_dollars_needs_a_price(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "gpt-4o-mini", "--num", 5)
     done = cli("generate", tmp_path / "run", *flags, "--max-usd", 1)
     assert done.returncode == 2
@@ -195,7 +195,7 @@ def test_a_limit_in_dollars_needs_a_price(teacher: Teacher, tmp_path: Path) -> N
     assert not teacher.requests()
 
 
-def test_run_json_keeps_the_price_and_status_shows_where_it_is_from(teacher: Teacher, tmp_path: Path) -> None:
+def test_run_json_keeps_the_price_and_status_shows_where_it_is_from(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[runtime]\nprice = { input = 2.0, output = 8.0 }\n")
     flags = ("--base-url", teacher.url, "--model", "m", "--num", 20)
@@ -221,7 +221,7 @@ def test_run_json_records_the_listed_price_with_its_source(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("batch", [(), ("--batch",)])
 def test_where_not_one_call_fits_nothing_is_sent_and_it_is_said(
-    batch: tuple[str, ...], start_teacher: Callable[..., Teacher], tmp_path: Path
+    batch: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     teacher = start_teacher(batch_seconds=0.1)
     done = cli("generate", tmp_path / "run", "--base-url", teacher.url, "--model", "m", "--max-tokens", 500, *batch)
@@ -235,7 +235,7 @@ def stored(run: si.Run) -> dict[str, Any]:
     return found
 
 
-def test_a_lower_price_leaves_the_higher_one_as_it_was(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_lower_price_leaves_the_higher_one_as_it_was(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=10, price={"input": 2.0, "output": 4.0})
     run.generate()
     before = stored(run)["price"]

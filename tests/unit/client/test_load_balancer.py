@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from command_line import derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 
 DEAD = "http://127.0.0.1:9/v1"  # nobody listens there
 
 
-def generate(directory: Path, *teachers: Teacher | str, num: int = 200, **settings: Any) -> None:
+def generate(directory: Path, *teachers: FakeOpenAI | str, num: int = 200, **settings: Any) -> None:
     """A run to its end, which must be a good one."""
     urls = tuple(one if isinstance(one, str) else one.url for one in teachers)
     assert si.Run(directory, base_url=urls, model="m", num=num, **settings).generate().complete
 
 
-def test_calls_go_to_the_least_busy_endpoint(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_calls_go_to_the_least_busy_endpoint(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     quick, slow = start_teacher(latency=0.05), start_teacher(latency=0.5)
     generate(tmp_path / "run", quick, slow, num=500, concurrency=8)
     assert len(quick.requests()) > 2 * len(slow.requests()) > 0
@@ -30,14 +30,14 @@ def test_calls_go_to_the_least_busy_endpoint(start_teacher: Callable[..., Teache
     assert derived(tmp_path / "run")["dataset.jsonl"] == derived(tmp_path / "one")["dataset.jsonl"]
 
 
-def test_equal_endpoints_share_alike(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_equal_endpoints_share_alike(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     teachers = [start_teacher(latency=0.2) for _ in range(2)]
     generate(tmp_path / "run", *teachers, num=500, concurrency=8)
     first, second = (len(teacher.requests()) for teacher in teachers)
     assert 0.5 < first / second < 2
 
 
-def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     steady, mortal = start_teacher(latency=0.4), start_teacher(latency=0.4, die=(1.5, 3))
     generate(tmp_path / "run", steady, mortal, num=900, concurrency=4)
     resets = [line["time"] for line in mortal.log_lines() if line.get("reset")]
@@ -49,10 +49,10 @@ def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callabl
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 900
 
 
-def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     alone, teacher = start_teacher(), start_teacher()
     generate(tmp_path / "alone", alone, num=100)
-    orders: list[tuple[Teacher | str, ...]] = [(DEAD, teacher), (teacher, DEAD)]
+    orders: list[tuple[FakeOpenAI | str, ...]] = [(DEAD, teacher), (teacher, DEAD)]
     for number, order in enumerate(orders):
         run = tmp_path / str(number)
         generate(run, *order, num=100)
@@ -60,13 +60,13 @@ def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., Teac
         assert {line["kind"] for line in outcomes(run)} == {"reply"}
 
 
-def test_what_the_user_states_is_for_all_of_them_together(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_what_the_user_states_is_for_all_of_them_together(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     teachers = [start_teacher(limit_style="bare", limit_requests=300) for _ in range(2)]
     generate(tmp_path / "run", *teachers, num=300, rpm=600)
     assert all(line["status"] == 200 for teacher in teachers for line in teacher.requests())
 
 
-def test_addresses_may_change_when_a_run_goes_on(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_addresses_may_change_when_a_run_goes_on(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second, third = (start_teacher() for _ in range(3))
     generate(tmp_path / "run", first, num=50)
     generate(tmp_path / "run", second, third, num=150)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from command_line import ROOT, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.contracts import Ask, MethodContext, Turn
@@ -29,7 +29,7 @@ async def opposites(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Exa
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
-def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_coroutine_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     found = []
     for concurrency in (1, 20):
         run = si.Run(
@@ -47,7 +47,7 @@ def test_a_coroutine_is_a_method(teacher: Teacher, tmp_path: Path) -> None:
     assert "async def opposites(turn, ask, setting):" in readme
 
 
-def test_what_a_coroutine_must_not_give_is_said(teacher: Teacher, tmp_path: Path) -> None:
+def test_what_a_coroutine_must_not_give_is_said(teacher: FakeOpenAI, tmp_path: Path) -> None:
     async def nothing(turn: Turn, ask: Ask, setting: MethodContext) -> str:
         return "a text"
 
@@ -91,7 +91,7 @@ MISUSES: dict[Callable[..., Any], str] = {
 
 
 @pytest.mark.parametrize("method", MISUSES, ids=lambda method: method.__name__)
-def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teacher: Teacher, tmp_path: Path) -> None:
+def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teacher: FakeOpenAI, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=MISUSES[method]):
         si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5).generate()
 
@@ -105,7 +105,7 @@ async def not_put_off(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.E
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
-def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="refuses-some", method=not_put_off, num=20)
     assert run.generate().complete
     origins: list[dict[str, Any]] = rows(run.path / "provenance.jsonl")
@@ -122,7 +122,7 @@ async def late(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]
     return [si.Example.of(reply.text, "", "x y")]
 
 
-def test_a_method_may_have_nothing_to_ask_at_first(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_method_may_have_nothing_to_ask_at_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=late, num=5)
     run.generate()
     found = status(run.path)

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 from command_line import cli, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeChanged, RecipeError, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.report.integrity import fsck
 
 
-def two(first: Teacher, second: Teacher, **more: Any) -> dict[str, Any]:
+def two(first: FakeOpenAI, second: FakeOpenAI, **more: Any) -> dict[str, Any]:
     strong = {"base_url": first.url, "model": "m", "propose": 3, "solve": 0, "temperature": 0.3}
     return {"teachers": {"strong": strong, "small": {"base_url": second.url, "model": "n", "propose": 1}}, **more}
 
 
 def test_each_request_goes_to_its_teacher_and_rows_say_who_wrote_them(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     first, second = start_teacher(), start_teacher()
     run = si.Run(tmp_path / "run", method="few_shot", num=60, **two(first, second))
@@ -45,7 +45,7 @@ def test_each_request_goes_to_its_teacher_and_rows_say_who_wrote_them(
     assert f"{wrote['small']} ({100 * wrote['small'] / 60:.0f} %) of the instructions, 60 (100 %) of the outputs" in card
 
 
-def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     pace = {"strong": {"price": {"input": 10.0, "output": 30.0}}, "small": {"price": {"input": 0.1, "output": 0.2}}}
     run = si.Run(tmp_path / "run", method="few_shot", num=30, pace=pace, **two(first, second))
@@ -70,7 +70,7 @@ def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., Teacher],
     assert 0.02 < (a * 10 + b * 30 + c * 0.1 + d * 0.2) / 1e6 <= 0.05
 
 
-def test_batches_go_to_each_teacher_apart(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_batches_go_to_each_teacher_apart(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(batch_seconds=0.1), start_teacher(batch_seconds=0.1)
     live = si.Run(tmp_path / "live", method="few_shot", num=20, **two(first, second))
     live.generate()
@@ -97,7 +97,7 @@ def test_teachers_may_be_objects(tmp_path: Path) -> None:
     assert si.Run(tmp_path / "run").files()["dataset.jsonl"] == (tmp_path / "run" / "dataset.jsonl").read_bytes()
 
 
-def test_a_teacher_that_cannot_be_asked_stops_the_run_before_anything_is_paid(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_teacher_that_cannot_be_asked_stops_the_run_before_anything_is_paid(teacher: FakeOpenAI, tmp_path: Path) -> None:
     far = {"near": {"base_url": teacher.url, "model": "m"}, "far": {"base_url": "https://teacher.invalid/v1", "model": "m"}}
     with pytest.raises(TeacherStop, match=r"no API key for teacher\.invalid"):
         si.Run(tmp_path / "run", method="few_shot", teachers=far).generate()
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_said_in_a_sentence(settings: dict[str, Any], says: st
         si.Run(tmp_path / "run", **given)
 
 
-def test_a_run_goes_on_with_its_teachers_and_methods_alone(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_its_teachers_and_methods_alone(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         f"""[generate.teachers]
@@ -161,7 +161,7 @@ method = "evol"
         si.Run(tmp_path / "run")
 
 
-def test_one_of_two_methods_may_be_left_to_one_of_two_teachers(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_one_of_two_methods_may_be_left_to_one_of_two_teachers(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     mix = {"few": {"method": "few_shot", "teachers": ["strong", "small"]}, "pie": {"method": "magpie", "teachers": ["small"]}}
     run = si.Run(tmp_path / "run", mix=mix, send_seed=True, num=40, **two(first, second))
@@ -198,7 +198,7 @@ def test_documents_and_sources_that_no_method_uses_are_refused(given: dict[str, 
         si.Run(tmp_path / "run", **NOBODY, **settings)
 
 
-def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: Teacher, tmp_path: Path) -> None:
+def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     ways: list[tuple[dict[str, Any], set[str]]] = [
         ({"recipe": "mixed"}, {"prompt.lists.txt", "prompt.stages.txt", "prompt.evolved.txt"}),
         ({"method": "few_shot"}, {"prompt.txt"}),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import cli, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ def test_weighted_draws_take_each_once_and_by_weight() -> None:
     assert first[3] / first[0] == pytest.approx(4, rel=0.2) and first[1] / first[0] == pytest.approx(3, rel=0.2)
 
 
-def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: Teacher, tmp_path: Path) -> None:
+def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(
         tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", lag=8, num=60, options={"generated_per_request": 2}
     )
@@ -138,7 +138,7 @@ FED_BACK: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("way", FED_BACK)
 def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
-    way: dict[str, Any], teacher: Teacher, tmp_path: Path
+    way: dict[str, Any], teacher: FakeOpenAI, tmp_path: Path
 ) -> None:
     (tmp_path / "topics.txt").write_text("bees\nboats\nbread\n")
     way = {name: str(tmp_path / value) if name == "topics" else value for name, value in way.items()}
@@ -159,7 +159,7 @@ def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
     assert derived(run.path)["dataset.jsonl"] == before["dataset.jsonl"]
 
 
-def test_topics_get_their_shares(teacher: Teacher, tmp_path: Path) -> None:
+def test_topics_get_their_shares(teacher: FakeOpenAI, tmp_path: Path) -> None:
     (tmp_path / "topics.jsonl").write_text('{"topic": "bees", "quota": 3}\n{"topic": "boats", "about": "boats and ships"}\n')
     run = si.Run(
         tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", topics=tmp_path / "topics.jsonl", num=80, lag=8
@@ -179,7 +179,7 @@ def test_topics_get_their_shares(teacher: Teacher, tmp_path: Path) -> None:
     assert si.Run(moved).files()["dataset.jsonl"] == (moved / "dataset.jsonl").read_bytes()
 
 
-def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_them(teacher: Teacher, tmp_path: Path) -> None:
+def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_them(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", languages={"sw": 1.0, "en": 1.0}, num=60)
     dataset = run.generate()
     kept = Counter(row.candidate.trace["language"] for row in dataset.rows)
@@ -209,7 +209,7 @@ def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> No
         si.Run(tmp_path / "run", domain="x", **given)
 
 
-def test_evolved_tasks_come_from_a_finished_run(teacher: Teacher, tmp_path: Path) -> None:
+def test_evolved_tasks_come_from_a_finished_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
     first = si.Run(tmp_path / "first", base_url=teacher.url, model="m", num=10)
     first.generate()
     second = si.Run(tmp_path / "second", recipe="evol", base_url=teacher.url, model="m", source=first.path, num=20)
@@ -222,7 +222,7 @@ def test_evolved_tasks_come_from_a_finished_run(teacher: Teacher, tmp_path: Path
     assert missing.returncode == 2 and "nothing" in missing.stderr
 
 
-def test_spread_draws_more_evenly_than_chance(teacher: Teacher, tmp_path: Path) -> None:
+def test_spread_draws_more_evenly_than_chance(teacher: FakeOpenAI, tmp_path: Path) -> None:
     """Seeds whose domain has given much already are shown less often; by how much for a real model, see compare_methods."""
     instances = [{"input": "", "output": "x"}]
     tasks = [
@@ -301,7 +301,7 @@ def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None
     assert dataset.funnel["over_quota"] > 100
 
 
-def test_another_lag_is_another_run(teacher: Teacher, tmp_path: Path) -> None:
+def test_another_lag_is_another_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
     for begun, then in ((None, 5), (5, 32)):
         given: dict[str, Any] = {"lag": begun} if begun else {}
         run = si.Run(tmp_path / f"from-{begun}", base_url=teacher.url, model="m", num=5, **given)

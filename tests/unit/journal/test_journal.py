@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli, command, derived, outcomes
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 from selfinstruct.errors import JournalError, RunLocked
 from selfinstruct.journal.events import Entry, Fault, Sent
@@ -92,7 +92,7 @@ def test_a_reader_sees_whole_lines_while_one_is_being_written(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
-def test_a_build_reads_a_line_that_lost_its_newline(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_build_reads_a_line_that_lost_its_newline(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 30).returncode == 0
     before = derived(run)
@@ -135,7 +135,7 @@ def test_many_appends_share_few_syncs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert 1 <= len(synced) <= 20
 
 
-def test_a_second_process_on_a_directory_is_refused_with_the_number_of_the_first(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_second_process_on_a_directory_is_refused_with_the_number_of_the_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Journal.writing(_made(run) / "journal.jsonl"):
         done = cli("generate", run, "--base-url", teacher.url, "--model", "m")
@@ -149,7 +149,7 @@ def _made(path: Path) -> Path:
     return path
 
 
-def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(teacher: FakeOpenAI, tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"  # small, so that the journal is what grows too large
     words = ("one river", "two rivers in the north", "all colours of the rainbow", "a bread that rises")
     seeds.write_text("".join(json.dumps({"instruction": f"Name {text}.", "output": "Yes."}) + "\n" for text in words))
@@ -191,7 +191,7 @@ def test_a_half_written_reply_does_not_spoil_the_next_one(tmp_path: Path) -> Non
         assert journal.counts.torn == 1
 
 
-def test_a_reply_that_answers_another_request_is_not_used(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_reply_that_answers_another_request_is_not_used(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0
     first, *_ = outcomes(run)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import outcomes
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct import plugins
@@ -189,7 +189,7 @@ def test_all_tasks_are_evolved_before_one_comes_again() -> None:
     assert order[:12] != order[12:]
 
 
-def test_an_option_of_the_method_is_no_field_of_a_request(teacher: Teacher, tmp_path: Path) -> None:
+def test_an_option_of_the_method_is_no_field_of_a_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
     options = {"instances_per_task": 3, "instances_temperature": 0.25}
     run = si.Run(tmp_path / "run", "self-instruct", base_url=teacher.url, model="m", num=20, options=options)
     run.generate()

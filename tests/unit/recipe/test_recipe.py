@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import cli, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeError, UserMistake
@@ -212,7 +212,7 @@ def in_a_sentence(ended: Any) -> str:
     return str(ended.stderr)
 
 
-def test_settings_with_a_tuple_are_the_same_when_a_run_goes_on(teacher: Teacher, tmp_path: Path) -> None:
+def test_settings_with_a_tuple_are_the_same_when_a_run_goes_on(teacher: FakeOpenAI, tmp_path: Path) -> None:
     given: dict[str, Any] = {"filters": {"unfit_for_text": {"words": ("sing", "dance")}}, "num": 10}
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", **given)
     assert run.generate().rows == run.generate().rows
@@ -229,14 +229,14 @@ def test_a_folder_does_not_hide_a_recipe_or_a_prompt(name: str, tmp_path: Path, 
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_method_wins_over_a_recipes_mix(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_method_wins_over_a_recipes_mix(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", "mixed", method="few_shot", base_url=teacher.url, model="m", num=10)
     assert run.generate().complete
     assert {origin["method"] for origin in rows(run.path / "provenance.jsonl")} == {"few_shot"}
     assert not run.recipe.generate.mix and stored(run)["prompt"]["name"] == "few-shot"
 
 
-def test_what_a_table_leaves_out_is_as_it_was(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_what_a_table_leaves_out_is_as_it_was(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     price = {"input": 1.0, "output": 2.0}
     teachers = {"a": {"base_url": first.url, "model": "m", "temperature": 0.5}, "b": {"base_url": first.url, "model": "n"}}
@@ -260,7 +260,7 @@ def test_other_teachers_make_the_paces_of_a_recipe_void(tmp_path: Path) -> None:
 
 
 def test_the_usual_address_is_that_of_named_teachers_too(
-    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", teacher.url)
     run = si.Run(tmp_path / "run", method="few_shot", num=5, teachers={"a": {"model": "m"}})
@@ -292,7 +292,7 @@ def test_a_weight_that_is_too_large_is_refused_in_a_sentence(given: dict[str, An
     assert "\n" not in str(caught.value)
 
 
-def test_options_of_a_recipe_that_names_no_method_are_for_the_one_that_a_flag_names(teacher: Teacher, tmp_path: Path) -> None:
+def test_options_of_a_recipe_that_names_no_method_are_for_the_one_that_a_flag_names(teacher: FakeOpenAI, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("generate.options = { tasks_per_request = 4 }\n")
     given: dict[str, Any] = {"recipe": tmp_path / "recipe.toml", "base_url": teacher.url, "model": "m"}
     assert si.Run(tmp_path / "one", method="alpaca", **given).recipe.generate.options == {"tasks_per_request": 4}

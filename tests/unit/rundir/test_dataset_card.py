@@ -7,12 +7,12 @@ import re
 import unicodedata
 from pathlib import Path
 
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 
 
-def test_the_card_shows_text_and_nothing_else(teacher: Teacher, tmp_path: Path) -> None:
+def test_the_card_shows_text_and_nothing_else(teacher: FakeOpenAI, tmp_path: Path) -> None:
     bad = "![a](http://e.invalid/a.png) [b](http://e.invalid) \\[c](http://e.invalid) <img src=x> \u202e\u200b\x9b31m"
     (tmp_path / "topics.jsonl").write_text(json.dumps({"topic": bad + "\x1b[31m \x7f \ud800"}) + "\n")
     run = si.Run(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import cli, command, outcomes
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeError, TeacherStop
@@ -27,7 +27,7 @@ MARKER = "sk-marker-3f9a1c77-do-not-print"
     [(model, "--no-batch") for model in ("m", "faulty", "bad-key", "unknown", "refuses-all", "empty", "no-credit", "down")]
     + [(model, "--batch") for model in ("m", "bad-key", "refuses-some")],
 )
-def test_no_key_in_any_file_or_message(model: str, way: str, teacher: Teacher, tmp_path: Path) -> None:
+def test_no_key_in_any_file_or_message(model: str, way: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", model, "--num", 20, "--patience", 1, way)
     done = cli("generate", tmp_path / "run", *flags, OPENAI_API_KEY=MARKER, OPENAI_LOG="debug", PYTHONASYNCIODEBUG="1")
     assert MARKER not in done.stdout + done.stderr
@@ -41,7 +41,7 @@ def test_no_key_in_any_file_or_message(model: str, way: str, teacher: Teacher, t
         assert MARKER not in said.stdout + said.stderr
 
 
-def test_no_key_in_the_process_title(start_teacher: Callable[..., Teacher], tmp_path: Path) -> None:
+def test_no_key_in_the_process_title(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=4.0)
     words = command("generate", tmp_path / "run", "--base-url", slow.url, "--model", "m", "--num", 20)
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env={**os.environ, "OPENAI_API_KEY": MARKER})
@@ -55,7 +55,7 @@ def test_no_key_in_the_process_title(start_teacher: Callable[..., Teacher], tmp_
     assert MARKER not in title
 
 
-def test_a_crash_inside_shows_no_key(tmp_path: Path, teacher: Teacher) -> None:
+def test_a_crash_inside_shows_no_key(tmp_path: Path, teacher: FakeOpenAI) -> None:
     code = (
         "import selfinstruct as si\n"
         "def broken(example, around): raise RuntimeError('a bug in a filter')\n"
@@ -85,7 +85,7 @@ def test_certificates_are_checked() -> None:
 NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
-def test_one_key_does_not_go_to_two_hosts(teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_key_does_not_go_to_two_hosts(teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
     addresses = (teacher.url, "https://one.invalid/v1", "https://two.invalid/v1")
     teachers = {f"t{number}": {"base_url": address, "model": "m"} for number, address in enumerate(addresses)}
@@ -104,7 +104,7 @@ def test_a_server_on_this_machine_may_stand_beside_a_provider(tmp_path: Path, mo
 
 
 def test_each_teacher_gets_its_own_key(
-    start_teacher: Callable[..., Teacher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = start_teacher(), start_teacher()
     for name, key in (("FIRST_KEY", "sk-1111"), ("SECOND_KEY", "sk-2222"), ("NEW_KEY", "sk-3333"), ("OPENAI_API_KEY", "sk-0000")):

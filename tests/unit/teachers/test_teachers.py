@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli, derived, outcomes, rows
-from fake_openai import Teacher
+from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeError, TeacherStop
@@ -20,7 +20,7 @@ from selfinstruct.teachers import local, openai
 MARKER = "sk-marker-3f9a1c77"
 
 
-def generate(directory: Path, teacher: Teacher, model: str, *flags: object, **environment: str) -> tuple[int, str]:
+def generate(directory: Path, teacher: FakeOpenAI, model: str, *flags: object, **environment: str) -> tuple[int, str]:
     done = cli("generate", directory, "--base-url", teacher.url, "--model", model, "--num", 40, *flags, **environment)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
@@ -39,7 +39,7 @@ def generate(directory: Path, teacher: Teacher, model: str, *flags: object, **en
     ],
 )
 def test_a_teacher_that_cannot_go_on_ends_the_run_with_a_sentence(
-    model: str, status: int, says: str, teacher: Teacher, tmp_path: Path
+    model: str, status: int, says: str, teacher: FakeOpenAI, tmp_path: Path
 ) -> None:
     code, said = generate(tmp_path / "run", teacher, model, "--patience", 1)
     assert code == status, said
@@ -47,12 +47,12 @@ def test_a_teacher_that_cannot_go_on_ends_the_run_with_a_sentence(
 
 
 @pytest.mark.parametrize("model", ["bad-key", "no-credit", "unknown"])
-def test_what_no_retry_can_mend_is_not_retried(model: str, teacher: Teacher, tmp_path: Path) -> None:
+def test_what_no_retry_can_mend_is_not_retried(model: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     generate(tmp_path / "run", teacher, model, "--concurrency", 1)
     assert sum(teacher.asked().values()) == 1
 
 
-def test_passing_faults_are_retried_and_change_nothing(teacher: Teacher, tmp_path: Path) -> None:
+def test_passing_faults_are_retried_and_change_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "faulty", "--concurrency", 20, "--num", 200)[0] == 0
     attempts = [entry["attempts"] for entry in outcomes(tmp_path / "run")]
     assert set(attempts) == {1, 2}
@@ -62,7 +62,7 @@ def test_passing_faults_are_retried_and_change_nothing(teacher: Teacher, tmp_pat
     assert derived(again) == derived(tmp_path / "run")
 
 
-def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "refuses-some", "--num", 200)[0] == 0
     failures = [entry for entry in outcomes(run) if entry["kind"] == "failure"]
@@ -77,7 +77,7 @@ def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: Teac
     assert sum(teacher.asked().values()) == before
 
 
-def test_a_mistaken_model_can_be_mended_before_the_first_reply_but_not_after(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_mistaken_model_can_be_mended_before_the_first_reply_but_not_after(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "unknown")[0] == 1
     assert generate(tmp_path / "run", teacher, "m")[0] == 0
     code, said = generate(tmp_path / "run", teacher, "other")
@@ -85,7 +85,7 @@ def test_a_mistaken_model_can_be_mended_before_the_first_reply_but_not_after(tea
     assert "model: 'm' -> 'other'" in said
 
 
-def test_a_mended_mistake_keeps_all_other_settings(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_mended_mistake_keeps_all_other_settings(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "unknown", "--temperature", 0.3, "--num", 25)[0] == 1
     assert cli("generate", tmp_path / "run", "--model", "m").returncode == 0
     run = si.Run(tmp_path / "run")
@@ -94,7 +94,7 @@ def test_a_mended_mistake_keeps_all_other_settings(teacher: Teacher, tmp_path: P
 
 
 def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
-    start_teacher: Callable[..., Teacher], tmp_path: Path
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     calm, dying = start_teacher(), start_teacher(latency=0.05, outage=(10, 60))
     flags = ("--num", 300, "--concurrency", 8, "--patience", 1)
@@ -111,21 +111,21 @@ def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
     assert derived(tmp_path / "run") == derived(tmp_path / "calm")
 
 
-def test_a_limit_for_longer_than_the_patience_stops_the_run_and_stores_no_failure(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_limit_for_longer_than_the_patience_stops_the_run_and_stores_no_failure(teacher: FakeOpenAI, tmp_path: Path) -> None:
     code, said = generate(tmp_path / "run", teacher, "limited", "--patience", 1)
     assert code in (0, 4), said  # the last attempt is made when the patience ends, whatever the server asks
     assert not [entry for entry in outcomes(tmp_path / "run") if entry["kind"] == "failure"]
     assert generate(tmp_path / "run", teacher, "limited", "--patience", 1)[0] == 0
 
 
-def test_an_odd_side_field_does_not_cost_the_reply(teacher: Teacher, tmp_path: Path) -> None:
+def test_an_odd_side_field_does_not_cost_the_reply(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "odd-fields", "--num", 60)[0] == 0
     assert max(teacher.asked().values()) == 1
     assert {entry["usage"] for entry in outcomes(tmp_path / "run")} == {None}
     assert all(str(row["time"]).startswith("20") for row in rows(tmp_path / "run" / "provenance.jsonl"))
 
 
-def test_the_key_is_sent_and_is_in_no_file_and_no_message(teacher: Teacher, tmp_path: Path) -> None:
+def test_the_key_is_sent_and_is_in_no_file_and_no_message(teacher: FakeOpenAI, tmp_path: Path) -> None:
     for model in ("m", "faulty", "bad-key", "unknown"):
         _, said = generate(tmp_path / model, teacher, model, OPENAI_API_KEY=MARKER)
         assert MARKER not in said
@@ -169,7 +169,7 @@ def test_openai_itself_is_sent_the_newer_name_of_max_tokens() -> None:
     assert here == {**rest, "max_tokens": 5}
 
 
-def test_a_journal_is_a_script(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_journal_is_a_script(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "m")[0] == 0
     journal = tmp_path / "run" / "journal.jsonl"
     asked = sum(teacher.asked().values())
