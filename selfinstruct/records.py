@@ -1,6 +1,6 @@
-"""The words of this package: what flows from the seeds to the dataset.
+"""The values that flow from the seed tasks to the dataset.
 
-All of them are plain immutable values; nothing here knows a file, a network or a clock.
+All of them are plain and immutable. Nothing here reads a file, a network or a clock.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfinstruct.text import with_line_feeds
+
 TOKEN_LIMIT, CONTENT_FILTER = "length", "content_filter"  # finish reasons of a reply that does not end by itself
 _TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
 _READABLE = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -19,12 +21,15 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def clean(text: str) -> str:
-    """Text as every record holds it: line ends as `\\n`, no white space around it."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """Return a text as every record holds it: a line feed at each line end, and no white space around it."""
+    return with_line_feeds(text).strip()
 
 
 def json_line(value: Any) -> bytes:
-    """One line of JSON with its newline, readable in any script; a lone surrogate is escaped."""
+    """Return one line of JSON with its newline, as UTF-8.
+
+    Letters of any script stay readable, unless a lone surrogate makes escapes necessary.
+    """
     try:
         return (_READABLE.encode(value) + "\n").encode()
     except UnicodeEncodeError:
@@ -32,18 +37,18 @@ def json_line(value: Any) -> bytes:
 
 
 def root_of(key: str) -> int:
-    """The index of the root request that a key belongs to: 41 for "41", for "41.3/solve" and for "41/label"."""
+    """Return the index of the root request that a key belongs to: 41 for "41", for "41.3/solve" and for "41/label"."""
     return int(key.partition("/")[0].partition(".")[0])
 
 
 def digest(value: Any) -> str:
-    """SHA-256 (hex) of a JSON value, the same for equal values whatever their key order."""
+    """Return the SHA-256 (hex) of a JSON value. The order of keys does not matter."""
     return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One instruction with its input (may be empty) and its output."""
+    """An instruction with its input, which may be empty, and its output."""
 
     instruction: str
     input: str
@@ -51,7 +56,7 @@ class Example:
 
     @classmethod
     def of(cls, instruction: str, input: str = "", output: str = "") -> Example:
-        """An example from any text, with line ends and outer white space normalised."""
+        """Return an example of any texts, with line ends and outer white space normalised."""
         return cls(clean(instruction), clean(input), clean(output))
 
     def as_values(self) -> dict[str, str]:
@@ -77,7 +82,7 @@ class Seed:
 
     @property
     def example(self) -> Example:
-        """The seed with its first instance, which is what prompts show (as Alpaca does)."""
+        """The seed task with its first instance, as prompts show it (and as Alpaca's do)."""
         return Example(self.instruction, *self.instances[0])
 
 
@@ -85,8 +90,12 @@ class Seed:
 class Passage:
     """A piece of a document that tasks are made from.
 
-    `id` is the document's name and the passage's number in it; `start` the place of its first character in the document's
-    text; `title` the headings that it stands under.
+    Attributes:
+        id: The document's name and the number of the passage in it.
+        document: The document's name.
+        title: The headings above the passage.
+        start: The place of its first character in the document's text.
+        text: The passage itself.
     """
 
     id: str
@@ -98,7 +107,13 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Something that tasks are to be about, and how many of them for every `quota` of another topic's."""
+    """A subject for tasks.
+
+    Attributes:
+        name: The topic's name, as provenance records it.
+        quota: Its weight. A topic with quota 2 gets twice the rows of a topic with quota 1.
+        about: A description for the prompt, or "".
+    """
 
     name: str
     quota: float = 1.0
@@ -107,11 +122,15 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a teacher, free of anything secret.
+    """One question to a teacher. It holds no secret.
 
-    Exactly one of `messages` (chat) and `prompt` (completions) is set. `sampling` holds the body fields that steer the
-    answer (temperature, top_p, max_tokens, stop, seed, response_format); a teacher leaves out what it does not have.
-    `teacher` is the name of the one that is asked, where a recipe names several.
+    Exactly one of `messages` and `prompt` is set.
+
+    Attributes:
+        sampling: Fields of the request body, such as temperature, max_tokens or seed. A teacher leaves out unknown ones.
+        messages: The messages of a chat request.
+        prompt: The text of a completions request.
+        teacher: The name of the teacher where a recipe names several, else "".
     """
 
     sampling: Mapping[str, Any]
@@ -121,15 +140,15 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """A fingerprint by which a journaled reply is known to answer exactly this request."""
-        who = [self.teacher] if self.teacher else []
-        return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling), *who])
+        """A fingerprint of the whole request. A journaled reply with it answers exactly this request."""
+        teacher = [self.teacher] if self.teacher else []
+        return digest([list(map(dict, self.messages)), self.prompt, dict(self.sampling), *teacher])
 
     @property
     def bound(self) -> Usage | None:
-        """The most tokens that an answer can be billed for, or None where nothing bounds the answer's length.
+        """The most tokens that the provider can bill for, or None where nothing bounds the length of the reply.
 
-        No tokenizer makes more tokens than there are bytes of UTF-8; chat templates add a few to each message.
+        No tokenizer makes more tokens than there are bytes of UTF-8. Chat templates add a few to each message.
         """
         texts = [self.prompt or "", *(text for message in self.messages for text in message.values())]
         bounds = [self.sampling[name] for name in ("max_tokens", "max_completion_tokens") if name in self.sampling]
@@ -145,7 +164,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more replies, as the teacher counted them; `cached_tokens` are a part of the prompt's."""
+    """Tokens of one or more replies, as the teacher counted them. `cached_tokens` are a part of `prompt_tokens`."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -167,13 +186,18 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion together."""
+        """Tokens of prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a server said with a reply about its limit of requests or tokens: left until `reset` seconds from then."""
+    """A limit of requests or tokens, as a server states it with a reply.
+
+    Attributes:
+        remaining: Requests or tokens that are left.
+        reset: Seconds from the reply until the server resets the limit.
+    """
 
     remaining: float
     reset: float
@@ -181,10 +205,17 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a teacher answered: the normalised fields, and the provider's own JSON beside them.
+    """A teacher's answer to a request: normalised fields, with the provider's JSON beside them.
 
-    `created` is the provider's own time of the reply (Unix seconds), where it gives one. `allowances` is what it said of
-    its limits ("requests", "tokens"); it is of the moment, and not journaled.
+    Attributes:
+        text: The text of the answer.
+        finish_reason: The reason why it ended, such as "stop" or "length".
+        model: The model that the provider names.
+        usage: Its tokens, or None where the provider does not count them.
+        host: The host that answered.
+        created: The provider's time of the reply in Unix seconds, or None.
+        raw: The provider's JSON.
+        allowances: The provider's limits by kind ("requests", "tokens"). They change quickly and are not journaled.
     """
 
     text: str
@@ -209,7 +240,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that will not be answered: the cause in one word, the teacher's message, the HTTP status if any."""
+    """The outcome of a request that gets no answer: a cause in one word, the teacher's message, the HTTP status if any."""
 
     cause: str
     message: str
@@ -218,7 +249,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ParseDefect:
-    """What the reader of a reply already knows to be wrong with an item: the rule, and what was seen."""
+    """A defect of a task that was found while its reply was parsed: the rule that it breaks, and the evidence."""
 
     rule: str
     detail: str = ""
@@ -226,9 +257,14 @@ class ParseDefect:
 
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """One task as read from a reply; `output` is None where the notation leaves it open.
+    """One task as parsed from a reply.
 
-    `cut` says that the reply ended at the token limit inside this item; `defect`, that the item is of no use at all.
+    Attributes:
+        instruction: The instruction.
+        input: The input, or "".
+        output: The output, or None where it is still to be asked for.
+        defect: The defect that makes the task useless, or None.
+        cut: True when the reply ended at the token limit inside this task.
     """
 
     instruction: str
@@ -240,11 +276,16 @@ class ParsedTask:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A task that a teacher proposed: where it was read, what it says, which seeds were shown.
+    """A task that a teacher proposed, with its origin.
 
-    `output` is None until the task has been solved; `solved_by` is the key of the request that solved it. A task may be
-    solved for several inputs: `instance` counts these. `trace` is what else its provenance says, as plain values: the topic,
-    the language, the passage, the task that it evolved from, the generated tasks that were shown.
+    Attributes:
+        key: The key of the request that proposed it.
+        position: Its place in the reply, from 0.
+        item: The task as parsed.
+        seed_ids: The ids of the seed tasks that the prompt showed.
+        solved_by: The key of the request that gave the output, or None where the task came with one or has none yet.
+        instance: The number of the input, from 0, where a task is solved for several inputs.
+        trace: Further provenance as plain values: topic, language, passage, the tasks that it was made from.
     """
 
     key: str
@@ -257,12 +298,12 @@ class Candidate:
 
     @property
     def id(self) -> str:
-        """The request key and the place in its reply, with the instance where it is not the first: unique in a run."""
+        """The request key and the place in its reply, with the instance where that is not 0. It is unique in a run."""
         return f"{self.admitted_as}.{self.instance}" if self.instance else self.admitted_as
 
     @property
     def admitted_as(self) -> str:
-        """The id under which its instruction was admitted, the same for all instances of a task."""
+        """The id under which its instruction was admitted. All instances of a task share it."""
         return f"{self.key}#{self.position}"
 
     @property
@@ -278,7 +319,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An earlier instruction and its ROUGE-L F-measure (0 to 1) to the one at hand."""
+    """An earlier instruction with its id and its ROUGE-L F-measure (0 to 1) to the instruction that it is compared with."""
 
     id: str
     score: float

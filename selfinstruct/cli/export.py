@@ -26,10 +26,10 @@ def export(
     system: Annotated[str, typer.Option(help="A system text that goes with every row.", metavar="TEXT")] = "",
     option: Annotated[list[str] | None, typer.Option(help="An option of the export (repeatable).", metavar="NAME=VALUE")] = None,
 ) -> None:
-    """Write the rows of a run in another shape, such as chat messages. Asks nobody and costs nothing.
+    """Write the rows of a run in another shape, such as chat messages. No request is sent.
 
     The rows are those that the journal and the run's settings give. RUN stays as it is, and no existing file is overwritten.
-    If it fails or is stopped, it leaves no file. Exit status: 0 done, 1 failed, 2 a mistake in the arguments.
+    If it fails or is stopped, it leaves no file. Exit status: 0 done, 1 failed, 2 a mistake in the arguments, 130 interrupted.
     """
     from selfinstruct.run import Run
 

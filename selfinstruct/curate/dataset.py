@@ -1,4 +1,4 @@
-"""What a run's journal gives under a recipe: the rows, and every candidate that was dropped."""
+"""The result of a run: its rows and its rejected candidates."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Decision, Neighbour, Usage
 from selfinstruct.rouge import RougeIndex
 
-NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # good, or not yet known to be: rules of no filter
-RECENT_ROOTS = 100  # root requests by which it is told whether a run still gives rows
-_SPARE = frozenset({"over_target", "over_quota"})
-_FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before an acceptance means anything
+NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # rules that say nothing about a candidate's quality
+RECENT_ROOTS = 100  # root requests over which the recent acceptance is measured
+_SPARE = frozenset({"over_target", "over_quota"})  # rules for good candidates that are not needed
+_FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before a recent acceptance means anything
 
 
 @dataclass
 class Recent:
-    """Rows and candidates judged of the latest root requests, and their sums."""
+    """The rows and the judged candidates of each of the latest root requests, and their sums."""
 
     roots: deque[tuple[int, int]] = field(default_factory=deque)
     rows: int = 0
     judged: int = 0
 
     def add(self, rows: int, judged: int) -> None:
-        """Count one more root request, and forget the one that is too old."""
+        """Count one more root request. Forget the oldest when there are more than RECENT_ROOTS."""
         self.roots.append((rows, judged))
         self.rows, self.judged = self.rows + rows, self.judged + judged
         if len(self.roots) > RECENT_ROOTS:
@@ -37,13 +37,21 @@ class Recent:
 
 @dataclass(repr=False)
 class Dataset:
-    """What a run's journal gives under a recipe: the rows, and every candidate that was dropped.
+    """The rows and the rejected candidates that a run's journal gives under its recipe.
 
-    `roots` counts the root requests that were looked at, `requests` and `usage` what was answered for them;
-    `unanswered` counts admitted candidates whose solution was never asked for. `target` is the number of rows wanted;
-    `ended` says why no further request can help, where that is so. `curate` are the settings that made it. `tallies` are the
-    tokens by teacher, `writers` how many instructions and outputs of rows each teacher wrote. `recent` has rows and
-    candidates judged of the last 100 root requests; `pool` has the instructions of the seeds and of all that was admitted.
+    Attributes:
+        rows: The accepted candidates, in order.
+        rejected: All other candidates, each with the rule that rejects it.
+        roots: Number of root requests that were evaluated.
+        unanswered: Number of admitted candidates whose output was never asked for.
+        target: Number of rows wanted.
+        ended: The reason why no further request can help, or "".
+        requests: Number of requests answered for these root requests.
+        tallies: Tokens of these requests by teacher.
+        writers: Number of instructions and outputs of the rows by teacher.
+        curate: The settings that gave these rows.
+        recent: Rows and judged candidates of the last 100 root requests.
+        pool: The ROUGE-L index of the seeds and of all admitted instructions.
     """
 
     rows: list[Decision] = field(default_factory=list)
@@ -56,15 +64,15 @@ class Dataset:
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     writers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     curate: Curate | None = None
-    recent: Recent = field(default_factory=lambda: Recent())
+    recent: Recent = field(default_factory=Recent)
     pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
 
     def __repr__(self) -> str:
-        return f"<Dataset of {len(self.rows):,} rows; {len(self.rejected):,} candidates dropped>"
+        return f"<Dataset of {len(self.rows):,} rows, {len(self.rejected):,} candidates rejected>"
 
     @property
     def usage(self) -> Usage:
-        """The tokens of the requests used."""
+        """The tokens of all requests that were used."""
         return sum((tally.usage for tally in self.tallies.values()), Usage())
 
     @property
@@ -75,22 +83,22 @@ class Dataset:
 
     @property
     def complete(self) -> bool:
-        """Whether there is nothing left to ask for."""
+        """True when all rows are there and no admitted task lacks its output."""
         return len(self.rows) == self.target and not self.unanswered
 
     @property
     def acceptance(self) -> float | None:
-        """The share (0 to 1) of rows among the candidates that were judged, or None while there are none.
+        """The share (0 to 1) of rows among the judged candidates, or None while there are none.
 
-        Good ones that came after the last row wanted do not count.
+        Candidates that are rejected only because they are not needed do not count.
         """
         judged = len(self.rows) + sum(decision.rule not in _SPARE for decision in self.rejected)
         return len(self.rows) / judged if judged else None
 
     def shortfall(self, path: str, limit: str = "") -> str:
-        """Why there are fewer rows than asked for, in one sentence; empty when there are as many.
+        """Return in one or two sentences why there are fewer rows than wanted, or "" when there are enough.
 
-        `path` is the run's, for advice; `limit` the limit that stopped the asking, in words.
+        `path` is the run directory, for the advice. `limit` describes the limit that stopped the run, or is "".
         """
         if self.complete:
             return ""
@@ -98,34 +106,42 @@ class Dataset:
         if limit:
             return f"{have}: {limit}"
         if self.ended:
-            look = f"look at `selfinstruct show {path} --rejected any`"
-            return f"{have}: {self.ended}; {look}, then loosen a filter or try another prompt"
+            command = f"selfinstruct show {path} --rejected any"
+            return f"{have}: {self.ended}. Fix: check `{command}`, then loosen a filter or choose another prompt."
         if self.unanswered:
-            return f"{have}: {self.unanswered:,} admitted tasks have no answer yet; run `generate` again"
-        return f"{have}: the journal has no more replies; run `generate` to ask for them"
+            return (
+                f"{have}: {self.unanswered:,} admitted tasks have no answer yet. Fix: run `selfinstruct generate {path}` again."
+            )
+        return f"{have}: the journal has no more replies. Fix: run `selfinstruct generate {path}` to request them."
 
     @property
     def recent_acceptance(self) -> float | None:
-        """The same share, of the last 100 root requests; None while they are too few to tell."""
-        seen = self.recent
-        return seen.rows / seen.judged if len(seen.roots) >= _FEWEST_ROOTS and seen.judged >= _FEWEST_JUDGED else None
+        """The share (0 to 1) of rows among the judged candidates of the last 100 root requests, or None while these are few."""
+        recent = self.recent
+        enough = len(recent.roots) >= _FEWEST_ROOTS and recent.judged >= _FEWEST_JUDGED
+        return recent.rows / recent.judged if enough else None
 
     @property
     def funnel(self) -> dict[str, int]:
-        """How many candidates each rule dropped, most first."""
+        """The number of candidates that each rule rejected, largest first."""
         return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
 
     def nearest(self, rows: Sequence[Decision] | None = None, count: int = NEIGHBOURS) -> Iterator[tuple[Neighbour, ...]]:
-        """For each row (or each of these rows), the nearest of the seeds and of the instructions admitted before it.
+        """Yield the nearest of the seeds and of the instructions admitted before, for each row.
 
-        They are looked for when this is called, on all cores.
+        The search runs when this is called, on all cores.
+
+        Args:
+            rows: The rows to look at. By default, all rows.
+            count: The most neighbours of one row.
         """
         return self.pool.nearest_earlier(self._ids(rows), count)
 
-    def means(self, rows: Sequence[Decision] | None = None) -> Iterator[float | None]:
-        """For each row (or each of these), the mean ROUGE-L F-measure (0 to 1) to all seeds and instructions before it.
+    def mean_similarities(self, rows: Sequence[Decision] | None = None) -> Iterator[float | None]:
+        """Yield the mean ROUGE-L F-measure (0 to 1) to all seeds and instructions before, for each row.
 
-        None for each where the settings do not ask for it (`mean_similarity`): it measures every pair.
+        It measures every pair, so it is None for each row unless the settings ask for it (`mean_similarity`).
+        `rows` are the rows to look at. By default, all rows.
         """
         if self.curate is None or not self.curate.mean_similarity:
             return (None for _ in self._ids(rows))
@@ -133,7 +149,7 @@ class Dataset:
 
     @property
     def without_tokens(self) -> int:
-        """How many rows have an instruction that holds nothing ROUGE-L could compare: they were kept for that."""
+        """The number of rows whose instruction has no token that ROUGE-L could compare. Such rows are accepted."""
         return len(set(self.pool.ids_without_tokens()).intersection(self._ids(None)))
 
     def _ids(self, rows: Sequence[Decision] | None) -> list[str]:

@@ -1,5 +1,5 @@
-"""Filters: why a candidate is dropped. One file each; contract in `contracts.py`.
+"""Filters: reasons to reject a candidate. One file each. The contract is `Filter` in `contracts.py`.
 
-They run in the order of their names, those that need only the instruction first, and the first that drops is the rule
-that is recorded.
+Filters that need only the instruction and input run first, each group in the order of names. The first filter that rejects
+a candidate is the rule that is recorded.
 """

@@ -37,7 +37,7 @@ def provenance(dataset: Dataset, journal: Journal, origin_of: OriginOf) -> Itera
     The nearest neighbours of the rows are searched on all cores.
     """
     call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
-    for row, nearest, mean in zip(dataset.rows, dataset.nearest(), dataset.means(), strict=True):
+    for row, nearest, mean in zip(dataset.rows, dataset.nearest(), dataset.mean_similarities(), strict=True):
         yield provenance_line(row, nearest, mean, call_of, origin_of(row.candidate.root))
 
 

@@ -99,7 +99,9 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
         takes(
             "N/A", "n/a.", "None", "<no input>", "no_input", "(no input)", "No input required.", "No additional context", "Empty"
         ),
-        takes("", "None of them came.", "No input device found.", "NA is sodium", "Nobody", "nil by mouth", "not", "blank verse"),
+        takes(
+            "", "None of them came.", "No input device found.", "NA is sodium", "Nowhere", "nil by mouth", "not", "blank verse"
+        ),
     ),
     "non_ascii_start": (
         asks("\u00c9crivez un po\u00e8me.", "\u4f60\u597d", "\u201cName\u201d"),
