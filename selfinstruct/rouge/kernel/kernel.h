@@ -119,12 +119,10 @@ void *grown(void *items, size_t *room, size_t wanted, size_t size);
 uint32_t prefix_of(const Pool *pool, uint32_t length);
 uint16_t latest_needed(const Pool *pool, uint32_t length);
 int add_text(Pool *pool, const Query *query);
+void forget_mentions(Pool *pool, uint32_t keep);
 
 /* probe.c */
 int begin_stamps(const Pool *pool, Query *query);
-
-/* nearest.c */
-void forget_mentions(Pool *pool, uint32_t keep);
 
 /* The longest common subsequence by whole words of bits (Hyyro, 2004), of a text of one word and another one: a bit of `column`
  * is 0 where one more token of the text has been matched. Gives up, with -1, once fewer than `needed` can be reached. */

@@ -49,14 +49,6 @@ static int mention(Pool *pool, const Query *query, uint32_t place) {
     return 1;
 }
 
-void forget_mentions(Pool *pool, uint32_t keep) {
-    for (uint32_t token = 0; token < pool->mentions_room; token++) {
-        Mentions *list = &pool->mentions[token];
-        while (list->count && (!keep || list->places[list->count - 1] >= keep)) list->count--;
-    }
-    if (pool->mentioned > keep) pool->mentioned = keep;
-}
-
 /* List the texts that were added since by all their tokens. Returns 0 when there is no memory. */
 EXPORTED int pool_mention(Pool *pool, Query *query) {
     if (pool->broken) return 0;

@@ -198,6 +198,14 @@ EXPORTED int pool_order(Pool *pool, Query *query) {
 /* Whether so much was met since texts were last put in order that it pays to do it again. */
 EXPORTED int pool_is_out_of_order(const Pool *pool) { return pool->met > 3 * pool->met_at_order; }
 
+void forget_mentions(Pool *pool, uint32_t keep) {
+    for (uint32_t token = 0; token < pool->mentions_room; token++) {
+        Mentions *list = &pool->mentions[token];
+        while (list->count && (!keep || list->places[list->count - 1] >= keep)) list->count--;
+    }
+    if (pool->mentioned > keep) pool->mentioned = keep;
+}
+
 /* Forget the texts from place `keep` on, also those that were only half added. */
 EXPORTED void pool_cut(Pool *pool, uint32_t keep) {
     for (uint32_t token = 0; token < pool->vocabulary; token++) {
