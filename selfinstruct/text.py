@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-Raise = Callable[[str], Exception]  # makes the caller's error of a message
+MakeError = Callable[[str], Exception]  # the caller's kind of error, made of a message
 
 # The definitions below are the inside of a character class for `re` or `regex`: write f"[{CONTROL}]".
 
@@ -37,7 +37,7 @@ WITHOUT_SPACES = (
 )
 
 
-def read_text(path: Path, error: Raise) -> str:
+def read_text(path: Path, error: MakeError) -> str:
     """Return the text of a UTF-8 file without its byte order mark, with a line feed at each line end.
 
     Raises what `error` makes of a message when the file is missing, cannot be read or is not UTF-8.
@@ -45,7 +45,7 @@ def read_text(path: Path, error: Raise) -> str:
     return decode(read_bytes(path, error), path, error)
 
 
-def read_bytes(path: Path, error: Raise) -> bytes:
+def read_bytes(path: Path, error: MakeError) -> bytes:
     """Return the bytes of a file.
 
     Raises what `error` makes of a message when the file is missing or cannot be read.
@@ -56,7 +56,7 @@ def read_bytes(path: Path, error: Raise) -> bytes:
         raise error(unreadable(path, cause)) from None
 
 
-def decode(raw: bytes, path: Path, error: Raise) -> str:
+def decode(raw: bytes, path: Path, error: MakeError) -> str:
     """Return the bytes of a file as text without its byte order mark, with a line feed at each line end.
 
     Raises what `error` makes of a message when the bytes are not UTF-8.

@@ -62,11 +62,11 @@ def dedup(
     """
     from selfinstruct.dedup.deduplicate import SUMMARY
     from selfinstruct.dedup.deduplicate import dedup as dedup_all
-    from selfinstruct.tables.detect import is_name, is_there
+    from selfinstruct.tables.detect import exists, is_dataset_name
 
-    for name in filter(is_name, [*inputs, *(against or ())]):
-        terminal.note(f"{name} is no file: looking for a data set of that name")
-    display, before = Display(), is_there(out / SUMMARY)
+    for name in filter(is_dataset_name, [*inputs, *(against or ())]):
+        terminal.note(f"{name} no such file, looking for a data set of that name")
+    display, before = Display(), exists(out / SUMMARY)
     # What ends a job elsewhere (a scheduler, a container) ends it in order too.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -79,7 +79,7 @@ def dedup(
             terminal.note(line)
     except KeyboardInterrupt:
         display.close()
-        if is_there(out / SUMMARY) and not before:
+        if exists(out / SUMMARY) and not before:
             terminal.note(f"stopped when all was done: the results are in {out}")
             return
         terminal.note("stopped; nothing was written. To begin again, run the same command")

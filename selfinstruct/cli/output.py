@@ -15,12 +15,10 @@ from selfinstruct.cli import costs
 from selfinstruct.cli.terminal import clock, dollars, note, safe, short
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RunDirectoryError, UserMistake
-from selfinstruct.inputs import prompts
-from selfinstruct.inputs import seeds as seed_tasks
+from selfinstruct.inputs import prompts, seed_check
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE, REJECTED
 from selfinstruct.recipe import loading
-from selfinstruct.rouge import RougeIndex
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists
 
@@ -203,31 +201,19 @@ def show(path: Path, rejected: str | None, count: int, skip: int) -> None:
 
 
 def seeds(path: str | None, near: float, against: str | None, as_json: bool) -> bool:
-    """Print what a seed file holds and what is wrong with it; returns whether anything is."""
-    source = path or str(seed_tasks.bundled())
-    tasks, bad = seed_tasks.read(source)
-    found = seed_tasks.lint(tasks, bad)
-    if not tasks and not bad:
-        found.findings.append(f"{source}: no seed tasks in it")
-    findings = found.findings
-    index = RougeIndex(near)
-    others = seed_tasks.load(against) if against else ()
-    index.add_all([other.instruction for other in others], [f"{against} {other.id}" for other in others])
-    for task in tasks:
-        if nearest := index.too_near(task.instruction):
-            findings.append(f"{task.id}: instruction: ROUGE-L {nearest.score:.2f} to {nearest.id}")
-        index.add(task.instruction, task.id)
+    """Print what a seed file holds and what is wrong with it, and return whether anything is."""
+    result = seed_check.check_file(path, near, against)
     if as_json:
-        print(json.dumps({"counts": found.counts, "domains": found.domains, "findings": findings}, indent=2))
-        return bool(findings)
-    for name, number in found.counts.items():
+        print(json.dumps(result.to_json(), indent=2))
+        return bool(result.findings)
+    for name, number in result.counts.items():
         print(f"{name:29} {number:6,}")
-    if found.domains:
-        print(f"{'domains':29} {len(found.domains):6,}")
-    for finding in findings:
-        print(safe(finding))
-    print(f"{len(findings)} finding(s)" if findings else "nothing to mend")
-    return bool(findings)
+    if result.domains:
+        print(f"{'domains':29} {len(result.domains):6,}")
+    for finding in result.findings:
+        print(safe(str(finding)))
+    print(f"{len(result.findings)} finding(s)" if result.findings else "no findings")
+    return bool(result.findings)
 
 
 def catalogue() -> None:

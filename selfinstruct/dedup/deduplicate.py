@@ -17,7 +17,7 @@ from selfinstruct.rouge import RougeIndex
 from selfinstruct.rouge.tokens import Kind, tokenizer
 from selfinstruct.tables import columns as table_fields
 from selfinstruct.tables import writers
-from selfinstruct.tables.detect import is_there, opened
+from selfinstruct.tables.detect import exists, open_tables
 from selfinstruct.tables.rows import Table
 
 DROPPED, SUMMARY = "dropped.jsonl", "summary.json"
@@ -58,7 +58,7 @@ def dedup(
     _refuse_the_same(inputs, against, Path(out))
     index = RougeIndex(rouge, tokens=tokens, stem=stem)
     tables, references = _opened(inputs, fields), _opened(against, against_fields)
-    kind = writers.kind_for(tables, format)
+    kind = writers.output_kind(tables, format)
     settings = {
         "threshold": index.threshold,
         "fields": list(fields),
@@ -70,7 +70,7 @@ def dedup(
     }
     size = sum(table.size for table in [*tables, *references])
     with atomic_write.fresh(Path(out), (*writers.NAMES, DROPPED, SUMMARY)) as files:
-        with writers.file_for(kind, tables, files.open(f"kept.{kind}")) as into:
+        with writers.open_writer(kind, tables, files.open(f"kept.{kind}")) as into:
             work = Sifting(index, into, files.open(DROPPED), progress, State(index.engine, size))
             for table in references:
                 work.refer(table, against_fields)
@@ -96,7 +96,7 @@ def _refuse_settings(rouge: float, named: bool, idle: Sequence[str]) -> None:
 
 def _opened(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
     """The tables of these names, whose mistakes are found before anything is done."""
-    tables = [table for name in names for table in opened(str(name))]
+    tables = [table for name in names for table in open_tables(str(name))]
     for table in tables:
         table_fields.check(table, fields)
     return tables
@@ -105,7 +105,7 @@ def _opened(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
 def _refuse_the_same(inputs: Sequence[str | Path], against: Sequence[str | Path], out: Path) -> None:
     """No file may be an input and a reference, nor lie where the results are to go."""
     for name in (*inputs, *against):
-        if is_there(Path(name)) and _real(name).parent == _real(out):
+        if exists(Path(name)) and _real(name).parent == _real(out):
             raise UserMistake(f"{name}: is in {out}, where the results are to go; name another directory, new or empty")
     if twice := [name for name, count in Counter(map(_real, inputs)).items() if count > 1]:
         raise UserMistake(f"{twice[0]}: is named twice, so that all of it would go the second time; name it once")

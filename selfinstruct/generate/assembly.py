@@ -50,7 +50,7 @@ def _as_begun(definition: Definition, curate: Curate, filters: Filters | None) -
 def curator(definition: Definition, filters: Filters | None = None) -> Curator:
     """What decides on a run's candidates, with the most rows that each topic may have."""
     curate = definition.recipe.curate
-    return Curator(definition.seeds, curate, filters, topics.caps(definition.materials.topics, curate.num))
+    return Curator(definition.seeds, curate, filters, topics.row_quotas(definition.materials.topics, curate.num))
 
 
 async def first_request(mixture: Mixture) -> Request:

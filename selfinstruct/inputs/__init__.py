@@ -1,1 +1,1 @@
-"""Read seeds, prompts, documents, topics and languages."""
+"""Load what requests are made from: seed tasks, prompts, documents, topics and languages."""

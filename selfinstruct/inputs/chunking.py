@@ -1,7 +1,7 @@
-"""Where a text is split into passages: at the ends of paragraphs, and never at two headings.
+"""Split a text into passages at the ends of paragraphs, so that no passage lies under two headings.
 
-A passage is an exact piece of its text: all that is between two of them is white space (and the front matter of Markdown),
-so nothing is lost and nothing is there twice.
+A passage is an exact piece of its text. Only white space, and the front matter of Markdown, lies outside all passages. No
+text is in two passages.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-_SMALL = 4  # a piece with less than a fourth of the words wanted joins its neighbour, though that makes one a little larger
-_ROOM = 1.25  # by how much, at most
-_UNEVEN = 1.15  # how much larger than the mean a part of a paragraph may be
-_LONGEST_FENCE = 8  # times the words wanted: longer code is split at line ends, as no reader wants it whole
+from selfinstruct.text import WITHOUT_SPACES
 
-# A letter of a script without spaces counts as a word; of what has no end, such as base64, each 24 characters do.
-_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_NO_SPACES}]|[^\s{_NO_SPACES}]{{1,24}}")
-_SENTENCE_END = re.compile(r"""[.!?…]["'”’»)\]]*\s+|[。！？]["'”’」』）]*\s*""")  # noqa: RUF001 (they are what they look like)
+_SMALL = 4  # a piece with less than a fourth of the wanted words joins its neighbour, even if the two are a little too large
+_TOLERANCE = 1.25  # times the wanted words, which such a joined piece may have at most
+_UNEVEN = 1.15  # times the mean, which a part of a paragraph may have at most
+_LONGEST_FENCE = 8  # times the wanted words: longer code between fences is split at line ends
+
+# A letter of a script without spaces counts as a word. In text without spaces, such as base64, 24 characters count as a word.
+_WORD = re.compile(rf"[{WITHOUT_SPACES}]|[^\s{WITHOUT_SPACES}]{{1,24}}")
+_SENTENCE_END = re.compile(r"""[.!?…]["'”’»)\]]*\s+|[。！？]["'”’」』）]*\s*""")  # noqa: RUF001 (these characters are meant)
 _LINE_END = re.compile(r"\n")
 
 _LONGEST_TITLE = 120  # characters of one heading in a title
@@ -33,21 +34,22 @@ _YAML_LINE = re.compile(r"\s*(?:#.*|-(?:\s.*)?|[\w\"'.-][^:]*:(?:\s.*)?)?\Z|\s+.
 
 
 def split(text: str, words: int, *, markdown: bool = False, name: str = "") -> list[tuple[int, int, str]]:
-    """Where the passages of a text begin and end, with the headings that each stands under (or a name for the whole).
+    """Return the start, the end and the title of each passage of a text, each with about `words` words.
 
-    Only a huge paragraph is split, at the ends of sentences.
+    The title is made of the headings over the passage, of the first headings in the text, or of `name`. Only a paragraph
+    that is too large is split, at the ends of sentences.
     """
     blocks = [_stripped(text, block) for block in (_markdown_blocks(text) if markdown else _paragraphs(text))]
     count = _counter(text)
-    pieces = [piece for block in _led(text, blocks) for piece in _pieces(text, block, words, count)]
+    pieces = [piece for block in _with_headings(text, blocks) for piece in _pieces(text, block, words, count)]
     whole = next((block.title for block in blocks if block.title), name)
-    joined = _joined(_joined(pieces, words, count), words, count, _ROOM)
+    joined = _joined(_joined(pieces, words, count), words, count, _TOLERANCE)
     return [(piece.start, piece.end, piece.title or whole) for piece in joined]
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A piece of a document: its place, the headings over it, and whether it is a heading or code itself."""
+    """A piece of a document: where it starts and ends, the headings over it, and whether it is a heading or code."""
 
     start: int
     end: int
@@ -56,21 +58,21 @@ class _Block:
     is_code: bool = False
 
     def to(self, other: _Block) -> _Block:
-        """This one and the next one as one."""
+        """Return the block from the start of this one to the end of `other`, which follows it."""
         return _Block(self.start, other.end, other.title, is_code=other.is_code)
 
 
-_Count = Callable[[int, int], int]  # how many words there are between two places of a text
+_Count = Callable[[int, int], int]  # returns the number of words between two places of a text
 
 
 def as_title(text: str) -> str:
-    """A text as one line, cut where it is too long for a title."""
+    """Return a text as one line of at most 120 characters and three dots."""
     title = " ".join(text.split())
     return title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE].rstrip()}..."
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the lines of a text begin and end, the line feed with them."""
+    """Yield the start and the end of each line of a text. The line feed belongs to the line."""
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)
@@ -79,7 +81,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _paragraphs(text: str) -> Iterator[_Block]:
-    """What stands between blank lines."""
+    """Yield the text between blank lines."""
     start = None
     for begin, end in _spans(text):
         if not text[begin:end].strip():
@@ -93,12 +95,12 @@ def _paragraphs(text: str) -> Iterator[_Block]:
 
 
 def _markdown_blocks(text: str) -> Iterator[_Block]:
-    """Headings, code between fences, and paragraphs; front matter is passed over."""
+    """Yield headings, code between fences, and paragraphs. Front matter is skipped."""
     first = _front_matter(text)
     lines = [(start, end) for start, end in _spans(text) if start >= first]
     fences = _fences(text, lines)
     path: list[tuple[int, str]] = []
-    start: int | None = None  # of the paragraph that is being read
+    start: int | None = None  # of the paragraph being read
     title, number = "", 0
     while number < len(lines):
         begin, end = lines[number]
@@ -124,7 +126,7 @@ def _markdown_blocks(text: str) -> Iterator[_Block]:
 
 
 def _front_matter(text: str) -> int:
-    """Where the text begins after its front matter; what does not look like YAML is text."""
+    """Return the place where the text begins after its front matter, or 0 if it has none."""
     found = _FRONT_MATTER.match(text)
     if not found:
         return 0
@@ -133,7 +135,7 @@ def _front_matter(text: str) -> int:
 
 
 def _heading(line: str) -> tuple[int, str]:
-    """The level and the words of a heading that begins with number signs; level 0 if it is none."""
+    """Return the level and the text of a heading that begins with number signs, or level 0 for another line."""
     found = _HEADING.match(f"{line}\n")
     if not found:
         return 0, ""
@@ -143,29 +145,32 @@ def _heading(line: str) -> tuple[int, str]:
 
 
 def _underlined(line: str, below: str) -> tuple[int, str]:
-    """The level and the words of a heading that has a line of equals signs or hyphens under it."""
+    """Return the level and the text of a heading that is underlined with equals signs or hyphens, or level 0."""
     if not line.strip() or _UNDERLINE.match(line) or not _UNDERLINE.match(below):
         return 0, ""
     return 1 if "=" in below else 2, as_title(line)
 
 
 def _fences(text: str, lines: list[tuple[int, int]]) -> dict[int, int]:
-    """The numbers of the lines that open code, with that of the line after its end; a fence that nothing closes is text."""
+    """Return the number of each line that opens code, with the number of the line after the code.
+
+    A fence that is not closed is text.
+    """
     marks = {number: found for number, span in enumerate(lines) if (found := _FENCE.match(text[slice(*span)]))}
     numbers = list(marks)
-    open_ended: dict[str, int] = {}  # the shortest fence of each sign that nothing closes: no longer one is closed after it
+    unclosed: dict[str, int] = {}  # the shortest fence of each sign that is not closed: longer ones after it are not either
     fences: dict[int, int] = {}
     last = 0
     for place, number in enumerate(numbers):
         sign, length, rest = marks[number][1][0], len(marks[number][1]), marks[number][2]
-        if number < last or (sign == "`" and "`" in rest) or length >= open_ended.get(sign, length + 1):
+        if number < last or (sign == "`" and "`" in rest) or length >= unclosed.get(sign, length + 1):
             continue
         for close in map(numbers.__getitem__, range(place + 1, len(numbers))):
             if marks[close][1][0] == sign and len(marks[close][1]) >= length and not marks[close][2].strip():
                 fences[number] = last = close + 1
                 break
         else:
-            open_ended[sign] = length
+            unclosed[sign] = length
     return fences
 
 
@@ -175,8 +180,8 @@ def _stripped(text: str, block: _Block) -> _Block:
     return _Block(start, start + len(piece.strip()), block.title, block.is_heading, block.is_code)
 
 
-def _led(text: str, blocks: Iterable[_Block]) -> list[_Block]:
-    """The blocks, each with the headings and rules before it; those at the end go to the last block."""
+def _with_headings(text: str, blocks: Iterable[_Block]) -> list[_Block]:
+    """Return the blocks, each joined with the headings and rules before it. Those at the end join the last block."""
     led: list[_Block] = []
     before: _Block | None = None
     for block in blocks:
@@ -197,16 +202,16 @@ def _counter(text: str) -> _Count:
 
 
 def _pieces(text: str, block: _Block, words: int, count: _Count) -> list[_Block]:
-    """The block, or its parts if it is too large."""
+    """Return the block, or its parts if it is too large."""
     size = count(block.start, block.end)
     if size <= words or (block.is_code and size <= words * _LONGEST_FENCE):
         return [block]
-    even = math.ceil(size / math.ceil(size / words) * _UNEVEN)  # rather two halves than a whole one and a rest
+    even = math.ceil(size / math.ceil(size / words) * _UNEVEN)  # two halves rather than one full part and a rest
     return _joined(_parts(text, block, words, count, (_SENTENCE_END, _LINE_END)), min(words, even), count)
 
 
 def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.Pattern[str], ...]) -> Iterator[_Block]:
-    """A block cut at the ends of sentences; a part that is still too large, at line ends; at last anywhere between words."""
+    """Yield the parts of a block, cut at `ends`: first sentences, then lines for what is still too large, then words."""
     if count(block.start, block.end) <= words:
         yield block
         return
@@ -221,17 +226,17 @@ def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.P
             yield from _parts(text, part, words, count, ends[1:])
 
 
-def _joined(pieces: Iterable[_Block], words: int, count: _Count, room: float = 1) -> list[_Block]:
-    """The pieces, those that follow one another under the same headings as one while that has no more words than wanted.
+def _joined(pieces: Iterable[_Block], words: int, count: _Count, tolerance: float = 1) -> list[_Block]:
+    """Return the pieces, with neighbours under the same headings joined while they have at most `words` words together.
 
-    With more `room` than that, only what is small finds a place in it.
+    Where one of two neighbours is small, the piece may have `tolerance` times as many words.
     """
     joined: list[_Block] = []
     for piece in pieces:
         last = joined[-1] if joined else None
         if last and last.title == piece.title:
-            sizes = [count(one.start, one.end) for one in (last, piece)]
-            if sum(sizes) <= words * (room if min(sizes) * _SMALL < words else 1):
+            sizes = [count(block.start, block.end) for block in (last, piece)]
+            if sum(sizes) <= words * (tolerance if min(sizes) * _SMALL < words else 1):
                 joined[-1] = last.to(piece)
                 continue
         joined.append(piece)

@@ -1,4 +1,4 @@
-"""Languages by their codes."""
+"""Name languages by their codes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from selfinstruct.errors import RecipeError
 
 
 def name_of(code: str) -> str:
-    """The English name of a language ("sw": "Swahili"), as prompts say it; raises RecipeError for a code that is none."""
+    """Return the English name of a language for prompts ("sw": "Swahili").
+
+    Raises: RecipeError when no language has this code.
+    """
     from babel import Locale, UnknownLocaleError
 
     try:
         name = Locale.parse(code).get_display_name("en")
     except (ValueError, UnknownLocaleError):
-        name = Locale("en").languages.get(code)  # a language of which more than the name is not known
+        name = Locale("en").languages.get(code)  # Babel has the names of more languages than it has locales
     if not name:
-        raise RecipeError(f"generate.languages: {code!r} is the code of no language that is known; write it like en or sw")
+        raise RecipeError(f"generate.languages: unknown language code {code!r}. Fix: set codes such as en or sw.")
     return str(name)

@@ -1,6 +1,6 @@
-"""Prompt files: data, not code.
+"""Read prompt files: data, not code.
 
-A prompt file is a header of `name: value` lines, then sections, each begun by a line `=== section`:
+A prompt file is a header of `name: value` lines, followed by sections that each start with a line `=== section`:
 
     name: list
     notation: numbered
@@ -10,11 +10,12 @@ A prompt file is a header of `name: value` lines, then sections, each begun by a
     Write {{count}} new tasks ...
     {{examples}}
 
-A placeholder is a lower-case name in double braces. Single braces, `%`, `$` and JSON need no escape, because nothing
-else is ever interpreted; the values put in are not looked into, so text from seeds or teachers cannot act as a template.
-A `{{steering}}` at the beginning of a line goes away, with the line's break, where there is nothing to steer to. The sections
-`domain`, `topic` and `language` say in the prompt's own words what stands there otherwise. Which other sections and
-placeholders there may be is the method's to say (see `check`).
+A placeholder is a lower-case name in double braces. Single braces, `%`, `$` and JSON need no escape. The values put in are
+not searched for placeholders, so that text from seeds or teachers cannot act as a template.
+
+A `{{steering}}` at the beginning of a line is removed with its line break where a run is steered to nothing. The sections
+`domain`, `topic` and `language` replace the usual words for what a run is steered to. The method decides which other
+sections and placeholders a prompt may have (see `PromptFile.check`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from selfinstruct.errors import PromptError
 from selfinstruct.packaged import folder
+from selfinstruct.text import read_text
 
 _STEERING = re.compile(r"\{\{\s*steering\s*\}\}")
 _STEERING_LINE = re.compile(r"(?:\A\{\{\s*steering\s*\}\}\n?|\n\{\{\s*steering\s*\}\})")
@@ -34,7 +36,7 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([^{}\n]+?)\s*\}\}")
 _SECTION = re.compile(r"^===\s*([a-z_]+)\s*$")
 _HEADER = ("name", "notation", "about")
 
-# What any prompt may say of where a run is steered to, and the placeholders of each.
+# The sections that any prompt may have for steering, each with its placeholders.
 STEERING = {
     "domain": frozenset({"domain"}),
     "topic": frozenset({"topic", "about"}),
@@ -44,7 +46,7 @@ STEERING = {
 
 @dataclass(frozen=True)
 class PromptFile:
-    """A prompt as read from its file; `digest` is the SHA-256 (hex) of the file's text."""
+    """A prompt as read from its file. `digest` is the SHA-256 (hex) of the file's text."""
 
     name: str
     notation: str
@@ -55,23 +57,29 @@ class PromptFile:
     path: str = field(default="", compare=False)
 
     def has(self, section: str) -> bool:
-        """Whether the file has this section."""
+        """Return whether the file has this section."""
         return section in self.sections
 
     @property
     def can_steer(self) -> bool:
-        """Whether a section has a place for the domain, the topic and the language."""
+        """True if a section has the placeholder for the domain, the topic and the language."""
         return any(_STEERING.search(body) for body in self.sections.values())
 
     def require(self, *sections: str) -> None:
         """Raise PromptError unless the file has all of these sections."""
         for section in sections:
             if section not in self.sections:
-                have = ", ".join(self.sections)
-                raise PromptError(f"prompt {self.name!r} has no section {section!r} (it has: {have}); the method needs it")
+                sections_here = ", ".join(self.sections)
+                raise PromptError(
+                    f"prompt {self.name!r}: has no section {section!r}, which the method needs (it has: {sections_here}). "
+                    "Fix: add the section."
+                )
 
     def fill(self, section: str, **values: object) -> str:
-        """The section's text with its placeholders replaced in one pass; raises PromptError if it is missing."""
+        """Return the text of a section with its placeholders replaced by `values` in one pass.
+
+        Raises: PromptError when the section is missing or has a placeholder without a value.
+        """
         self.require(section)
         text = self.sections[section]
         if not values.get("steering"):
@@ -82,13 +90,14 @@ class PromptFile:
         except KeyError as error:
             known = ", ".join(sorted(values)) or "none"
             raise PromptError(
-                f"prompt {self.name!r}: the method knows no placeholder {error} in section {section!r}; it knows: {known}"
+                f"prompt {self.name!r}: unknown placeholder {error} in section {section!r} (the method knows: {known}). "
+                "Fix: rename it."
             ) from None
 
     def check(self, known: Mapping[str, frozenset[str]]) -> None:
-        """Raise PromptError, with file and line, for a section or a placeholder that is not known.
+        """Raise PromptError, with file and line, for an unknown section or placeholder.
 
-        `known` are the method's sections with the placeholders of each.
+        `known` has the placeholders of each section that the method uses.
         """
         sections = {**known, **STEERING}
         section = ""
@@ -97,40 +106,41 @@ class PromptFile:
                 section = start[1]
                 if section not in sections:
                     raise PromptError(
-                        f"{self.path}:{number}: unknown section {section!r} (the method knows: {', '.join(sections)}); rename it"
+                        f"{self.path}:{number}: unknown section {section!r} (the method knows: {', '.join(sections)}). "
+                        "Fix: rename it."
                     )
             elif section:
                 for match in _PLACEHOLDER.finditer(line):
                     if match[1] not in sections[section]:
-                        may = ", ".join(sorted(sections[section])) or "none"
+                        allowed = ", ".join(sorted(sections[section])) or "none"
                         raise PromptError(
-                            f"{self.path}:{number}: unknown placeholder {match[0]!r}; section {section!r} knows: {may}"
+                            f"{self.path}:{number}: unknown placeholder {match[0]!r} (section {section!r} knows: {allowed}). "
+                            "Fix: rename it."
                         )
 
 
 def available() -> dict[str, PromptFile]:
-    """The prompts that come with this package, by name."""
+    """Return the prompts that come with this package, by name."""
     return {path.stem: load(path) for path in sorted(folder("prompts").glob("*.txt"))}
 
 
 def load(name_or_path: str | Path) -> PromptFile:
-    """A bundled prompt by its name, or any prompt file by its path; raises PromptError with file and line."""
+    """Load a bundled prompt by its name, or any prompt file by its path.
+
+    Raises: PromptError, with file and line, when the file cannot be read or is not a prompt.
+    """
     path = Path(name_or_path)
     if path.suffix != ".txt" and len(path.parts) == 1 and not path.is_file():
         path = folder("prompts") / f"{name_or_path}.txt"
         if not path.exists():
             names = ", ".join(sorted(file.stem for file in folder("prompts").glob("*.txt")))
-            raise PromptError(f"no prompt is named {str(name_or_path)!r}; there are: {names}, or give the path of a file")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise PromptError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    prompt = _parse(path, text.replace("\r\n", "\n"))
+            raise PromptError(
+                f"unknown prompt {str(name_or_path)!r} (there are: {names}). Fix: set prompt to one of these, or to a file."
+            )
+    prompt = _parse(path, read_text(path, PromptError))
     bundled = folder("prompts") / f"{prompt.name}.txt"
     if path.parent != folder("prompts") and bundled.exists() and bundled.read_text(encoding="utf-8") != prompt.text:
-        return replace(prompt, name=path.name)  # a changed copy must not go by the name of what it was copied from
+        return replace(prompt, name=path.name)  # a changed copy must not be recorded under the name of the original
     return prompt
 
 
@@ -142,16 +152,16 @@ def _parse(path: Path, text: str) -> PromptFile:
         if start := _SECTION.match(line):
             section = start[1]
             if section in bodies:
-                raise PromptError(f"{path}:{number}: section {section!r} is there twice; keep one")
+                raise PromptError(f"{path}:{number}: section {section!r} is repeated. Fix: keep one of them.")
             bodies[section] = []
         elif section is not None:
             bodies[section].append(line)
         elif line.strip():
             _read_header(path, number, line, header)
     if "notation" not in header:
-        raise PromptError(f"{path}: the header names no notation; add a line such as `notation: numbered`")
+        raise PromptError(f"{path}: the header has no notation. Fix: add a line such as `notation: numbered`.")
     if not bodies:
-        raise PromptError(f"{path}: has no sections; begin one with a line such as `=== user`")
+        raise PromptError(f"{path}: has no sections. Fix: add a line such as `=== user`, followed by text.")
     sections = {name: "\n".join(lines).strip("\n") for name, lines in bodies.items()}
     about = header.get("about", "")
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -162,5 +172,8 @@ def _read_header(path: Path, number: int, line: str, header: dict[str, str]) -> 
     name, colon, value = line.partition(":")
     if not colon or name.strip() not in _HEADER:
         known = ", ".join(_HEADER)
-        raise PromptError(f"{path}:{number}: a header line is `name: value` with a name of {known}; mend {line[:60]!r}")
+        raise PromptError(
+            f"{path}:{number}: a header line must be `name: value` with a name from {known} (got {line[:60]!r}). "
+            "Fix: correct the line, or move it below a section."
+        )
     header[name.strip()] = value.strip()

@@ -1,14 +1,13 @@
-"""Seed tasks: reading them from any of the field's formats, and judging a seed file.
+"""Read seed tasks.
 
-Read are Self-Instruct JSONL, Alpaca JSON and JSONL, and whatever `datasets` loads (Parquet, CSV, a data set's name),
-as long as its columns are of one of those two schemas.
+Supported are Self-Instruct JSONL, Alpaca JSON and JSONL, and any table that `datasets` loads: Parquet, Arrow, CSV, TSV, or a
+data set by its name. Its columns must follow the schema of Self-Instruct or of Alpaca.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from selfinstruct.errors import SeedError
 from selfinstruct.packaged import folder
 from selfinstruct.records import Seed, clean
+from selfinstruct.tables.rows import type_name
+from selfinstruct.text import read_text
 
 _Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 BUNDLED_NAME, BUNDLED_LICENCE = "the seed tasks of selfinstruct", "Apache-2.0"
@@ -48,7 +49,7 @@ class _AlpacaRow(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be a seed: where it is, which field, why."""
+    """A row that cannot be a seed: its place (file and line or row), the field, and the reason."""
 
     place: str
     field: str
@@ -59,25 +60,31 @@ class BadRow:
 
 
 def bundled() -> Path:
-    """The seed tasks that come with this package."""
+    """Return the path of the seed tasks that come with this package."""
     return folder("seeds") / "seed_tasks.jsonl"
 
 
 def load(path: str | Path | None = None) -> tuple[Seed, ...]:
-    """All seeds of a file (or the bundled ones); raises SeedError with one line per bad row."""
+    """Load all seeds of a file, or the bundled ones.
+
+    Raises: SeedError, with a line for each bad row, when the file cannot be read or a row cannot be a seed.
+    """
     source = path or bundled()
     seeds, bad = read(source)
     if bad:
         shown = "\n".join(f"  {row}" for row in bad[:20])
         more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
-        raise SeedError(f"{len(bad)} bad row(s) in the seed file; mend or remove them:\n{shown}{more}")
+        raise SeedError(f"{source}: has {len(bad)} bad row(s). Fix: correct or remove these rows:\n{shown}{more}")
     if not seeds:
-        raise SeedError(f"{source}: no seed tasks in it; give a file with at least one")
+        raise SeedError(f"{source}: has no seed tasks. Fix: choose a file with at least one.")
     return tuple(seeds)
 
 
 def read(path: str | Path) -> tuple[list[Seed], list[BadRow]]:
-    """The good rows and the bad rows of a seed file; raises SeedError when it cannot be read at all."""
+    """Return the seeds and the bad rows of a seed file.
+
+    Raises: SeedError when the file cannot be read at all.
+    """
     seeds: list[Seed] = []
     bad: list[BadRow] = []
     first_place: dict[str, str] = {}
@@ -93,8 +100,8 @@ def read(path: str | Path) -> tuple[list[Seed], list[BadRow]]:
     return seeds, bad
 
 
-def as_row(seed: Seed) -> dict[str, Any]:
-    """A seed in the schema of Self-Instruct; `domain` only where there is one."""
+def to_row(seed: Seed) -> dict[str, Any]:
+    """Return a seed as a JSON object in the schema of Self-Instruct, with `domain` only if it has one."""
     row: dict[str, Any] = {"id": seed.id, "name": seed.name}
     if seed.domain:
         row["domain"] = seed.domain
@@ -109,7 +116,7 @@ def as_row(seed: Seed) -> dict[str, Any]:
 def _rows(path: str | Path) -> Iterator[tuple[str, Any]]:
     file = Path(path)
     if file.is_dir():
-        raise SeedError(f"{path}: is a directory; name one file in it")
+        raise SeedError(f"{path}: is a directory. Fix: choose a file in it.")
     if file.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         yield from _json_rows(file)
     else:
@@ -117,17 +124,12 @@ def _rows(path: str | Path) -> Iterator[tuple[str, Any]]:
 
 
 def _json_rows(file: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SeedError(f"{file}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError as error:
-        raise SeedError(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    text = read_text(file, SeedError)
     if text.lstrip().startswith("["):
         try:
             rows = json.loads(text)
         except ValueError as error:
-            raise SeedError(f"{file}: is not valid JSON ({error}); mend the file") from None
+            raise SeedError(f"{file}: is not valid JSON ({error}). Fix: correct the file.") from None
         yield from ((f"{file}:{line}", row) for line, row in zip(_lines_of_rows(text), rows, strict=True))
         return
     for number, line in enumerate(text.split("\n"), 1):
@@ -140,7 +142,7 @@ def _json_rows(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _lines_of_rows(text: str) -> Iterator[int]:
-    """The line on which each element of a JSON array begins; the text is known to be valid."""
+    """Yield the line on which each element of a valid JSON array begins."""
     decoder = json.JSONDecoder()
     at, line, counted = text.index("[") + 1, 1, 0
     while True:
@@ -159,7 +161,7 @@ def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:
     loaders = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".arrow": "arrow"}
     suffix = Path(path).suffix.lower()
     if suffix in loaders and not Path(path).exists():
-        raise SeedError(f"{path}: no such file; check the path")
+        raise SeedError(f"{path}: no such file. Fix: check the path.")
     datasets.disable_progress_bars()
     try:
         if suffix in loaders:
@@ -167,14 +169,16 @@ def _dataset_rows(path: str | Path) -> Iterator[tuple[str, Any]]:
             rows = datasets.load_dataset(loaders[suffix], data_files=str(path), split="train", **options)
         else:
             rows = datasets.load_dataset(str(path), split="train")
-    except Exception as error:  # datasets raises dozens of types; the first line says it
+    except Exception as error:  # noqa: BLE001 (datasets raises dozens of types)
         reason = str(error.__cause__ or error).strip().split("\n")[0]
-        raise SeedError(f"{path}: `datasets` cannot load it ({reason}); give a JSON, JSONL, CSV or Parquet file") from None
+        raise SeedError(
+            f"{path}: `datasets` cannot load it ({reason}). Fix: choose a JSON, JSONL, CSV or Parquet file."
+        ) from None
     yield from ((f"{path}: row {number}", dict(row)) for number, row in enumerate(rows, 1))
 
 
 def _as_text(path: Path, separator: str) -> dict[str, Any]:
-    """Options by which `datasets` takes every cell of a CSV file as the text that it is, "5" and "None" too."""
+    """Return the options with which `datasets` reads every cell of a CSV file as text, also "5" and "None"."""
     import csv
 
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -184,7 +188,7 @@ def _as_text(path: Path, separator: str) -> dict[str, Any]:
 
 def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
     if not isinstance(row, dict):
-        return BadRow(place, "row", f"is {type(row).__name__}, not an object with an instruction")
+        return BadRow(place, "row", f"must be an object with an instruction (got {type_name(row)})")
     if "instances" in row:
         model: type[BaseModel] = _SelfInstructRow
     elif "output" in row:
@@ -211,41 +215,3 @@ def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
     instances = tuple((clean(input), clean(output)) for input, output in pairs)
     id = id or f"seed_{number:04d}"
     return Seed(id, name or id, clean(task.instruction), instances, is_classification, domain)
-
-
-@dataclass(frozen=True, slots=True)
-class Lint:
-    """What a seed file holds, and what is wrong with it; every finding names its rows."""
-
-    counts: dict[str, int]
-    domains: dict[str, int]
-    findings: list[str]
-
-
-def lint(seeds: Sequence[Seed], bad: Sequence[BadRow] = ()) -> Lint:
-    """Counts and the faults that can be seen row by row: bad rows, empty outputs, the same task twice.
-
-    Near-duplicates need the ROUGE index; the command that prints a lint adds them.
-    """
-    findings = [str(row) for row in bad]
-    seen: dict[tuple[str, str], str] = {}
-    for seed in seeds:
-        if all(not output for _, output in seed.instances):
-            findings.append(f"{seed.id}: output: is empty in every instance")
-        elif any(not output for _, output in seed.instances):
-            findings.append(f"{seed.id}: output: is empty in one instance")
-        key = (seed.instruction.lower(), seed.instances[0][0].lower())
-        if key in seen:
-            findings.append(f"{seed.id}: instruction: the same task as {seen[key]}")
-        seen.setdefault(key, seed.id)
-    words = sorted(len(seed.instruction.split()) for seed in seeds) or [0]
-    counts = {
-        "seed tasks": len(seeds),
-        "classification": sum(seed.is_classification for seed in seeds),
-        "with an input": sum(bool(seed.instances[0][0]) for seed in seeds),
-        "with a question mark": sum("?" in seed.instruction for seed in seeds),
-        "shortest instruction (words)": words[0],
-        "median instruction (words)": words[len(words) // 2],
-        "longest instruction (words)": words[-1],
-    }
-    return Lint(counts, dict(Counter(seed.domain for seed in seeds if seed.domain).most_common()), findings)

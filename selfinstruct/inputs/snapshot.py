@@ -1,12 +1,12 @@
-"""What a run's requests are made from: seeds, prompts, tasks to evolve, passages of documents, topics.
+"""Load the inputs that the requests of a run are made from, and copy them into its run directory.
 
-A run directory has a copy of all of them, so that it can be built again anywhere; which of them they are is fixed with the
-first reply, by what they hold and not by what they are called.
+The inputs are seed tasks, prompts, tasks to evolve, passages of documents, and topics. The copies let the run be built
+again anywhere. The first reply freezes what the inputs contain. The names of the files that they came from may change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ from selfinstruct.layout import PASSAGES, PROMPT, SEEDS, SOURCE, TOPICS
 from selfinstruct.recipe.schema import Generate
 from selfinstruct.records import Passage, Seed, Topic, digest, json_line
 
-BY_CONTENT = frozenset({"seeds", "prompt", "source", "documents", "column", "passage_words", "topics"})  # see `Inputs.digests`
+# Settings of [generate] that a run compares by what their files contain (see `Inputs.digests`), not by name.
+BY_CONTENT = frozenset({"seeds", "prompt", "source", "documents", "column", "passage_words", "topics"})
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Seeds, and the prompt of each method by the name of its part; the rest only where the recipe names it."""
+    """The inputs of a run.
+
+    `prompts` has the prompt of each method by the name of its part ("" for the only method). `source` (tasks to evolve),
+    `passages` and `topics` are empty unless the recipe names them.
+    """
 
     seeds: tuple[Seed, ...]
     prompts: Mapping[str, PromptFile]
@@ -34,103 +39,115 @@ class Inputs:
 
     @property
     def digests(self) -> dict[str, Any]:
-        """A fingerprint of each, by the setting that names it; of those that are not there, none."""
-        found: dict[str, Any] = {"seeds": digest([seeds.as_row(seed) for seed in self.seeds])}
-        each = {name: prompt.digest for name, prompt in self.prompts.items()}
-        found["prompt"] = each[""] if set(each) == {""} else each
-        for name, rows in self._rows().items():
-            found[name] = digest(list(rows))
-        return found
+        """The SHA-256 (hex) of each input by the setting that names it. Empty inputs have no entry."""
+        result: dict[str, Any] = {"seeds": digest([seeds.to_row(seed) for seed in self.seeds])}
+        by_part = {part: prompt.digest for part, prompt in self.prompts.items()}
+        result["prompt"] = by_part[""] if set(by_part) == {""} else by_part
+        for setting, rows in self._optional_rows().items():
+            result[setting] = digest(rows)
+        return result
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The files of a run directory that hold them, by name."""
-        found = {SEEDS: _lines(seeds.as_row(seed) for seed in self.seeds)}
-        for name, prompt in self.prompts.items():
-            found[prompt_file(name)] = prompt.text.encode()
-        for setting, rows in self._rows().items():
-            found[_FILES[setting]] = _lines(rows)
-        return found
+        """The contents of the files that hold the inputs in a run directory, by file name."""
+        contents = {SEEDS: _lines(seeds.to_row(seed) for seed in self.seeds)}
+        for part, prompt in self.prompts.items():
+            contents[prompt_file(part)] = prompt.text.encode()
+        for setting, rows in self._optional_rows().items():
+            contents[_OPTIONAL_FILES[setting]] = _lines(rows)
+        return contents
 
-    def _rows(self) -> dict[str, Iterable[dict[str, Any]]]:
-        rows: dict[str, Iterable[dict[str, Any]]] = {}
-        if self.source:
-            rows["source"] = [seeds.as_row(task) for task in self.source]
-        if self.passages:
-            rows["documents"] = [documents.as_row(passage) for passage in self.passages]
-        if self.topics:
-            rows["topics"] = [topics.as_row(topic) for topic in self.topics]
-        return rows
+    def _optional_rows(self) -> dict[str, list[dict[str, Any]]]:
+        rows = {
+            "source": [seeds.to_row(task) for task in self.source],
+            "documents": [documents.to_row(passage) for passage in self.passages],
+            "topics": [topics.to_row(topic) for topic in self.topics],
+        }
+        return {setting: some for setting, some in rows.items() if some}
 
 
-_FILES = {"source": SOURCE, "documents": PASSAGES, "topics": TOPICS}
+_OPTIONAL_FILES = {"source": SOURCE, "documents": PASSAGES, "topics": TOPICS}
 
 
 def prompt_file(part: str) -> str:
-    """The file that holds the prompt of a part."""
+    """Return the name of the file in a run directory that holds the prompt of a part ("" for the only method)."""
     return f"prompt.{part}.txt" if part else PROMPT
 
 
 def file_names(generate: Generate | None = None) -> set[str]:
-    """The files of materials that a run with these settings has; all that there may be, without settings."""
+    """Return the names of the input files in the directory of a run with these settings.
+
+    Without settings, return all names that any run with one method can have.
+    """
     if generate is None:
-        return {SEEDS, PROMPT, *_FILES.values()}
-    named = {setting for setting in _FILES if getattr(generate, setting)}
-    return {SEEDS, *map(prompt_file, generate.parts), *(_FILES[setting] for setting in named)}
+        return {SEEDS, PROMPT, *_OPTIONAL_FILES.values()}
+    named = {setting for setting in _OPTIONAL_FILES if getattr(generate, setting)}
+    return {SEEDS, *map(prompt_file, generate.parts), *(_OPTIONAL_FILES[setting] for setting in named)}
 
 
-def gathered(generate: Generate) -> Inputs:
-    """The materials that a recipe names; raises SeedError, PromptError, DocumentError, TopicError or UserMistake."""
+def load(generate: Generate) -> Inputs:
+    """Load the inputs that a recipe names.
+
+    Raises: SeedError, PromptError, DocumentError, TopicError or UserMistake when one of them cannot be used.
+    """
     return Inputs(
         seeds.load(generate.seeds or None),
         {name: prompts.load(part.prompt) for name, part in generate.parts.items()},
-        _source(generate.source) if generate.source else (),
+        _load_source(generate.source),
         documents.load(generate.documents, generate.column, generate.passage_words) if generate.documents else (),
         topics.load(generate.topics) if generate.topics else (),
     )
 
 
-def gathered_again(old: Inputs, generate: Generate, named: set[str], prompted: Iterable[str]) -> Inputs:
-    """The materials of a run that goes on; read again are those `named` by settings, and `prompted` parts."""
+def reload(old: Inputs, generate: Generate, settings: set[str], parts: Iterable[str]) -> Inputs:
+    """Return the inputs of a resumed run, loading again only what was named again.
+
+    `settings` are the names of the settings that were given again, `parts` those of the methods whose prompt was.
+    Raises the errors of `load`.
+    """
     new = old
-    if "seeds" in named:
+    if "seeds" in settings:
         new = replace(new, seeds=seeds.load(generate.seeds or None))
-    for name in prompted:
-        new = replace(new, prompts={**new.prompts, name: prompts.load(generate.parts[name].prompt)})
-    if "source" in named:
-        new = replace(new, source=_source(generate.source) if generate.source else ())
-    if named & {"documents", "column", "passage_words"} and generate.documents:
+    for part in parts:
+        new = replace(new, prompts={**new.prompts, part: prompts.load(generate.parts[part].prompt)})
+    if "source" in settings:
+        new = replace(new, source=_load_source(generate.source))
+    if settings & {"documents", "column", "passage_words"} and generate.documents:
         new = replace(new, passages=documents.load(generate.documents, generate.column, generate.passage_words))
-    if "topics" in named:
+    if "topics" in settings:
         new = replace(new, topics=topics.load(generate.topics) if generate.topics else ())
     return new
 
 
-def read(directory: Path, generate: Generate, names: Mapping[str, str]) -> Inputs:
-    """The materials that a run directory holds; `names` are those of its prompts by part."""
-    found = {part: prompts.load(directory / prompt_file(part)) for part in generate.parts}
+def read_copies(directory: Path, generate: Generate, names: Mapping[str, str]) -> Inputs:
+    """Return the inputs from their copies in a run directory.
+
+    `names` has the recorded name of the prompt of each part. Raises the errors of `load` when a copy was changed so
+    that it cannot be used.
+    """
+    copies = {part: prompts.load(directory / prompt_file(part)) for part in generate.parts}
     return Inputs(
         seeds.load(directory / SEEDS),
-        {part: replace(prompt, name=names[part]) for part, prompt in found.items()},
-        _held(directory / SOURCE, generate.source, seeds.load),
-        _held(directory / PASSAGES, generate.documents, documents.read),
-        _held(directory / TOPICS, generate.topics, topics.read),
+        {part: replace(prompt, name=names[part]) for part, prompt in copies.items()},
+        seeds.load(directory / SOURCE) if generate.source else (),
+        documents.read_copy(directory / PASSAGES) if generate.documents else (),
+        topics.read_copy(directory / TOPICS) if generate.topics else (),
     )
 
 
-def _held(path: Path, named: str, load: Callable[[Path], tuple[Any, ...]]) -> tuple[Any, ...]:
-    return load(path) if named else ()
-
-
-def _source(name: str) -> tuple[Seed, ...]:
-    """The tasks to evolve: an Alpaca or seed file, or the dataset of a run directory."""
+def _load_source(name: str) -> tuple[Seed, ...]:
+    """Load the tasks to evolve from a file of Alpaca rows or seed tasks, or from the dataset of a run directory."""
+    if not name:
+        return ()
     path = Path(name)
     if path.is_dir():
         path = path / layout.DATASET
         if not path.exists():
-            raise UserMistake(f"{name}: holds no {layout.DATASET} to evolve; name a finished run, or a file of tasks")
+            raise UserMistake(
+                f"{name}: has no {layout.DATASET} to evolve. Fix: set source to a finished run, or to a file of tasks."
+            )
         if not path.stat().st_size:
-            raise UserMistake(f"{path}: has no rows to evolve; name a run that has some")
+            raise UserMistake(f"{path}: has no rows to evolve. Fix: set source to a run that has some.")
     return seeds.load(path)
 
 

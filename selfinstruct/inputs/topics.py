@@ -1,7 +1,7 @@
-"""Topics that tasks are to be about, each with its quota.
+"""Load the topics that tasks are about, each with its quota.
 
-Read are a text file with a topic a line, and any table file (see `tables`) with a column `topic`, and `quota` and `about` where
-they are wanted.
+Supported are a text file with one topic on each line, and any table (see `tables`) with a column `topic` and, if wanted,
+the columns `quota` and `about`.
 """
 
 from __future__ import annotations
@@ -9,59 +9,68 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import TableError, TopicError
+from selfinstruct.errors import TopicError
+from selfinstruct.inputs.json_lines import read_objects
 from selfinstruct.records import Topic
-from selfinstruct.tables.detect import is_there, opened
-from selfinstruct.tables.rows import Rows, Table, called
+from selfinstruct.tables.detect import ENDINGS, exists, open_tables, table_errors_as
+from selfinstruct.tables.rows import Rows, Table, type_name
+from selfinstruct.text import read_text
 
 _COLUMNS = ("topic", "quota", "about")
-_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".gz", ".parquet", ".pq", ".arrow", ".feather")
-_OF_TEXT = ("csv", "tsv")  # kinds of tables in which a number is a text
+_TEXT = ".txt"
+_WITHOUT_NUMBERS = ("csv", "tsv")  # kinds of tables in which every cell is text
 _FIELDS = {"name": str, "quota": float, "about": str}
 
 
 def load(path: str | Path) -> tuple[Topic, ...]:
-    """The topics of a file, in its order; raises TopicError with file and line."""
+    """Load the topics of a file, in its order.
+
+    Raises: TopicError, with the line where there is one, when the file cannot be read or a topic is missing or repeated.
+    """
     file = Path(path)
-    if not is_there(file):
-        raise TopicError(f"{path}: no such file; check the path")
+    if not exists(file):
+        raise TopicError(f"{path}: no such file. Fix: check the path.")
     if not file.is_file():
-        raise TopicError(f"{path}: is no file; name a file of topics")
-    if file.suffix.lower() not in (".txt", *_TABLES):
+        raise TopicError(f"{path}: is not a file. Fix: set topics to a file.")
+    ending = file.suffix.lower()
+    if ending not in (_TEXT, *ENDINGS):
         raise TopicError(
-            f"{path}: is of no kind that is read: a topic a line ends in .txt, a table in {', '.join(_TABLES)}; rename it"
+            f"{path}: kind of file not supported. "
+            f"Fix: rename it to end in {_TEXT} (one topic on each line) or {', '.join(ENDINGS)} (tables)."
         )
-    lines = _of_text(file) if file.suffix.lower() == ".txt" else _of_table(file)
-    return _distinct(lines, str(path), "remove one")
+    topics = _read_lines(file) if ending == _TEXT else _read_table(file)
+    return _distinct(topics, str(path), "remove one of them")
 
 
-def as_row(topic: Topic) -> dict[str, Any]:
-    """A topic as an object of JSON."""
+def to_row(topic: Topic) -> dict[str, Any]:
+    """Return a topic as a JSON object."""
     return asdict(topic)
 
 
-def read(path: str | Path) -> tuple[Topic, ...]:
-    """The topics of a file that has one a line, as `as_row` gives them; raises TopicError with the line."""
-    lines = enumerate(_bytes(Path(path)).split(b"\n"), 1)
-    rows = ((where, _topic(line, where)) for where, line in ((f"{path}:{number}", line) for number, line in lines) if line)
-    return _distinct(rows, str(path), "copy the file anew")
+def read_copy(path: str | Path) -> tuple[Topic, ...]:
+    """Return the topics of a file of JSON lines, each as `to_row` gives it.
+
+    Raises: TopicError with the line when one is not a topic, or is repeated.
+    """
+    rows = read_objects(Path(path), _FIELDS, "topic", TopicError)
+    return _distinct(((place, _stored_topic(row, place)) for place, row in rows), str(path), "restore the original file")
 
 
-def caps(topics: Sequence[Topic], num: int) -> dict[str, int]:
-    """The most rows of each topic in a dataset of `num` rows: shares by quota, rounded so that they are `num` together.
+def row_quotas(topics: Sequence[Topic], num: int) -> dict[str, int]:
+    """Return the most rows that each topic may have in a dataset of `num` rows, by its name.
 
-    Those with the largest remainders are rounded up, of equal ones those that come first; a small share can be 0.
+    The quotas divide `num`. The topics with the largest remainders are rounded up, of equal remainders the earlier ones.
+    A topic with a small quota can have 0 rows.
     """
     quotas = [Fraction(topic.quota) for topic in topics]
-    whole = sum(quotas)
-    shares = [num * quota / whole for quota in quotas]
+    total = sum(quotas)
+    shares = [num * quota / total for quota in quotas]
     counts = [math.floor(share) for share in shares]
     by_remainder = sorted(range(len(topics)), key=lambda place: counts[place] - shares[place])
     for place in by_remainder[: num - sum(counts)]:
@@ -69,59 +78,40 @@ def caps(topics: Sequence[Topic], num: int) -> dict[str, int]:
     return {topic.name: count for topic, count in zip(topics, counts, strict=True)}
 
 
-def _distinct(lines: Iterable[tuple[str, Topic]], path: str, remedy: str) -> tuple[Topic, ...]:
+def _distinct(placed: Iterable[tuple[str, Topic]], path: str, fix: str) -> tuple[Topic, ...]:
+    """Return the topics, which come with their places. Raises TopicError if one is repeated or there are none."""
     topics: list[Topic] = []
     places: dict[str, str] = {}
-    for where, topic in lines:
+    for place, topic in placed:
         name = topic.name.casefold()
         if name in places:
-            raise TopicError(f"{where}: the topic {topic.name!r} is there already ({places[name]}); {remedy}")
-        places[name] = where
+            raise TopicError(f"{place}: the topic {topic.name!r} is repeated (first at {places[name]}). Fix: {fix}.")
+        places[name] = place
         topics.append(topic)
     if not topics:
-        raise TopicError(f"{path}: has no topics in it; give it at least one")
+        raise TopicError(f"{path}: has no topics. Fix: add at least one.")
     return tuple(topics)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TopicError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
-
-
-def _of_text(path: Path) -> Iterator[tuple[str, Topic]]:
-    raw = _bytes(path)
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = error.start + 1 + len(raw) - len(error.object)
-        raise TopicError(f"{path}: is not UTF-8 text (byte {byte:,}); save it as UTF-8") from None
-    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+def _read_lines(path: Path) -> Iterator[tuple[str, Topic]]:
+    for number, line in enumerate(read_text(path, TopicError).split("\n"), 1):
         name = " ".join(line.split())
         if name and not name.startswith("#"):
             yield f"{path}:{number}", Topic(name)
 
 
-def _of_table(path: Path) -> Iterator[tuple[str, Topic]]:
-    with _as_topic_errors():
-        for table in opened(str(path)):
+def _read_table(path: Path) -> Iterator[tuple[str, Topic]]:
+    with table_errors_as(TopicError):
+        for table in open_tables(str(path)):
             _check_columns(table.name, table.columns)
             for rows in table.batches():
                 for place, row in enumerate(_rows(table, rows)):
-                    yield rows.where(place), _of_row(row, rows.where(place), quota_is_text=table.kind in _OF_TEXT)
-
-
-@contextmanager
-def _as_topic_errors() -> Iterator[None]:
-    try:
-        yield
-    except TableError as error:
-        raise TopicError(str(error)) from None
+                    where = rows.where(place)
+                    yield where, _topic(row, where, numbers_are_text=table.kind in _WITHOUT_NUMBERS)
 
 
 def _rows(table: Table, rows: Rows) -> Iterator[Mapping[str, Any]]:
-    """Each row with what there is of the three columns."""
+    """Yield each row, with those of the three columns that it has."""
     if table.columns is not None:
         names = [name for name in _COLUMNS if name in table.columns]
         for values in zip(*(rows.column(name) for name in names), strict=True):
@@ -138,28 +128,35 @@ def _check_columns(where: str, names: Iterable[str] | None) -> None:
         return
     listed = list(names)
     if unknown := [name for name in listed if name not in _COLUMNS]:
-        raise TopicError(f"{where}: {unknown[0]!r} is none of the columns {', '.join(_COLUMNS)}; rename or remove it")
+        known = ", ".join(_COLUMNS)
+        raise TopicError(f"{where}: unknown column {unknown[0]!r} (known are {known}). Fix: rename or remove it.")
     if "topic" not in listed:
-        raise TopicError(f"{where}: has no column 'topic'; give one (there are: {', '.join(listed) or 'none'})")
+        raise TopicError(f"{where}: has no column 'topic' (there are: {', '.join(listed) or 'none'}). Fix: add one.")
 
 
-def _of_row(row: Mapping[str, Any], where: str, *, quota_is_text: bool) -> Topic:
+def _topic(row: Mapping[str, Any], where: str, *, numbers_are_text: bool) -> Topic:
     texts = {}
     for name in ("topic", "about"):
         value = row.get(name)
         if value is not None and not isinstance(value, str):
-            raise TopicError(f"{where}: the {name} is {called(value)} and not text; mend it")
+            raise TopicError(f"{where}: {name} must be text (got {type_name(value)}). Fix: correct it.")
         texts[name] = " ".join((value or "").split())
     if not texts["topic"]:
-        raise TopicError(f"{where}: the topic is empty; fill it or remove the row")
+        raise TopicError(f"{where}: the topic is empty. Fix: fill it in, or remove the row.")
     quota = row.get("quota")
-    if quota_is_text and isinstance(quota, str):
+    if numbers_are_text and isinstance(quota, str):
         quota = _number(quota.strip())
     return Topic(texts["topic"], _quota(quota, where), texts["about"])
 
 
-def _number(text: str) -> Any:
-    """The number that a text is, None for an empty one, the text itself if it is no number."""
+def _stored_topic(row: Mapping[str, Any], where: str) -> Topic:
+    if not row["name"]:
+        raise TopicError(f"{where}: the name is empty. Fix: restore the original file.")
+    return Topic(row["name"], _quota(row["quota"], where), row["about"])
+
+
+def _number(text: str) -> float | str | None:
+    """Return the number in a cell, None for an empty cell, or the text itself if it is not a number."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -167,6 +164,7 @@ def _number(text: str) -> Any:
 
 
 def _quota(value: Any, where: str) -> float:
+    """Return a quota, which is 1 where none is given."""
     if value is None:
         return 1.0
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -176,15 +174,6 @@ def _quota(value: Any, where: str) -> float:
             number = math.inf
         if 0 < number < math.inf:
             return number
-    raise TopicError(f"{where}: the quota is a positive number (it is {str(value)[:60]!r}); mend it, or leave it out for 1")
-
-
-def _topic(line: bytes, where: str) -> Topic:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise TopicError(f"{where}: is not valid JSON; copy the file anew") from None
-    if not isinstance(row, dict) or {name: type(value) for name, value in row.items()} != _FIELDS or not row["name"]:
-        fields = ", ".join(f"{name} ({called(kind())})" for name, kind in _FIELDS.items())
-        raise TopicError(f"{where}: is no topic, which is an object with {fields}; copy the file anew")
-    return Topic(row["name"], _quota(row["quota"], where), row["about"])
+    raise TopicError(
+        f"{where}: quota must be a positive number (got {str(value)[:60]!r}). Fix: correct it, or remove it for a quota of 1."
+    )

@@ -120,7 +120,7 @@ def begin(settings: Mapping[str, Any]) -> Definition:
     recipe = defaults.complete(settings)
     generate = recipe.generate
     name = Path(generate.seeds).name if generate.seeds else seeds.BUNDLED_NAME
-    held = snapshot.gathered(generate)
+    held = snapshot.load(generate)
     if len(held.topics) > recipe.curate.num:
         few = f"{len(held.topics):,} topics for {recipe.curate.num:,} rows leave some without any"
         raise TopicError(f"{generate.topics}: {few}; ask for more rows (--num) or name fewer topics")
@@ -141,7 +141,7 @@ def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
     recipe = defaults.changed(old.recipe, settings)
     parts = [name for name, part in settings.get("mix", {}).items() if part.get("prompt")]
     prompts = [*parts, *([""] if "prompt" in settings else [])]
-    held = snapshot.gathered_again(old.materials, recipe.generate, set(settings), prompts)
+    held = snapshot.reload(old.materials, recipe.generate, set(settings), prompts)
     new = replace(old, recipe=recipe, materials=held)
     check_same(old, new)
     if _addresses(recipe.generate) != _addresses(old.recipe.generate):

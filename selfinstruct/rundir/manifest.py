@@ -83,7 +83,7 @@ def read(path: Path) -> Definition:
         stored["curate"].setdefault("tokens", "ascii")  # as all instructions were compared at first: the same rows come out
         recipe = loading.parse({part: stored[part] for part in Recipe.model_fields}, str(path / RUN))
         named = stored["prompts"] if "prompts" in stored else {"": stored["prompt"]}
-        held = snapshot.read(path, recipe.generate, {part: prompt["name"] for part, prompt in named.items()})
+        held = snapshot.read_copies(path, recipe.generate, {part: prompt["name"] for part, prompt in named.items()})
         listed = stored.get("listed_prices") or {"": stored.get("listed_price")}
         found = Definition(
             recipe,

@@ -1,14 +1,15 @@
-"""Anybody's rows: read a batch at a time, whatever they are in, and written so that nothing of a row is lost.
+"""Read and write tables of any supported kind, a batch of rows at a time and without loss.
 
-opening   which kind a name is
-rows      what all kinds have in common
-fields    a text of a row, by the name of its column or by a path into it
-values    values that JSON has no type for
-files     reading a file from its start, and knowing how far one is
-jsonl     an object a line
-json      one array of objects, never whole in memory
-csv       cells with commas or tabs between them
-arrow     Parquet and Arrow files
-hub       what `datasets` loads by a name
-kept      files of the rows that are kept
+detect        find out the kind of a file, and open it
+rows          the types that tables of all kinds have in common
+columns       the texts of rows, by the names of columns or by paths
+paths         a value inside a row, by its path
+json_values   values for which JSON has no type
+file_table    read a file from its start, and know how much has been read
+jsonl         JSON Lines: one object on each line
+json          one JSON array of objects, read element by element
+csv           CSV and TSV
+arrow         Parquet and Arrow files
+hub           data sets that the package `datasets` loads by name
+writers       files of chosen rows
 """

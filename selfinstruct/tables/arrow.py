@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: batches of columns, with all their types."""
+"""Read Parquet and Arrow files: batches of columns, with all their types."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from selfinstruct.errors import TableError
 from selfinstruct.tables.file_table import FileTable
-from selfinstruct.tables.json_values import plain
-from selfinstruct.tables.paths import at, prefixes
-from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, distinct
+from selfinstruct.tables.json_values import to_json_value
+from selfinstruct.tables.paths import prefixes, value_at
+from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, distinct_names
 
-_MAGIC = b"ARROW1"  # of an Arrow file that can be read from anywhere; one that is read from its start has none
+_MAGIC = b"ARROW1"  # the first bytes of an Arrow file; an Arrow stream has none
 _BUFFER = 1 << 20  # bytes of a column read at a time, so that a row group need not be in memory
 
 
 class ArrowRows:
-    """A batch of columns."""
+    """A batch of columns (see `rows.Rows`)."""
 
     def __init__(self, name: str, kind: str, first: int, batch: Any) -> None:
         self.name, self.kind, self.first, self.batch = name, kind, first, batch
@@ -28,42 +28,42 @@ class ArrowRows:
         return int(self.batch.num_rows)
 
     def column(self, path: str) -> list[Any]:
-        """The value of each row at a path; only the columns that it may be in are looked at."""
+        """Return the value of each row at a path, reading only columns that the path can begin with."""
         names = self.batch.schema.names
         found = {name: self._values(names.index(name)) for name in prefixes(path)[:1] if name in names}
         if found:
             return found[path]
         found = {name: self._values(names.index(name)) for name in prefixes(path) if name in names}
-        row = dict.fromkeys(names)  # the others as well, for the message that says which fields there are
+        row = dict.fromkeys(names)  # with all columns, for a message that lists them
         values = []
         for place in range(len(self)):
             row.update((name, column[place]) for name, column in found.items())
-            values.append(at(row, path, place, self.where))
+            values.append(value_at(row, path, place, self.where))
         return values
 
     def line(self, place: int) -> int | None:
-        """There are no lines."""
+        """Return None: there are no lines."""
         return None
 
     def where(self, place: int) -> str:
-        """File and row."""
+        """Return the file and the number of a row."""
         return f"{self.name}: row {self.first + place}"
 
     def json(self, place: int) -> bytes:
-        """A row as JSON: what JSON has no type for is text, bytes are base64, and a number that is none is null."""
-        names = distinct(self.batch.schema.names)
+        """Return a row as JSON, with values that JSON has no type for as in `json_values`."""
+        names = distinct_names(self.batch.schema.names)
         row = {name: self._values(number, slice(place, place + 1))[0] for number, name in enumerate(names)}
-        return json.dumps(plain(row), ensure_ascii=False).encode(errors="backslashreplace")
+        return json.dumps(to_json_value(row), ensure_ascii=False).encode(errors="backslashreplace")
 
     def _values(self, number: int, part: slice = slice(None)) -> list[Any]:
-        """Values of a column; those that Python has no value for (a date in the year 20000) as pyarrow's text."""
+        """Return the values of a column, as pyarrow's text where Python has no value (such as a date in the year 20000)."""
         import pyarrow
 
         column = self.batch.column(number)[part]
         try:
             found: list[Any] = column.to_pylist()
         except UnicodeDecodeError:
-            raise self._unreadable(number, "a text that is not UTF-8") from None
+            raise self._unreadable(number, "its text is not UTF-8") from None
         except (ValueError, OverflowError, KeyError):
             try:
                 found = column.cast("string").to_pylist()
@@ -73,7 +73,9 @@ class ArrowRows:
 
     def _unreadable(self, number: int, why: str) -> TableError:
         rows = f"{self.where(0)} to {self.first + len(self) - 1}"
-        return TableError(f"{rows}: column {self.batch.schema.names[number]!r} cannot be read ({why}); write the file again")
+        return TableError(
+            f"{rows}: column {self.batch.schema.names[number]!r} cannot be read ({why}). Fix: write the file again."
+        )
 
 
 class ParquetTable(FileTable):
@@ -92,10 +94,10 @@ class ParquetTable(FileTable):
         self.columns = tuple(self.schema.names)
 
     def batches(self) -> Iterator[ArrowRows]:
-        """All rows."""
+        """Yield all rows."""
         first = 1
         with self._file_of_rows() as file:
-            for batch in file.iter_batches(fitting(self.length or 0, self._bytes)):
+            for batch in file.iter_batches(rows_per_batch(self.length or 0, self._bytes)):
                 yield ArrowRows(self.name, self.kind, first, batch)
                 first += batch.num_rows
                 self.done = self.size * (first - 1) // max(1, self.length or 0)
@@ -104,35 +106,35 @@ class ParquetTable(FileTable):
     def _file_of_rows(self) -> Iterator[Any]:
         from pyarrow import parquet
 
-        options = {"buffer_size": _BUFFER, "pre_buffer": False}  # by default pyarrow would hold the whole file in the end
+        options = {"buffer_size": _BUFFER, "pre_buffer": False}  # pyarrow's default would hold the whole file by the end
         with (
-            readable(self.name, "Parquet"),
+            read_errors(self.name, "Parquet"),
             parquet.ParquetFile(self.path, page_checksum_verification=True, **options) as file,
         ):
             yield file
 
 
 class ArrowTable(FileTable):
-    """An Arrow IPC file or stream, as `datasets` keeps them and Feather (version 2) does."""
+    """An Arrow IPC file or stream, as in the cache of `datasets` and in Feather (version 2)."""
 
     kind = "arrow"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with self.opened() as file:
+        with self.open() as file:
             self.is_stream = file.read(len(_MAGIC)) != _MAGIC
         with self._reader() as (reader, _):
             self.schema = reader.schema
         self.columns = tuple(self.schema.names)
 
     def batches(self) -> Iterator[ArrowRows]:
-        """All rows; a large batch of the file is given in parts."""
+        """Yield all rows. A large batch of the file is divided."""
         first = 1
         with self._reader() as (reader, file):
             count = 1 if self.is_stream else reader.num_record_batches
             for number, whole in enumerate(reader if self.is_stream else map(reader.get_batch, range(count)), 1):
-                whole.validate(full=True)  # a damaged file must not be followed to places outside it
-                step = fitting(whole.num_rows, whole.nbytes)
+                whole.validate(full=True)  # offsets in a damaged file must not lead to memory outside it
+                step = rows_per_batch(whole.num_rows, whole.nbytes)
                 for start in range(0, whole.num_rows, step):
                     yield ArrowRows(self.name, self.kind, first + start, whole.slice(start, step))
                 first += whole.num_rows
@@ -143,27 +145,27 @@ class ArrowTable(FileTable):
     def _reader(self) -> Iterator[tuple[Any, Any]]:
         import pyarrow
 
-        # Read, not mapped into memory: a file that is cut short meanwhile would end the process without a word.
-        with readable(self.name, "Arrow"), pyarrow.OSFile(str(self.path)) as file:
+        # Read, not mapped into memory: a mapped file that another process truncates would kill this one.
+        with read_errors(self.name, "Arrow"), pyarrow.OSFile(str(self.path)) as file:
             yield (pyarrow.ipc.open_stream if self.is_stream else pyarrow.ipc.open_file)(file), file
 
 
-def fitting(rows: int, size: int) -> int:
-    """How many rows make a batch, where `rows` of them take `size` bytes."""
+def rows_per_batch(rows: int, size: int) -> int:
+    """Return the number of rows of a batch, where a table of `rows` rows takes `size` bytes."""
     return max(1, min(MOST_ROWS, MOST_BYTES * max(1, rows) // max(1, size)))
 
 
 @contextmanager
-def readable(name: str, what: str) -> Iterator[None]:
-    """Say in a sentence that a file cannot be read, whatever pyarrow calls it."""
+def read_errors(name: str, kind: str) -> Iterator[None]:
+    """Turn the errors that pyarrow raises for a file into one TableError."""
     import pyarrow
 
     try:
         yield
     except (pyarrow.ArrowException, OSError, EOFError) as error:
-        raise TableError(f"{name}: cannot be read as {what} ({first_line(error)}); get or write the file again") from None
+        raise TableError(f"{name}: cannot be read as {kind} ({first_line(error)}). Fix: get or write the file again.") from None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error that was made for programmers, without the full stop."""
+    """Return the first line of an error's message (300 characters at most), without the full stop."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300].rstrip(". ")

@@ -1,4 +1,4 @@
-"""Cells with commas or tabs between them, all of them text; the first row has the names of the columns."""
+"""Read CSV and TSV: cells of text between commas or tabs, with the names of the columns in the first row."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from selfinstruct.errors import TableError
 from selfinstruct.tables.file_table import FileTable
-from selfinstruct.tables.rows import TextRows, batched, distinct
+from selfinstruct.tables.rows import TextRows, batched, distinct_names
 
-_LONGEST = 1 << 28  # characters of a cell: a quotation mark that is never closed must not fill the memory
+_LONGEST = 1 << 28  # characters of a cell, so that a quotation mark without an end cannot fill the memory
 
 
 class CsvTable(FileTable):
-    """A CSV or TSV file, quoted as RFC 4180 says; blank lines are passed over."""
+    """A CSV or TSV file, quoted as in RFC 4180. Blank lines are skipped."""
 
     def __init__(self, path: Path, kind: str) -> None:
         super().__init__(path)
         self.kind = kind
         _, self.header, cells = next(self._records(), (0, b"", []))
         if not cells:
-            raise TableError(f"{self.name}: has no row with the names of the columns; give a file with rows")
-        self.columns = tuple(distinct(cells))
+            raise TableError(f"{self.name}: has no row with the names of the columns. Fix: choose a file with rows.")
+        self.columns = tuple(distinct_names(cells))
 
     def batches(self) -> Iterator[TextRows]:
-        """All rows; their bytes are the lines of the file, with their ends."""
+        """Yield all rows. The bytes of a row are its lines in the file, with their ends."""
         return batched(self.name, self.kind, self._rows())
 
     def _rows(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
@@ -37,13 +37,13 @@ class CsvTable(FileTable):
         for line, raw, cells in records:
             if len(cells) != len(self.columns):
                 raise TableError(
-                    f"{self.name}:{line}: has {len(cells):,} cells and the first row has {len(self.columns):,}; put quotation "
-                    "marks around cells that hold the sign between cells, or remove the row"
+                    f"{self.name}:{line}: has {len(cells):,} cells, but the first row has {len(self.columns):,}. Fix: add "
+                    "quotation marks around cells that contain the separator, or remove the row."
                 )
             yield line, raw, dict(zip(self.columns, cells, strict=True))
 
     def _records(self) -> Iterator[tuple[int, bytes, list[str]]]:
-        """Each record with the line on which it begins and the bytes that it was read from."""
+        """Yield each record as the line on which it begins, its bytes and its cells."""
         pulled: list[bytes] = []
 
         def lines() -> Iterator[str]:
@@ -59,8 +59,8 @@ class CsvTable(FileTable):
                     cells = next(reader, None)
             except csv.Error as error:
                 raise TableError(
-                    f"{self.name}:{line}: is not valid {self.kind.upper()} ({error}); put quotation marks around the cell, and "
-                    "double those inside it"
+                    f"{self.name}:{line}: is not valid {self.kind.upper()} ({error}). Fix: add quotation marks around the cell, "
+                    "and double those inside it."
                 ) from None
             if cells is None:
                 return
@@ -71,7 +71,7 @@ class CsvTable(FileTable):
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """The limit of the csv module, which holds for the whole process, as it is needed here and then as it was."""
+    """Raise the csv module's limit on the length of a cell, which holds for the whole process, and restore it at the end."""
     before = csv.field_size_limit(_LONGEST)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Reading a file from its start, and knowing how far one is."""
+"""Read a file from its start, and know how much of it has been read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from selfinstruct.errors import TableError
+from selfinstruct.text import not_utf8, unreadable
 
 PACKED = ".gz"
 
 
 class FileTable:
-    """What the tables that are one file have in common. Raises TableError for a file that cannot be opened or is empty."""
+    """The part that all tables in a file have in common. Raises TableError for a file that cannot be opened or is empty."""
 
     kind = ""
     columns: tuple[str, ...] | None = None
@@ -29,11 +30,11 @@ class FileTable:
         self.size, self._stamp = self._look()
         self.done = 0
         if not self.size:
-            raise TableError(f"{self.name}: is empty; give a file with rows")
+            raise TableError(f"{self.name}: is empty. Fix: choose a file with rows.")
 
     @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """The file's bytes, unpacked if they are packed; raises TableError where they cannot be read."""
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open the file for its bytes, unpacked if it is a .gz. Raises TableError where they cannot be read."""
         try:
             with self.path.open("rb") as file:
                 self._file: IO[bytes] = file
@@ -43,49 +44,46 @@ class FileTable:
                 else:
                     yield file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TableError(f"{self.name}: is damaged ({error}); get the file again") from None
+            raise TableError(f"{self.name}: is damaged ({error}). Fix: get the file again.") from None
         except OSError as error:
-            raise TableError(f"{self.name}: cannot be read ({error.strerror or error}); check the path and its rights") from None
+            raise TableError(unreadable(self.name, error)) from None
 
     def advance(self) -> None:
-        """Take note of how much has been read."""
+        """Record how much of the file has been read."""
         self.done = self._file.tell()
 
     def lines(self) -> Iterator[tuple[int, bytes, str]]:
-        """The lines with their numbers, as bytes and as text. Only a line feed ends a line: in JSON no other sign does."""
-        with self.opened() as file:
-            for number, line in enumerate(file, 1):
-                if number == 1:
-                    line = line.removeprefix(codecs.BOM_UTF8)
+        """Yield each line as its number, bytes and text. Only a line feed ends a line, as in JSON Lines."""
+        with self.open() as file:
+            for number, raw in enumerate(file, 1):
+                line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
                 if not number % 256:
                     self.advance()
                 try:
                     text = line.decode()
                 except UnicodeDecodeError as error:
-                    raise not_utf8(f"{self.name}:{number}", error.start + 1) from None
+                    raise TableError(not_utf8(f"{self.name}:{number}", error.start + 1)) from None
                 yield number, line, text
             self.advance()
 
     def sha256(self) -> str:
-        """The digest of the file's bytes as they lie on the disk."""
+        """Return the SHA-256 (hex) of the file's bytes as they are on the disk.
+
+        Raises: TableError when the file changed after it was opened.
+        """
         try:
             with self.path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise TableError(f"{self.name}: cannot be read ({error.strerror or error}); check the path") from None
+            raise TableError(unreadable(self.name, error)) from None
         if self._look()[1] != self._stamp:
-            raise TableError(f"{self.name}: was changed while it was read; run the same command again when it is complete")
+            raise TableError(f"{self.name}: was changed while it was read. Fix: run the command again when the file is complete.")
         return found
 
     def _look(self) -> tuple[int, tuple[int, ...]]:
-        """The size of the file, and what differs once it is written to or replaced."""
+        """Return the size of the file (bytes), and a stamp that differs once the file is written to or replaced."""
         try:
             found = self.path.stat()
         except OSError as error:
-            raise TableError(f"{self.name}: cannot be read ({error.strerror}); check the path") from None
+            raise TableError(unreadable(self.name, error)) from None
         return found.st_size, (found.st_size, found.st_mtime_ns, found.st_ino)
-
-
-def not_utf8(where: str, byte: int) -> TableError:
-    """What is said of bytes that are no text."""
-    return TableError(f"{where}: is not UTF-8 text (byte {byte:,}); save the file as UTF-8")

@@ -1,4 +1,4 @@
-"""What `datasets` loads by a name: from the hub, or what it kept of it.
+"""Read data sets that the package `datasets` loads by name, from the hub or from its cache.
 
 A name is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT, such as `openai/gsm8k:main:test` or `tatsu-lab/alpaca::train`.
 """
@@ -10,24 +10,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.arrow import ArrowRows, first_line, fitting
+from selfinstruct.tables.arrow import ArrowRows, first_line, rows_per_batch
 
 
-def loaded(name: str) -> list[HubTable]:
-    """The splits of a data set in its own order, or the one that is named; raises TableError if it cannot be loaded."""
+def load(name: str) -> list[HubTable]:
+    """Return the splits of a data set in its own order, or only the one that is named.
+
+    Raises: TableError if the data set cannot be loaded.
+    """
     import datasets  # heavy, and only needed here
 
     path, _, rest = name.partition(":")
     config, _, split = rest.partition(":")
     datasets.disable_progress_bars()
-    for library in ("huggingface_hub", "datasets"):  # what they say of each try is said in one sentence at the end
+    for library in ("huggingface_hub", "datasets"):  # their logs of each attempt would repeat the message below
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         found = datasets.load_dataset(path, config or None, split=split or None)
-    except Exception as error:  # datasets raises dozens of types; the first line says it
+    except Exception as error:  # noqa: BLE001 (datasets raises dozens of types)
         raise TableError(
-            f"{name}: is no file, and `datasets` cannot load it ({first_line(error.__cause__ or error)}); check the path, or "
-            "give NAME, NAME:CONFIG or NAME:CONFIG:SPLIT of a data set"
+            f"{name}: no such file, and `datasets` cannot load it ({first_line(error.__cause__ or error)}). Fix: check the path, "
+            "or give a data set as NAME, NAME:CONFIG or NAME:CONFIG:SPLIT."
         ) from None
     if split:
         return [HubTable(name, found)]
@@ -35,7 +38,7 @@ def loaded(name: str) -> list[HubTable]:
 
 
 class HubTable:
-    """One split of a data set. Its rows are those of Parquet, with the features of `datasets` in the schema."""
+    """One split of a data set. It is written as Parquet, with the features of `datasets` in its schema."""
 
     kind = "parquet"
     compression = "SNAPPY"
@@ -50,9 +53,9 @@ class HubTable:
         self.done = 0
 
     def batches(self) -> Iterator[ArrowRows]:
-        """All rows."""
+        """Yield all rows."""
         length = self.length or 0
-        step = fitting(length, self.size)
+        step = rows_per_batch(length, self.size)
         for start in range(0, length, step):
             first = start + 1
             for batch in self._split[start : start + step].combine_chunks().to_batches():
@@ -61,5 +64,5 @@ class HubTable:
             self.done = self.size * min(start + step, length) // max(1, length)
 
     def sha256(self) -> None:
-        """There is no one file to have a digest."""
+        """Return None: a split is not one file."""
         return

@@ -1,4 +1,4 @@
-"""One JSON array of objects, read an element at a time: no more of the file is in memory than its largest element."""
+"""Read one JSON array of objects, element by element, with little more than the largest element in memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables.file_table import FileTable, not_utf8
+from selfinstruct.tables.file_table import FileTable
 from selfinstruct.tables.jsonl import reason
-from selfinstruct.tables.rows import TextRows, an_object, batched
+from selfinstruct.tables.rows import TextRows, batched, require_object
+from selfinstruct.text import not_utf8
 
 CHUNK = 1 << 20  # bytes read at a time
-_NEAR_END = 64  # characters: a fault so near to what has been read may be nothing but an element that was cut there
+_NEAR_END = 64  # characters: an error this close to the end of the window may only mean that an element was cut there
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -24,18 +25,18 @@ class JsonTable(FileTable):
     kind = "json"
 
     def batches(self) -> Iterator[TextRows]:
-        """All rows; their bytes are the element's own."""
+        """Yield all rows. The bytes of a row are those of its element."""
         return batched(self.name, self.kind, self._rows())
 
     def _rows(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-        with self.opened() as file:
+        with self.open() as file:
             for line, text, value in _Array(self, file):
-                yield line, text.encode(), an_object(value, f"{self.name}:{line}")
+                yield line, text.encode(), require_object(value, f"{self.name}:{line}")
             self.advance()
 
 
 class _Array:
-    """A window that moves over the text of an array."""
+    """A window that moves over the text of an array. `line` is the line of the file at place `at` of the window."""
 
     def __init__(self, table: JsonTable, file: IO[bytes]) -> None:
         self.table, self.file = table, file
@@ -46,7 +47,7 @@ class _Array:
         self._json = json.JSONDecoder()
 
     def __iter__(self) -> Iterator[tuple[int, str, Any]]:
-        """Each element with the line on which it begins and its own text."""
+        """Yield each element as the line on which it begins, its text and its value."""
         self._expect("[")
         if self._sign() != "]":
             yield self._element()
@@ -60,11 +61,11 @@ class _Array:
 
     def _expect(self, sign: str) -> None:
         if (found := self._sign()) != sign:
-            raise self._fault(f"here is {found!r} instead of {sign!r}" if found else "the file ends inside the array")
+            raise self._fault(f"expected {sign!r}, found {found!r}" if found else "the file ends inside the array")
         self.at += 1
 
     def _sign(self) -> str:
-        """Move to the next character that is no white space, and look at it; empty at the end of the file."""
+        """Skip white space, and return the next character without consuming it, or "" at the end of the file."""
         while True:
             found = _SPACE.match(self.text, self.at)
             assert found is not None
@@ -85,7 +86,7 @@ class _Array:
             except (ValueError, RecursionError) as error:
                 raise self._fault(reason(error)) from None
             else:
-                if self.complete or end < len(self.text) - _NEAR_END:  # else a number may go on
+                if self.complete or end < len(self.text) - _NEAR_END:  # otherwise a number may continue
                     break
             self._more()
         line, text = self.line, self.text[self.at : end]
@@ -97,7 +98,10 @@ class _Array:
         self.at = to
 
     def _more(self) -> None:
-        """Drop what has been passed, and read on: the longer the element, the more, so that it is not read too often."""
+        """Drop the text before `at`, and read more.
+
+        The longer the unfinished element, the more is read, so that long elements are not parsed too often.
+        """
         rest = self.text[self.at :]
         read = self.file.read(max(CHUNK, len(rest), len(codecs.BOM_UTF8)))
         self.complete = not read
@@ -106,10 +110,10 @@ class _Array:
         except UnicodeDecodeError as error:
             line = self.line + rest.count("\n") + bytes(error.object[: error.start]).count(b"\n")
             start = self._bytes + len(read) - len(error.object) + error.start
-            raise not_utf8(f"{self.table.name}:{line}", start + 1) from None
+            raise TableError(not_utf8(f"{self.table.name}:{line}", start + 1)) from None
         self._bytes += len(read)
         self.text, self.at = rest + new, 0
         self.table.advance()
 
     def _fault(self, why: str) -> TableError:
-        return TableError(f"{self.table.name}:{self.line}: is not valid JSON ({why}); mend the file")
+        return TableError(f"{self.table.name}:{self.line}: is not valid JSON ({why}). Fix: correct the file.")

@@ -1,4 +1,4 @@
-"""Values that JSON has no type for, as values that it has."""
+"""Turn values for which JSON has no type into values that it has."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 
-def plain(value: Any) -> Any:
-    """The value for JSON: bytes as base64, dates and times as ISO 8601, NaN and infinities as null, others as their text."""
+def to_json_value(value: Any) -> Any:  # noqa: PLR0911 (one return for each kind of value)
+    """Return the value as JSON can hold it.
+
+    Bytes become base64, dates and times ISO 8601, durations seconds as text, NaN and infinities null, others their text.
+    """
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(inside) for key, inside in value.items()}
+        return {str(key): to_json_value(inside) for key, inside in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inside) for inside in value]
+        return [to_json_value(inside) for inside in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime | date | time):

@@ -1,4 +1,4 @@
-"""Find a value inside a row by its path."""
+"""Find a value inside a row by its path, such as `messages.0.content`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ from typing import Any
 from selfinstruct.errors import TableError
 
 _SHOWN = 20  # names of fields in a message
-_LONG = 60  # characters of a name in a message
+_LONGEST = 60  # characters of a name in a message
 _MISSING = object()
 
 
 def prefixes(path: str) -> list[str]:
-    """The columns that a path can begin with, the longest first: a column's own name may have dots in it."""
+    """Return the columns that a path can begin with, the longest first, because a column's name may contain dots."""
     parts = path.split(".")
     return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
-def at(row: dict[str, Any], path: str, place: int, where: Callable[[int], str]) -> Any:
-    """The value at a path; raises TableError, with the place, if there is none."""
+def value_at(row: dict[str, Any], path: str, place: int, where: Callable[[int], str]) -> Any:
+    """Return the value of a row at a path.
+
+    `where` gives the file and line of the row at `place`, for messages. Raises TableError when there is no such value.
+    """
     value = row.get(path, _MISSING)
     if value is _MISSING and (value := _walk(row, path)) is _MISSING:
-        raise TableError(f"{where(place)}: {_no_field(path, row)}")
+        raise TableError(f"{where(place)}: {no_field(path, row)}")
     return value
 
 
+def no_field(path: str, names: Iterable[str]) -> str:
+    """Return the message for a path that leads to no value, with the names of the fields that there are."""
+    listed = [name if name.isprintable() else repr(name) for name in names]
+    shown = ", ".join(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in listed[:_SHOWN]) or "none"
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    fix = "Fix: set --field (--against-field for a reference) to one of these."
+    return f"has no field {path!r} (there are: {shown}{more}). {fix}"
+
+
 def _walk(value: Any, path: str) -> Any:
-    if value is None:  # an object that is null has only null in it
+    if value is None:  # all fields of an object that is null are null
         return None
     if isinstance(value, list):
         head, _, rest = path.partition(".")
@@ -44,10 +56,3 @@ def _walk(value: Any, path: str) -> Any:
             if found is not _MISSING:
                 return found
     return _MISSING
-
-
-def _no_field(path: str, names: Iterable[str]) -> str:
-    listed = [name if name.isprintable() else repr(name) for name in names]
-    shown = ", ".join(name if len(name) <= _LONG else f"{name[:_LONG]}..." for name in listed[:_SHOWN]) or "none"
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return f"has no field {path!r}; there are: {shown}{more}; name one by --field (--against-field for a reference)"

@@ -1,4 +1,4 @@
-"""What all kinds of tables have in common: a table gives its rows a batch at a time, in their order."""
+"""Define what tables of all kinds have in common: a table gives its rows in order, a batch at a time."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from selfinstruct.errors import TableError
+from selfinstruct.tables.paths import value_at
 
 MOST_ROWS = 4096  # of a batch
-MOST_BYTES = 8 << 20  # of a batch, where its rows are large
+MOST_BYTES = 8 << 20  # of a batch, unless a single row is larger
 
 
 class Rows(Protocol):
-    """A batch: rows that follow one another in one table."""
+    """A batch: successive rows of one table. A row of the batch is named by its place, counted from 0."""
 
     kind: str
-    first: int  # the number of its first row; the first row of a table is number 1
+    first: int  # the number of the batch's first row in the table, counted from 1
 
     def __len__(self) -> int:
-        """How many rows."""
+        """Return the number of rows."""
 
     def column(self, path: str) -> list[Any]:
-        """The value of each row at a path (see `fields`); raises TableError where a row has no such field."""
+        """Return the value of each row at a path (see `paths`). Raises TableError where a row has no such field."""
 
     def line(self, place: int) -> int | None:
-        """The line of the file on which a row begins, where there are lines."""
+        """Return the line of the file on which a row begins, or None where the file has no lines."""
 
     def where(self, place: int) -> str:
-        """File and line, or file and row, for a person."""
+        """Return the file with the line, or with the number of the row, for messages."""
 
     def json(self, place: int) -> bytes:
-        """A row as one line of JSON (UTF-8, no newline): as it was written, where it is JSON already."""
+        """Return a row as one line of JSON (UTF-8, no newline), unchanged if it was JSON already."""
 
 
 class Table(Protocol):
-    """Rows of one kind under one name. `columns` is None where each row says for itself which fields it has.
+    """Rows of one kind under one name.
 
-    `size` and `done` are bytes, and say how far `batches` is; `length` is the number of rows, where that is known before.
+    `columns` is None where rows may differ in their fields. `size` and `done` are bytes: the whole, and how much of it
+    `batches` has read. `length` is the number of rows where it is known in advance, else None.
     """
 
     name: str
@@ -49,18 +51,21 @@ class Table(Protocol):
 
     @property
     def done(self) -> int:
-        """How much of `size` has been read."""
+        """The bytes of `size` that have been read."""
 
     def batches(self) -> Iterator[Rows]:
-        """All rows; raises TableError, with the place, where they cannot be read."""
+        """Yield all rows. Raises TableError, with the place, where they cannot be read."""
 
     def sha256(self) -> str | None:
-        """The digest (hex) of the file's bytes, where it is one file; raises TableError if it changed since it was opened."""
+        """Return the SHA-256 (hex) of the file, or None where the table is not one file.
+
+        Raises TableError if the file changed after it was opened.
+        """
 
 
 @dataclass
 class TextRows:
-    """Rows of a file of text: each with its line, its own bytes and its fields."""
+    """A batch of rows from a text file, each with its line, its bytes and its fields."""
 
     name: str
     kind: str
@@ -73,28 +78,26 @@ class TextRows:
         return len(self.values)
 
     def column(self, path: str) -> list[Any]:
-        """The value of each row at a path."""
-        from selfinstruct.tables.paths import at
-
-        return [at(value, path, place, self.where) for place, value in enumerate(self.values)]
+        """Return the value of each row at a path."""
+        return [value_at(value, path, place, self.where) for place, value in enumerate(self.values)]
 
     def line(self, place: int) -> int | None:
-        """The line on which a row begins."""
+        """Return the line on which a row begins."""
         return self.lines[place]
 
     def where(self, place: int) -> str:
-        """File and line."""
+        """Return the file and line of a row."""
         return f"{self.name}:{self.lines[place]}"
 
     def json(self, place: int) -> bytes:
-        """A row as one line of JSON; of JSON its own bytes, where a newline can only be white space."""
+        """Return a row as one line of JSON, with the bytes of the file if it is JSON (a newline there is white space)."""
         if self.kind in ("json", "jsonl"):
             return self.raw[place].strip().replace(b"\r", b" ").replace(b"\n", b" ")
         return json.dumps(self.values[place], ensure_ascii=False).encode()
 
 
 def batched(name: str, kind: str, rows: Iterable[tuple[int, bytes, dict[str, Any]]]) -> Iterator[TextRows]:
-    """Rows with their line and bytes as batches, which are as small as their rows are large."""
+    """Yield rows, given as line, bytes and fields, in batches of at most MOST_ROWS rows and about MOST_BYTES bytes."""
     batch, size = TextRows(name, kind, 1), 0
     for line, raw, value in rows:
         batch.lines.append(line)
@@ -108,8 +111,8 @@ def batched(name: str, kind: str, rows: Iterable[tuple[int, bytes, dict[str, Any
         yield batch
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """Names of columns without repetition: of two that are called `a`, the second becomes `a.1`."""
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return names of columns without repetition: if two are `a`, the second becomes `a.1`."""
     given: list[str] = []
     taken = set(names)
     for name in names:
@@ -121,14 +124,15 @@ def distinct(names: Sequence[str]) -> list[str]:
     return given
 
 
-def an_object(value: Any, where: str) -> dict[str, Any]:
-    """The row itself; raises TableError for JSON that is no object."""
+def require_object(value: Any, where: str) -> dict[str, Any]:
+    """Return the value if it is an object of JSON, else raise TableError with the place `where`."""
     if isinstance(value, dict):
         return value
-    raise TableError(f"{where}: is {called(value)} and not an object with fields; mend or remove it")
+    raise TableError(f"{where}: must be an object with fields (got {type_name(value)}). Fix: correct it or remove it.")
 
 
-def called(value: Any) -> str:
-    """What a person calls a value of this type."""
+def type_name(value: Any) -> str:
+    """Return a phrase for the type of a value, such as "a number", for messages."""
     names = {"NoneType": "null", "bool": "true or false", "str": "a text", "list": "a list", "dict": "an object"}
-    return names.get(type(value).__name__, "a number" if isinstance(value, int | float) else f"of type {type(value).__name__}")
+    other = "a number" if isinstance(value, int | float) else f"a value of type {type(value).__name__}"
+    return names.get(type(value).__name__, other)

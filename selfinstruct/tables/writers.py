@@ -1,4 +1,4 @@
-"""Files of the rows that are kept: the same kind as they came in, or JSON."""
+"""Write chosen rows to one file, of the kind that they came in or as JSON."""
 
 from __future__ import annotations
 
@@ -10,48 +10,52 @@ from selfinstruct.errors import TableError
 from selfinstruct.tables.rows import Rows, Table
 
 KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
-FORMATS = ("jsonl", "json")  # into which every kind can be turned
+FORMATS = ("jsonl", "json")  # which rows of every kind can be written as
 NAMES = tuple(f"kept.{kind}" for kind in KINDS)
-_GROUP_ROWS, _GROUP_BYTES = 1 << 16, 32 << 20  # of a row group, whichever is reached first
+_GROUP_ROWS, _GROUP_BYTES = 1 << 16, 32 << 20  # of a row group, whichever limit is reached first
 
 
 class RowWriter(Protocol):
-    """A file that takes the rows that are kept."""
+    """A file that rows are written to."""
 
     def write(self, rows: Rows, places: Sequence[int]) -> None:
-        """Put these rows of a batch at the end."""
+        """Append the rows at these places of a batch."""
 
 
-def kind_for(tables: Sequence[Table], format: str | None) -> str:
-    """The kind of one file that can hold the rows of all these tables.
+def output_kind(tables: Sequence[Table], format: str | None) -> str:
+    """Return the kind of one file that can hold the rows of all these tables: `format`, or the kind that they have.
 
-    Raises TableError for a format that there is not, and where no such file is possible without a format.
+    Raises: TableError for an unknown format, and for tables that differ in kind or columns when no format is given.
     """
     if format is not None and format not in FORMATS:
-        raise TableError(f"kept rows can be written as {' or '.join(FORMATS)}, or as what they were in (not as {format!r})")
+        raise TableError(f"--format must be {' or '.join(FORMATS)} (got {format!r}). Fix: set one of these, or remove --format.")
     first = tables[0]
     for other in () if format else tables[1:]:
-        remedy = "add --format jsonl, or give them to a command each"
+        fix = "Fix: add --format jsonl, or run one command for each."
         if other.kind != first.kind:
-            raise TableError(f"{other.name} is {other.kind}, {first.name} is {first.kind}, and one file cannot be both; {remedy}")
-        if why := _differs(first, other):
-            raise TableError(f"{other.name} has other columns than {first.name} ({why}), which one file cannot hold; {remedy}")
+            raise TableError(
+                f"{other.name}: is {other.kind}, but {first.name} is {first.kind}, and one file cannot be both. {fix}"
+            )
+        if difference := _difference(first, other):
+            raise TableError(
+                f"{other.name}: has other columns than {first.name} ({difference}), which one file cannot hold. {fix}"
+            )
     return format or first.kind
 
 
 @contextmanager
-def file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> Iterator[RowWriter]:
-    """A file of this kind for the rows of these tables; whole after the `with` statement, while `sink` stays open."""
-    into = _file_for(kind, tables, sink)
+def open_writer(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> Iterator[RowWriter]:
+    """Yield a writer to `sink` for the rows of these tables. The file is complete, and `sink` still open, after the `with`."""
+    writer = _writer(kind, tables, sink)
     try:
-        yield into
+        yield writer
     except BaseException:
-        into.abandon()
+        writer.abandon()
         raise
-    into.close()
+    writer.close()
 
 
-def _file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> _Array | _Lines | _Columns:
+def _writer(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> _Array | _Lines | _Columns:
     if kind == "json":
         return _Array(sink)
     if kind in ("csv", "tsv"):
@@ -61,8 +65,8 @@ def _file_for(kind: str, tables: Sequence[Any], sink: IO[bytes]) -> _Array | _Li
     return _Lines(sink, kind)
 
 
-def _differs(first: Any, other: Any) -> str:
-    """The first difference between the columns of two tables of one kind; empty if there is none."""
+def _difference(first: Any, other: Any) -> str:
+    """Return the first difference between the columns of two tables of one kind, or "" if there is none."""
     if first.columns is None or other.columns is None:
         return ""
     for number, (ours, theirs) in enumerate(zip(first.columns, other.columns, strict=False), 1):
@@ -79,7 +83,7 @@ def _differs(first: Any, other: Any) -> str:
 
 
 class _Lines:
-    """Rows with a line end each: of the same kind byte for byte, of others as JSON."""
+    """Rows on a line each: bytes of the same kind are copied, rows of other kinds become JSON."""
 
     def __init__(self, sink: IO[bytes], kind: str, header: bytes = b"") -> None:
         self._sink, self._kind = sink, kind
@@ -88,41 +92,41 @@ class _Lines:
             self._sink.write(_ended(header, self._end))
 
     def write(self, rows: Rows, places: Sequence[int]) -> None:
-        """Each row as it was, with a line end if it had none."""
+        """Append each row, with a line end if it had none."""
         raw = getattr(rows, "raw", None) if rows.kind == self._kind else None
         self._sink.write(b"".join(_ended(raw[place] if raw else rows.json(place), self._end) for place in places))
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no row is buffered."""
 
     def abandon(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no row is buffered."""
 
 
 class _Array:
-    """Rows as one JSON array: of JSON the text of each element as it was."""
+    """Rows as one JSON array, in which rows of JSON keep their text."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink = sink
         self._before = b"[\n"
 
     def write(self, rows: Rows, places: Sequence[int]) -> None:
-        """Each row as an element."""
+        """Append each row as an element."""
         raw = getattr(rows, "raw", None) if rows.kind == "json" else None
         for place in places:
             self._sink.write(self._before + (raw[place] if raw else rows.json(place)))
             self._before = b",\n"
 
     def close(self) -> None:
-        """The end of the array."""
+        """Write the end of the array."""
         self._sink.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
 
     def abandon(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no row is buffered."""
 
 
 class _Columns:
-    """Rows as Parquet or Arrow, with the very schema of the first table and its metadata."""
+    """Rows as Parquet or Arrow, with the schema of the first table and its metadata."""
 
     def __init__(self, sink: IO[bytes], tables: Sequence[Any]) -> None:
         import pyarrow
@@ -136,20 +140,20 @@ class _Columns:
             compression = first.compression.replace("UNCOMPRESSED", "NONE")
             self._writer = parquet.ParquetWriter(sink, self._schema, compression=compression)
         else:
-            # An Arrow file can hold one dictionary of categories, a stream as many as there are tables.
+            # An Arrow file can hold one dictionary of categories, a stream one for each table.
             categories = len(tables) > 1 and any("dictionary<" in str(type) for type in self._schema.types)
             new = pyarrow.ipc.new_stream if first.is_stream or categories else pyarrow.ipc.new_file
             self._writer = new(sink, self._schema)
 
     def write(self, rows: Any, places: Sequence[int]) -> None:
-        """These rows, once there are enough for a row group."""
+        """Append the rows to a row group, which is written once it is large enough."""
         import pyarrow
 
         chosen = [rows.batch]
         if len(places) < len(rows):
             try:
                 chosen = [rows.batch.take(pyarrow.array(places, pyarrow.int64()))]
-            except pyarrow.ArrowNotImplementedError:  # a type that pyarrow cannot choose from can still be cut
+            except pyarrow.ArrowNotImplementedError:  # pyarrow cannot `take` from this type, but can slice it
                 chosen = [rows.batch.slice(place, 1) for place in places]
         self._batches += chosen
         self._rows += len(places)
@@ -158,12 +162,12 @@ class _Columns:
             self._flush()
 
     def close(self) -> None:
-        """What is held back, and the end of the file."""
+        """Write the buffered rows and the end of the file."""
         self._flush()
         self._writer.close()
 
     def abandon(self) -> None:
-        """Let go of the file, which pyarrow would else complain about."""
+        """Close the file and ignore errors, so that pyarrow prints no warning when it is collected."""
         with suppress(Exception):
             self._writer.close()
         self._writer.is_open = False

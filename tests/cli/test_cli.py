@@ -35,7 +35,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
         (("--api", "smoke"), "generate.api"),
         (("--method", "magic"), "no method is named 'magic'; there are: alpaca"),
         (("--method", "nowhere.at_all:method"), "module 'nowhere' cannot be imported"),
-        (("--prompt", "none-such"), "no prompt is named 'none-such'; there are: alpaca"),
+        (("--prompt", "none-such"), "unknown prompt 'none-such' (there are: alpaca"),
         (("--prompt", "missing.txt"), "missing.txt: cannot be read"),
         (("--seeds", "missing.jsonl"), "missing.jsonl: cannot be read"),
         (("--teacher", "oracle"), "no teacher is named 'oracle'"),

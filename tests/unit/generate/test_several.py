@@ -115,7 +115,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"mix": {"a": {"method": "few_shot", "teachers": ["b"]}}}, "there is no teacher 'b'"),
     ({"mix": {"a": {"weight": 1}}}, "mix.a.method"),
     ({"mix": {"a": {"method": "few_shot", "weight": 0}}}, "greater than 0"),
-    ({"languages": {"xx": 1}}, "'xx' is the code of no language"),
+    ({"languages": {"xx": 1}}, "unknown language code 'xx'"),
     ({"languages": {"Swahili": 1}}, "string should match pattern"),
     ({"seed_sampling": "thin"}, "seed_sampling"),
     ({"lag": 0}, "greater than or equal to 1"),

@@ -23,6 +23,7 @@ from selfinstruct.inputs import chunking, documents, prompts
 from selfinstruct.methods import documents as method
 from selfinstruct.notations.plain import plain
 from selfinstruct.records import Candidate, ParsedTask, Passage, Reply, Request, json_line
+from selfinstruct.text import with_line_feeds
 
 # --- splitting ---
 
@@ -47,7 +48,7 @@ LINES = st.sampled_from(
      "| a | b |", "key: value", "...",
      " ".join(["long"] * 70), "\u200b", "`` ` ``"]
 )  # fmt: skip
-TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda lines: documents._lines("\n".join(lines)))
+TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda lines: with_line_feeds("\n".join(lines)))
 
 
 @settings(deadline=None, max_examples=300)
@@ -56,7 +57,7 @@ TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda
 @example("---\n\n***", 1, True)
 @example("text\n\n# A heading at the end", 10, True)
 @example("```\ncode that nothing closes. It goes on.\n\n# here", 3, True)
-def test_nothing_is_lost_nothing_is_there_twice_and_places_are_exact(text: str, words: int, markdown: bool) -> None:
+def test_no_text_is_lost_or_repeated_and_places_are_exact(text: str, words: int, markdown: bool) -> None:
     front = chunking._front_matter(text) if markdown else 0
     at = front
     for start, end, title in chunking.split(text, words, markdown=markdown, name="name"):
@@ -71,7 +72,7 @@ def test_nothing_is_lost_nothing_is_there_twice_and_places_are_exact(text: str, 
 @given(TEXTS, st.integers(4, 60))
 def test_plain_text_gives_no_passage_that_is_much_longer_than_wanted(text: str, words: int) -> None:
     for start, end, _ in chunking.split(text, words):
-        # What is no word (a row of hyphens) is never alone, and goes to a neighbour whatever its size.
+        # A row of hyphens has no words. It is never a passage alone, but joins a neighbour of any size.
         assert len(text[start:end].split()) <= 1.25 * words + text.count("---") + text.count("***") + text.count("...") + 10
 
 
@@ -81,8 +82,8 @@ def test_paragraphs_are_joined_up_to_the_words_wanted_and_never_cut_below_that()
     assert [part.count("S") for part in found] == [4, 4, 4, 2]
     assert "\n\n".join(found) == text
     with_a_rest = f"{sentence(1, 40)}\n\n{sentence(2, 40)}\n\n{sentence(3, 15)}"
-    assert len(split(with_a_rest, 80)) == 1, "a small rest is no passage of its own"
-    assert len(split(with_a_rest, 75)) == 2, "unless it would make one too large"
+    assert len(split(with_a_rest, 80)) == 1, "a small rest does not become a passage"
+    assert len(split(with_a_rest, 75)) == 2, "unless it would make its neighbour too large"
 
 
 def test_a_huge_paragraph_is_cut_at_the_ends_of_sentences_into_parts_of_like_size() -> None:
@@ -92,7 +93,7 @@ def test_a_huge_paragraph_is_cut_at_the_ends_of_sentences_into_parts_of_like_siz
     assert [part.count("S") for part in found] == [4, 4, 4, 1]
 
 
-def test_what_has_no_sentences_is_cut_at_line_ends_and_what_has_no_lines_between_words() -> None:
+def test_text_without_sentences_is_cut_at_line_ends_and_text_without_lines_between_words() -> None:
     rows = "\n".join(f"| row {number} | of | a | table |" for number in range(40))
     for _, part in split(rows, 47):
         assert part.startswith("| row") and part.endswith("table |")
@@ -223,51 +224,53 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     assert [one.text for one in documents.load(str(tmp_path / "named"))] == ["Secret."]
 
 
-def test_names_that_are_not_utf8_are_told_apart_and_can_be_written(tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf8_stay_distinct_and_can_be_written(tmp_path: Path) -> None:
     for name in (b"\xff.txt", b"\xfe.txt"):
         (tmp_path / os.fsdecode(name)).write_text("Text.")
     found = documents.load(str(tmp_path))
     assert {one.document for one in found} == {"\\xfe.txt", "\\xff.txt"}
-    assert json.dumps([documents.as_row(one) for one in found], ensure_ascii=False).encode()
+    assert json.dumps([documents.to_row(one) for one in found], ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
-        ("a.txt", b"", r"a\.txt: there is no text in it; fill it"),
-        ("a.md", b"---\na: b\n---\n", r"a\.md: there is no text in it"),
-        ("a.txt", b"good\nb\xe4d", r"a\.txt: is not UTF-8 text \(byte 7\); save it as UTF-8"),
+        ("a.txt", b"", r"a\.txt: holds no text\. Fix: add some"),
+        ("a.md", b"---\na: b\n---\n", r"a\.md: holds no text"),
+        ("a.txt", b"good\nb\xe4d", r"a\.txt: is not UTF-8 text \(byte 7\)\. Fix: save the file as UTF-8"),
         ("a.txt", b"\xef\xbb\xbfb\xe4d", r"not UTF-8 text \(byte 5\)"),
         ("a.md", b"PNG\0\0", r"a\.md: is binary, not text \(byte 4 is zero\)"),
-        ("a.rst", b"Text.", r"a\.rst: is no document that is read: text ends in \.txt, \.md"),
+        ("a.rst", b"Text.", r"a\.rst: cannot be read as a document.* Fix: rename it to end in \.txt, \.md"),
         ("a.csv", b"", r"a\.csv: is empty"),
-        ("missing.txt", None, r"missing\.txt: no such file; check the path"),
+        ("missing.txt", None, r"missing\.txt: no such file\. Fix: check the path"),
         ("missing.csv", None, r"missing\.csv: no such file"),
     ],
 )
-def test_what_cannot_be_read_is_said_with_place_cause_and_remedy(
-    tmp_path: Path, name: str, content: bytes | None, said: str
+def test_errors_in_documents_are_reported_with_place_cause_and_fix(
+    tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(DocumentError, match=said) as error:
+    with pytest.raises(DocumentError, match=message) as error:
         documents.load(str(tmp_path / name))
     assert str(tmp_path) in str(error.value)
 
 
-def test_a_folder_without_documents_and_other_things_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match=r"has no documents in it.*\.txt, \.md, \.markdown; name another folder"):
+def test_a_folder_without_documents_or_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DocumentError, match=r"has no files that end in \.txt, \.md, \.markdown\. Fix: set documents to another folder"
+    ):
         documents.load(str(write(tmp_path / "a", x_DOT_py="x")))
-    with pytest.raises(DocumentError, match="has documents, but there is no text in it"):
+    with pytest.raises(DocumentError, match="its documents hold no text"):
         documents.load(str(write(tmp_path / "b", x_DOT_txt="\n")))
     with pytest.raises(DocumentError, match=r"b/y\.md: is not UTF-8"):
         documents.load(str(write(tmp_path / "b", x_DOT_txt="Text.", y_DOT_md=b"\xff")))
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(DocumentError, match="is no regular file"):
+    with pytest.raises(DocumentError, match="is not a regular file"):
         documents.load(str(tmp_path / "pipe.txt"))
-    with pytest.raises(DocumentError, match=r"have no columns; leave out the column 'body'"):
+    with pytest.raises(DocumentError, match=r"have no columns \(got column 'body'\)\. Fix: remove the column"):
         documents.load(str(write(tmp_path / "c", x_DOT_txt="Text.")), "body")
-    with pytest.raises(DocumentError, match="the name of the documents is empty"):
+    with pytest.raises(DocumentError, match="documents: the name is empty"):
         documents.load("")
 
 
@@ -290,21 +293,21 @@ def test_each_row_of_a_table_is_a_document(tmp_path: Path) -> None:
         ]
     parquet.write_table(pa.table({"text": ["one", None], "n": [1, 2]}), tmp_path / "a.parquet")
     assert documents.load(str(tmp_path / "a.parquet")) == (Passage("row 1#1", "row 1", "row 1", 0, "one"),)
-    with pytest.raises(DocumentError, match=r"a\.parquet: row 1: 'n' is a number and not text; name another column"):
+    with pytest.raises(DocumentError, match=r"a\.parquet: row 1: 'n' must be text \(got a number\)\. Fix: set column to another"):
         documents.load(str(tmp_path / "a.parquet"), "n")
 
 
-def test_a_column_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_with_the_columns_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("body,kind\nText.,x\n")
-    with pytest.raises(DocumentError, match=r"a\.csv:2: has no column 'text', and no other one is named; .*'body', 'kind'\)"):
+    with pytest.raises(DocumentError, match=r"a\.csv:2: has no column 'text', and column is not set .*'body', 'kind'\)"):
         documents.load(str(tmp_path / "a.csv"))
-    with pytest.raises(DocumentError, match=r"has no column 'boddy'; name one as `column` \(there are: 'body', 'kind'\)"):
+    with pytest.raises(DocumentError, match=r"has no column 'boddy' \(there are: 'body', 'kind'\)\. Fix: set column"):
         documents.load(str(tmp_path / "a.csv"), "boddy")
     (tmp_path / "a.jsonl").write_text('{"body": "Text."}\n{"other": 1}\n')
-    with pytest.raises(DocumentError, match=r"a\.jsonl:2: has no column 'body'; .*'other'"):
+    with pytest.raises(DocumentError, match=r"a\.jsonl:2: has no column 'body' .*'other'"):
         documents.load(str(tmp_path / "a.jsonl"), "body")
     (tmp_path / "b.csv").write_text('body,kind\n"",x\n')
-    with pytest.raises(DocumentError, match="there is no text in the column 'body'"):
+    with pytest.raises(DocumentError, match="the column 'body' holds no text"):
         documents.load(str(tmp_path / "b.csv"), "body")
 
 
@@ -313,28 +316,28 @@ PASSAGE = Passage("a.md#1", "a.md", "Title", 3, "Text\u2028with \U0001f600\nand 
 
 def test_passages_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     several = (PASSAGE, replace(PASSAGE, id="a.md#2", title=""))
-    (tmp_path / "p").write_bytes(b"".join(json_line(documents.as_row(one)) for one in several))
-    assert documents.read(tmp_path / "p") == several
+    (tmp_path / "p").write_bytes(b"".join(json_line(documents.to_row(one)) for one in several))
+    assert documents.read_copy(tmp_path / "p") == several
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{", ":2: is not valid JSON"),
-        ("[1]", ":2: is no passage"),
-        (json.dumps(documents.as_row(PASSAGE)), ":2: the passage 'a.md#1' is there twice"),
-        (json.dumps({**documents.as_row(PASSAGE), "start": "3"}), ":2: is no passage"),
-        (json.dumps({**documents.as_row(PASSAGE), "start": True}), ":2: is no passage"),
-        (json.dumps({**documents.as_row(PASSAGE), "more": 3}), ":2: is no passage"),
-        (json.dumps({"id": "x"}), r":2: is no passage, which is an object with id \(a text\)"),
+        ("[1]", ":2: is not a passage"),
+        (json.dumps(documents.to_row(PASSAGE)), ":2: the id 'a.md#1' is used twice"),
+        (json.dumps({**documents.to_row(PASSAGE), "start": "3"}), ":2: is not a passage"),
+        (json.dumps({**documents.to_row(PASSAGE), "start": True}), ":2: is not a passage"),
+        (json.dumps({**documents.to_row(PASSAGE), "more": 3}), ":2: is not a passage"),
+        (json.dumps({"id": "x"}), r":2: is not a passage, an object with id \(a text\)"),
     ],
 )
-def test_lines_that_are_no_passages_are_refused(tmp_path: Path, line: str, said: str) -> None:
-    (tmp_path / "p").write_bytes(json_line(documents.as_row(PASSAGE)) + line.encode() + b"\n")
-    with pytest.raises(DocumentError, match=said):
-        documents.read(tmp_path / "p")
+def test_a_changed_copy_of_passages_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "p").write_bytes(json_line(documents.to_row(PASSAGE)) + line.encode() + b"\n")
+    with pytest.raises(DocumentError, match=message):
+        documents.read_copy(tmp_path / "p")
     with pytest.raises(DocumentError, match="cannot be read"):
-        documents.read(tmp_path / "nothing")
+        documents.read_copy(tmp_path / "nothing")
 
 
 # --- the method ---

@@ -38,7 +38,7 @@ def load(folder: Path, text: str) -> prompts.PromptFile:
 def first_request(
     prompt: prompts.PromptFile, api: str = "chat", sampling: dict[str, Any] | None = None, **options: Any
 ) -> Request:
-    """What the alpaca method asks for root request 0."""
+    """Return the request of the alpaca method for root request 0."""
     asked: list[Request] = []
 
     async def ask(key: str, request: Request) -> Reply:
@@ -75,7 +75,7 @@ def test_a_header_value_may_hold_a_colon_and_the_name_is_the_files_if_none_is_gi
     assert (prompt.name, prompt.about) == ("mine", "see https://example.org: it")
 
 
-def test_a_section_line_is_only_one_that_stands_alone(tmp_path: Path) -> None:
+def test_a_section_line_holds_nothing_else(tmp_path: Path) -> None:
     prompt = load(tmp_path, HEADER + "=== user\na === user\n=== not a section ===\n====\n")
     assert prompt.fill("user") == "a === user\n=== not a section ===\n===="
 
@@ -103,7 +103,7 @@ def test_a_placeholder_may_have_spaces_and_stand_more_than_once(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("value", ["{{lead}}", "{{ count }}", "{{unknown}}", "\\1 \\g<1>", "%s {0} $x", "=== user"])
-def test_values_are_never_looked_into(tmp_path: Path, value: str) -> None:
+def test_values_are_not_searched_for_placeholders(tmp_path: Path, value: str) -> None:
     prompt = load(tmp_path, HEADER + "=== user\n{{examples}}|{{lead}}\n")
     assert prompt.fill("user", examples=value, lead="4.", count=20) == f"{value}|4."
 
@@ -114,8 +114,8 @@ def test_values_are_never_looked_into(tmp_path: Path, value: str) -> None:
         ("=== user\nok\n{{seeds}}\n", 7, "seeds"),
         ("=== user\n{{count}} {{instruction}}\n", 6, "instruction"),
         ("=== ask\n{{count}}\n", 6, "count"),
-        ("=== nobody\nx\n", 5, "nobody"),
-        ("=== user\nx\n=== user\ny\n", 7, "twice"),
+        ("=== stranger\nx\n", 5, "stranger"),
+        ("=== user\nx\n=== user\ny\n", 7, "repeated"),
         ("author: me\n=== user\nx\n", 5, "author"),
         ("no colon here\n=== user\nx\n", 5, "no colon here"),
     ],
@@ -137,7 +137,7 @@ def test_a_prompt_without_notation_or_sections_is_refused(tmp_path: Path, text: 
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_a_folder_and_an_unknown_name_are_one_sentence_each(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.txt", tmp_path):
         with pytest.raises(PromptError, match="cannot be read") as caught:
             prompts.load(path)
@@ -150,20 +150,20 @@ def test_a_missing_file_a_folder_and_an_unknown_name_are_one_sentence_each(tmp_p
 def test_bytes_that_are_not_utf_8_are_refused_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "latin.txt"
     path.write_bytes(b"about: caf\xe9\n")
-    with pytest.raises(PromptError, match=r"not UTF-8 text \(byte 10\)"):
+    with pytest.raises(PromptError, match=r"not UTF-8 text \(byte 11\)"):
         prompts.load(path)
 
 
-def test_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+def test_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     text = HEADER + "=== user\nLine 1\nLine {{count}}\n"
     assert load(tmp_path, text.replace("\n", "\r\n")).fill("user", count=2) == "Line 1\nLine 2"
 
 
-def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert load(tmp_path, "\ufeff" + HEADER + "=== user\nx\n").name == "mine"
 
 
-def test_a_changed_copy_of_a_bundled_prompt_goes_by_the_name_of_its_file(tmp_path: Path) -> None:
+def test_a_changed_copy_of_a_bundled_prompt_is_named_after_its_file(tmp_path: Path) -> None:
     text = prompts.load("alpaca").text
     (tmp_path / "mine.txt").write_text(text)
     assert prompts.load(tmp_path / "mine.txt").name == "alpaca"
@@ -171,8 +171,8 @@ def test_a_changed_copy_of_a_bundled_prompt_goes_by_the_name_of_its_file(tmp_pat
     assert prompts.load(tmp_path / "mine.txt").name == "mine.txt"
 
 
-def test_a_section_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match=r"'mine' has no section 'solve' \(it has: user\)"):
+def test_a_missing_section_is_reported_with_the_sections_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match=r"'mine': has no section 'solve'.* \(it has: user\)"):
         load(tmp_path, HEADER + "=== user\nx\n").fill("solve")
 
 

@@ -14,7 +14,7 @@ from command_line import cli
 from selfinstruct import plugins
 from selfinstruct.contracts import FilterContext
 from selfinstruct.errors import SeedError
-from selfinstruct.inputs import seeds
+from selfinstruct.inputs import seed_check, seeds
 from selfinstruct.records import Example, Seed, json_line
 from selfinstruct.rouge import RougeIndex
 
@@ -73,7 +73,7 @@ def test_bundled_seeds_have_unique_ids_names_and_instructions() -> None:
 
 def test_the_bundled_file_is_written_as_the_package_writes_seeds() -> None:
     rows = [json.loads(line) for line in seeds.bundled().read_text(encoding="utf-8").splitlines()]
-    assert [seeds.as_row(seed) for seed in BUNDLED] == rows
+    assert [seeds.to_row(seed) for seed in BUNDLED] == rows
 
 
 def test_no_two_bundled_seeds_are_above_rouge_l_one_half() -> None:
@@ -91,12 +91,12 @@ def test_every_filter_passes_every_bundled_seed(name: str) -> None:
     assert dropped == []
 
 
-def test_bundled_seeds_are_normalised_and_lint_finds_nothing() -> None:
+def test_bundled_seeds_are_normalised_and_the_check_finds_nothing() -> None:
     for seed in BUNDLED:
         assert [seed.example] == [Example.of(seed.instruction, *seed.instances[0])]
         assert all((input, output) == (input.strip(), output.strip()) for input, output in seed.instances)
-    found = seeds.lint(BUNDLED)
-    assert found.findings == [] and found.counts["seed tasks"] == len(BUNDLED) == sum(found.domains.values())
+    found = seed_check.check(BUNDLED)
+    assert found.findings == () and found.counts["seed tasks"] == len(BUNDLED) == sum(found.domains.values())
 
 
 def test_self_instruct_jsonl_is_read_and_normalised(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_alpaca_jsonl_is_read(tmp_path: Path, name: str) -> None:
     assert seeds.load(write(tmp_path, lines(*ALPACA), name)) == FROM_ALPACA
 
 
-def test_a_byte_order_mark_blank_lines_and_windows_line_ends_are_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_blank_lines_and_windows_line_ends_are_ignored(tmp_path: Path) -> None:
     text = "\ufeff\n" + lines(*ALPACA).replace("\n", "\r\n\r\n")
     assert seeds.load(write(tmp_path, text)) == FROM_ALPACA
 
@@ -171,8 +171,8 @@ def test_a_bad_row_of_a_table_is_named_by_its_number(tmp_path: Path) -> None:
     ("row", "field", "reason"),
     [
         ("{not json", "line", "not valid JSON"),
-        ("5", "row", "int"),
-        ('["a"]', "row", "list"),
+        ("5", "row", "a number"),
+        ('["a"]', "row", "a list"),
         ({"instruction": "a"}, "instances", "missing"),
         ({"output": "a"}, "instruction", "required"),
         ({"instruction": "", "output": "a"}, "instruction", "at least 1"),
@@ -212,7 +212,7 @@ def test_all_bad_rows_are_listed_up_to_twenty(tmp_path: Path) -> None:
     with pytest.raises(SeedError) as caught:
         seeds.load(write(tmp_path, "{\n" * 25))
     message = str(caught.value)
-    assert message.startswith("25 bad row(s)") and message.count("not valid JSON") == 20 and "and 5 more" in message
+    assert ": has 25 bad row(s)." in message and message.count("not valid JSON") == 20 and "and 5 more" in message
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,12 @@ def test_all_bad_rows_are_listed_up_to_twenty(tmp_path: Path) -> None:
         ("a.jsonl", b"", "no seed tasks"),
         ("a.json", b"[]", "no seed tasks"),
         ("a.json", b"[{]", "not valid JSON"),
-        ("a.jsonl", b'{"instruction": "caf\xe9"}', r"not UTF-8 text \(byte 20\)"),
+        ("a.jsonl", b'{"instruction": "caf\xe9"}', r"not UTF-8 text \(byte 21\)"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_one_line(
+    tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -244,11 +246,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_seed_file_that_was_written_reads_back(tmp_path: Path) -> None:
     odd = Seed("\u2028", "\ud800", "Say \u2028 or \x85.", (("a\nb", "\U0001f600"), ("", "")), True)
-    (tmp_path / "seeds.jsonl").write_bytes(b"".join(json_line(seeds.as_row(seed)) for seed in (*AS_SEEDS, odd)))
+    (tmp_path / "seeds.jsonl").write_bytes(b"".join(json_line(seeds.to_row(seed)) for seed in (*AS_SEEDS, odd)))
     assert seeds.load(tmp_path / "seeds.jsonl") == (*AS_SEEDS, odd)
 
 
-def test_lint_finds_empty_outputs_and_the_same_task_twice() -> None:
+def test_the_check_finds_bad_rows_empty_outputs_and_repeated_tasks() -> None:
     tasks = [
         Seed("a", "", "Name it.", (("", ""),)),
         Seed("b", "", "Sum it.", (("1", "1"), ("2", ""))),
@@ -256,24 +258,40 @@ def test_lint_finds_empty_outputs_and_the_same_task_twice() -> None:
         Seed("d", "", "Sum it.", (("3", "3"),)),
         Seed("e", "", "Why is it so?", (("", "x"),), True, "work"),
     ]
-    found = seeds.lint(tasks, [seeds.BadRow("f:1", "id", "bad")])
-    assert found.findings == [
+    found = seed_check.check(tasks, [seeds.BadRow("f:1", "id", "bad")], near=1)
+    assert list(map(str, found.findings)) == [
         "f:1: id: bad",
         "a: output: is empty in every instance",
         "b: output: is empty in one instance",
         "c: instruction: the same task as b",
     ]
+    assert [finding.kind for finding in found.findings] == ["bad_row", "empty_output", "empty_output", "repeated_task"]
     assert list(found.counts.values()) == [5, 1, 3, 1, 2, 2, 4] and found.domains == {"work": 1}
 
 
-def test_lint_of_nothing_counts_nothing() -> None:
-    assert set(seeds.lint([]).counts.values()) == {0}
+def test_the_check_of_no_seeds_counts_nothing() -> None:
+    assert set(seed_check.check([]).counts.values()) == {0}
 
 
-def test_the_command_ends_with_0_when_there_is_nothing_to_mend(tmp_path: Path) -> None:
+def test_the_check_finds_near_duplicates_in_the_file_and_in_another() -> None:
+    tasks = [Seed(id, "", text, (("", "x"),)) for id, text in (("a", "Name a river."), ("b", "Name a long river."))]
+    other = Seed("o", "", "Name a river!", (("", "x"),))
+    assert seed_check.check(tasks, near=0.9).findings == ()
+    assert seed_check.check(tasks, near=0.5, others={"b.jsonl o": other}).findings == (
+        seed_check.Finding("near_duplicate", "a", "instruction: ROUGE-L 1.00 to b.jsonl o"),
+        seed_check.Finding("near_duplicate", "b", "instruction: ROUGE-L 0.86 to b.jsonl o"),
+    )
+
+
+def test_a_file_without_seeds_is_a_finding(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    assert seed_check.check_file(path).findings == (seed_check.Finding("no_seeds", str(path), "has no seed tasks"),)
+
+
+def test_the_command_ends_with_0_when_there_are_no_findings(tmp_path: Path) -> None:
     ended = cli("seeds", write(tmp_path, lines(*SELF_INSTRUCT)))
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "nothing to mend" in ended.stdout and "seed tasks" in ended.stdout
+    assert "no findings" in ended.stdout and "seed tasks" in ended.stdout
 
 
 def test_the_command_checks_the_bundled_seeds_unless_told_otherwise() -> None:
@@ -298,7 +316,10 @@ def test_the_command_ends_with_1_and_names_every_finding(tmp_path: Path) -> None
     assert "seed_0002: output: is empty in every instance\n" in ended.stdout
     assert ended.stdout.endswith("3 finding(s)\n")
     as_json = cli("seeds", path, "--json")
-    assert as_json.returncode == 1 and len(json.loads(as_json.stdout)["findings"]) == 3
+    assert as_json.returncode == 1
+    findings = json.loads(as_json.stdout)["findings"]
+    assert [finding["kind"] for finding in findings] == ["bad_row", "empty_output", "near_duplicate"]
+    assert findings[1] == {"kind": "empty_output", "row": "seed_0002", "text": "output: is empty in every instance"}
 
 
 def test_the_limit_of_the_command_for_near_duplicates_can_be_set(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Anybody's rows: every kind is read as it is, and written so that nothing of a row is lost."""
+"""Tables: every kind of file is read as it is, and rows are written without loss."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pyarrow import feather, ipc, parquet
 
 from selfinstruct.errors import TableError
-from selfinstruct.tables import columns as fields
+from selfinstruct.tables import columns as column_texts
 from selfinstruct.tables import json as json_tables
 from selfinstruct.tables import writers
-from selfinstruct.tables.detect import opened
-from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, Rows, Table, distinct
+from selfinstruct.tables.detect import open_tables
+from selfinstruct.tables.rows import MOST_BYTES, MOST_ROWS, Rows, Table, distinct_names
 
 ROWS: list[dict[str, Any]] = [
     {"instruction": "Name a river.\u2028In Mali.", "n": 1, "x": 0.1, "more": {"tags": ["a", None], "ok": True}},
@@ -72,7 +72,7 @@ def columns(count: int = 5) -> pa.Table:
 
 
 def only(path: Path) -> Table:
-    (table,) = opened(str(path))
+    (table,) = open_tables(str(path))
     return table
 
 
@@ -87,16 +87,16 @@ def save(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def rewritten(path: Path, kind: str | None = None, every: int = 1) -> bytes:
-    """All rows (or every second, ...) as a file of this kind."""
+    """Return all rows (or every second, ...) as a file of this kind."""
     table = only(path)
     sink = io.BytesIO()
-    with writers.file_for(kind or table.kind, [table], sink) as into:
+    with writers.open_writer(kind or table.kind, [table], sink) as into:
         for rows in table.batches():
             into.write(rows, [place for place in range(len(rows)) if (rows.first + place - 1) % every == 0])
     return sink.getvalue()
 
 
-def test_lines_of_json_stay_as_they_are_whatever_is_in_them(tmp_path: Path) -> None:
+def test_lines_of_json_are_written_byte_for_byte(tmp_path: Path) -> None:
     lines = [
         b'{"a": 1, "a": 2, "instruction":"x\\u2028y", "big": 123456789012345678901234567890, "f": 1.10}\r\n',
         b'  {"instruction": "\xe2\x80\xa8 \xc2\x85 \\ud800"}  \n',
@@ -106,13 +106,13 @@ def test_lines_of_json_stay_as_they_are_whatever_is_in_them(tmp_path: Path) -> N
     path = save(tmp_path, "a.jsonl", b"\xef\xbb\xbf" + b"".join(lines))
     (rows,) = batches(path)
     assert [rows.line(place) for place in range(len(rows))] == [1, 2, 5]
-    assert fields.texts(rows, ["instruction"]) == ["x\u2028y", "\u2028 \x85 \ud800", ""]
+    assert column_texts.texts(rows, ["instruction"]) == ["x\u2028y", "\u2028 \x85 \ud800", ""]
     assert rewritten(path) == lines[0] + lines[1] + lines[3].split(b"\r\n")[1] + b"\n"
     assert rows.json(0) == lines[0].rstrip()
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
-def test_an_array_is_known_by_its_first_sign_and_its_elements_stay_as_they_are(name: str, tmp_path: Path) -> None:
+def test_an_array_is_detected_by_its_first_character_and_its_elements_keep_their_text(name: str, tmp_path: Path) -> None:
     elements = [json.dumps(row, indent=2, ensure_ascii=number % 2 == 0) for number, row in enumerate(ROWS)]
     path = save(tmp_path, name, "\ufeff \n[" + " ,\r\n ".join(elements) + "\n]\n\n")
     table = only(path)
@@ -129,7 +129,7 @@ def test_an_array_is_known_by_its_first_sign_and_its_elements_stay_as_they_are(n
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 5, 7, 64, 65])
-def test_an_array_is_read_alike_wherever_it_is_cut(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_is_read_the_same_in_chunks_of_any_size(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_tables, "CHUNK", chunk)
     rows = [*ROWS, {"n": -1.5e-7, "m": 1e999}, {"s": '\U0001f600 \\" é' * 30}, {}, {"deep": [[[{"n": True}]]]}]
     for number, text in enumerate((json.dumps(rows), "\ufeff" + json.dumps(rows, indent=1, ensure_ascii=False) + "\n" * 200)):
@@ -143,30 +143,32 @@ def test_an_array_is_read_alike_wherever_it_is_cut(chunk: int, tmp_path: Path, m
     ("text", "says"),
     [
         ('[{"a": 1},\n{"a": tru}]', ":2: is not valid JSON (Expecting value)"),
-        ('[{"a": 1},\n\n{"a": "x"} {"a": 2}]', ":3: is not valid JSON (here is '{' instead of ']')"),
+        ('[{"a": 1},\n\n{"a": "x"} {"a": 2}]', ":3: is not valid JSON (expected ']', found '{')"),
         ('[{"a": 1},\n{"a": "x"},\n]', ":3: is not valid JSON (Expecting value)"),
         ('[{"a": 1},\n{"a": "x"}', ":2: is not valid JSON (the file ends inside the array)"),
         ('[{"a": 1},\n{"a": "x', ":2: is not valid JSON ("),
         ('[{"a": 1},', ":1: is not valid JSON (the file ends inside the array)"),
         ('[{"a": 1}]\n[]', ":2: is not valid JSON (something follows the array)"),
-        ('[{"a": 1},\n17]', ":2: is a number and not an object"),
+        ('[{"a": 1},\n17]', ":2: must be an object with fields (got a number)"),
         ('[{"a": 1},\n"a\nb"]', ":2: is not valid JSON (Invalid control character at)"),
         ("[" + "[" * 100_000, ":1: is not valid JSON (it is nested too deeply)"),
         ('[{"a": ' + "9" * 5000 + "}]", ":1: is not valid JSON (Exceeds the limit"),
     ],
 )
-def test_a_fault_in_an_array_is_said_with_its_line(
+def test_an_error_in_an_array_is_reported_with_its_line(
     chunk: int, text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if chunk < 10 < 1000 < len(text):
+    if chunk < 10 and len(text) > 1000:  # slow, and short texts show the same
         return
     monkeypatch.setattr(json_tables, "CHUNK", chunk)
-    with pytest.raises(TableError, match="mend") as raised:
+    with pytest.raises(TableError, match="Fix: correct") as raised:
         batches(save(tmp_path, "a.json", text))
     assert says in str(raised.value)
 
 
-def test_a_fault_early_in_a_large_array_is_said_before_the_rest_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_early_in_a_large_array_is_reported_before_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(json_tables, "CHUNK", 1000)
     table = only(save(tmp_path, "a.json", '[{"a" 1},' + '{"a": 1},' * 100_000))
     with pytest.raises(TableError, match=":1: is not valid JSON"):
@@ -175,7 +177,9 @@ def test_a_fault_early_in_a_large_array_is_said_before_the_rest_is_read(tmp_path
 
 
 @pytest.mark.parametrize("chunk", [3, 8, 1 << 20])
-def test_bytes_that_are_no_text_are_said_with_their_place(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_not_utf_8_are_reported_with_their_place(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(json_tables, "CHUNK", chunk)
     with pytest.raises(TableError, match=r":2: is not UTF-8 text \(byte 18\)"):
         batches(save(tmp_path, "a.json", b'\xef\xbb\xbf[{"a": 1},\n"\xc3\xa9\xff"]'))
@@ -201,7 +205,7 @@ def test_cells_are_read_as_the_csv_module_writes_them(tmp_path_factory: pytest.T
     assert rewritten(path) == path.read_bytes()
 
 
-def test_cells_are_text_and_the_lines_of_a_file_stay_as_they_are(tmp_path: Path) -> None:
+def test_cells_are_text_and_lines_of_csv_are_written_byte_for_byte(tmp_path: Path) -> None:
     text = '\ufeffinstruction,n,n\r\n"a ""b"",\nc",007,NA\r\n\r\nx,"1.50",\r\ny,,"é"'
     path = save(tmp_path, "a.csv", text)
     (rows,) = batches(path)
@@ -222,21 +226,21 @@ def test_cells_are_text_and_the_lines_of_a_file_stay_as_they_are(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a,b\n1,2\n1,2,3\n", "a.csv:3: has 3 cells and the first row has 2"),
-        ('a,b\n"1\n2",3\n1\n', "a.csv:4: has 1 cells and the first row has 2"),
+        ("a,b\n1,2\n1,2,3\n", "a.csv:3: has 3 cells, but the first row has 2"),
+        ('a,b\n"1\n2",3\n1\n', "a.csv:4: has 1 cells, but the first row has 2"),
         ('a,b\n1,"2\n\n3,4\n', "a.csv:2: is not valid CSV (unexpected end of data)"),
         ('a,b\n1,"2" 3\n', "a.csv:2: is not valid CSV (',' expected after '\"')"),
         ("\n\n", "a.csv: has no row with the names of the columns"),
     ],
 )
-def test_a_fault_in_a_csv_file_is_said_with_its_line(text: str, says: str, tmp_path: Path) -> None:
+def test_an_error_in_a_csv_file_is_reported_with_its_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(TableError) as raised:
         batches(save(tmp_path, "a.csv", text))
     assert says in str(raised.value)
 
 
 def same(one: pa.Table, two: pa.Table) -> None:
-    """Equal in all values, types and metadata; of floats the text is compared, as NaN does not equal itself."""
+    """Assert equal values, types and metadata. Values are compared as text, because NaN does not equal itself."""
     assert one.schema.equals(two.schema, check_metadata=True)
     assert repr(one.to_pydict()) == repr(two.to_pydict())
 
@@ -269,7 +273,7 @@ def test_arrow_keeps_types_nulls_and_metadata(shape: str, tmp_path: Path) -> Non
     same(reader.read_all(), table.take([0, 2, 4]))
 
 
-def test_columns_as_json_are_text_where_json_has_no_type(tmp_path: Path) -> None:
+def test_column_values_without_a_json_type_become_text(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     table = columns(2).append_column("far", pa.array([10**14, 0], pa.timestamp("s")))  # no year that Python knows
     parquet.write_table(table, path)
@@ -298,7 +302,7 @@ def test_rows_of_each_kind_as_json_are_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.json.GZ"])
-def test_files_of_text_are_read_packed(name: str, tmp_path: Path) -> None:
+def test_packed_text_files_are_read(name: str, tmp_path: Path) -> None:
     content = {"l": b'{"a": "x"}\n' * 9, "v": b"a\n" + b"x\n" * 9, "n": b"[" + b",".join([b'{"a": "x"}'] * 9) + b"]"}[name[-4]]
     path = save(tmp_path, name, gzip.compress(content))
     assert [rows.column("a") for rows in batches(path)] == [["x"] * 9]
@@ -307,10 +311,10 @@ def test_files_of_text_are_read_packed(name: str, tmp_path: Path) -> None:
             batches(save(tmp_path, name, damaged))
 
 
-def test_a_data_set_by_name_has_its_splits_in_order_and_keeps_its_features(
+def test_a_data_set_loaded_by_name_has_its_splits_in_order_and_keeps_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder stands for a name of the hub: from `load_dataset` on it is the same."""
+    """A folder stands in for a name of the hub: `load_dataset` treats both alike."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     folder = tmp_path / "team" / "tiny"
     folder.mkdir(parents=True)
@@ -321,13 +325,13 @@ def test_a_data_set_by_name_has_its_splits_in_order_and_keeps_its_features(
         )
         table.to_parquet(folder / f"{split}.parquet")
     monkeypatch.chdir(tmp_path)
-    train, test = opened("team/tiny:default")
+    train, test = open_tables("team/tiny:default")
     assert [train.name, test.name] == ["team/tiny:default:train", "team/tiny:default:test"]
-    assert opened(test.name)[0].columns == test.columns == ("instruction", "label")
+    assert open_tables(test.name)[0].columns == test.columns == ("instruction", "label")
     (rows,) = test.batches()
     assert (rows.where(1), rows.column("instruction")) == ("team/tiny:default:test: row 2", ["Name a river.", "test"])
     sink = io.BytesIO()
-    with writers.file_for(test.kind, [test], sink) as into:
+    with writers.open_writer(test.kind, [test], sink) as into:
         into.write(rows, [1])
     written = datasets.Dataset.from_parquet(str(save(tmp_path, "kept.parquet", sink.getvalue())), cache_dir=str(tmp_path / "c"))
     assert written.features["label"].names == ["a", "b"]
@@ -352,30 +356,30 @@ def test_a_path_leads_into_objects_and_lists(row: dict[str, Any], path: str, val
     table = tmp_path / "a.parquet"
     parquet.write_table(pa.Table.from_pylist([row]), table)
     for file in (lines, table):
-        fields.check(only(file), [path])
-        assert [fields.texts(rows, [path, path]) for rows in batches(file)] == [[f"{value}\n{value}"]]
+        column_texts.check(only(file), [path])
+        assert [column_texts.texts(rows, [path, path]) for rows in batches(file)] == [[f"{value}\n{value}"]]
 
 
 @pytest.mark.parametrize(
     ("row", "path", "says"),
     [
-        ({"prompt": "x", "evil\x1b": 1}, "instruction", "has no field 'instruction'; there are: prompt, 'evil\\x1b'; name one"),
-        ({"m": [{"c": "x"}]}, "m.1.c", "has no field 'm.1.c'; there are: m; name one by --field"),
+        ({"prompt": "x", "evil\x1b": 1}, "instruction", "has no field 'instruction' (there are: prompt, 'evil\\x1b'). Fix: set"),
+        ({"m": [{"c": "x"}]}, "m.1.c", "has no field 'm.1.c' (there are: m). Fix: set --field"),
         ({"m": [{"c": "x"}]}, "m.-1.c", "has no field 'm.-1.c'"),
         ({"m": [{"c": "x"}]}, "m.²", "has no field 'm.²'"),
         ({"m": "text"}, "m.0", "has no field 'm.0'"),
         (
             {"m": [{"c": "x"}]},
             "m",
-            "'m' is a list and not text; name another one by --field, or a part of it such as m.0.content",
+            "'m' must be text (got a list). Fix: set --field to another field, or to a part of it such as m.0.content.",
         ),
-        ({"m": 5}, "m", "'m' is a number and not text"),
-        ({"m": False}, "m", "'m' is true or false and not text"),
-        ({"m": {"c": 1}}, "m", "'m' is an object and not text"),
-        ({f"c{number}": 1 for number in range(30)}, "m", "c18, c19 and 10 more; name one"),
+        ({"m": 5}, "m", "'m' must be text (got a number)"),
+        ({"m": False}, "m", "'m' must be text (got true or false)"),
+        ({"m": {"c": 1}}, "m", "'m' must be text (got an object)"),
+        ({f"c{number}": 1 for number in range(30)}, "m", "c18, c19 and 10 more). Fix: set"),
     ],
 )
-def test_a_field_that_is_missing_or_no_text_is_said_with_its_place(
+def test_a_field_that_is_missing_or_not_text_is_reported_with_its_place(
     row: dict[str, Any], path: str, says: str, tmp_path: Path
 ) -> None:
     lines = save(tmp_path, "a.jsonl", "\n" + json.dumps(row))
@@ -384,12 +388,12 @@ def test_a_field_that_is_missing_or_no_text_is_said_with_its_place(
     for file, place in ((lines, f"{lines}:2: "), (table, f"{table}: row 1: ")):
         (rows,) = batches(file)
         with pytest.raises(TableError) as raised:
-            fields.texts(rows, [path])
+            column_texts.texts(rows, [path])
         assert str(raised.value).startswith(place)
         assert says in str(raised.value)
 
 
-def test_batches_are_small_and_number_their_rows(tmp_path: Path) -> None:
+def test_batches_are_limited_in_size_and_number_their_rows(tmp_path: Path) -> None:
     count = MOST_ROWS + 10
     many = save(tmp_path, "a.csv", "a\n" + "x\n" * count)
     large = save(tmp_path, "b.jsonl", (json.dumps({"a": "x" * 1_000_000}) + "\n") * 20)
@@ -408,5 +412,5 @@ def test_batches_are_small_and_number_their_rows(tmp_path: Path) -> None:
         assert list(read.batches()) and read.done == read.size
 
 
-def test_names_of_columns_are_made_distinct() -> None:
-    assert distinct(["a", "a", "a.1", "b", "a"]) == ["a", "a.2", "a.1", "b", "a.3"]
+def test_repeated_column_names_are_made_distinct() -> None:
+    assert distinct_names(["a", "a", "a.1", "b", "a"]) == ["a", "a.2", "a.1", "b", "a.3"]
