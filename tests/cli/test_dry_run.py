@@ -58,7 +58,7 @@ def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
     assert money["usd_per_1000_rows"] == pytest.approx(10 * usd, abs=1e-5)
     assert money["price"] == {"input": 1.0, "output": 10.0, "source": "the recipe", "cached_input": None, "batch": 1.0}
     assert f"money     ${usd:.4f}" in cli("status", run).stdout
-    assert "| Price of these |" in (run / "README.md").read_text()
+    assert "| Price of these requests |" in (run / "README.md").read_text()
 
 
 def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
