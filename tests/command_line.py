@@ -1,4 +1,4 @@
-"""Run `selfinstruct` as a user does, and read the files of a run."""
+"""Helpers that run `selfinstruct` in a separate process and read the files of a run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
 
 
 def command(*words: object) -> list[str]:
+    """Return the command line of `selfinstruct` with these arguments, for this Python."""
     return [sys.executable, "-m", "selfinstruct", *map(str, words)]
 
 
 def cli(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as a person would."""
-    return subprocess.run(command(*words), capture_output=True, text=True, env={**os.environ, **environment}, timeout=300)
+    """Run `selfinstruct` to its end, with additional environment variables. It has 300 seconds."""
+    variables = {**os.environ, **environment}
+    return subprocess.run(command(*words), check=False, capture_output=True, text=True, env=variables, timeout=300)
 
 
 def derived(directory: Path) -> dict[str, bytes]:
-    """The bytes of the four derived files."""
+    """Return the content of the four derived files by name."""
     return {name: (directory / name).read_bytes() for name in DERIVED}
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def outcomes(directory: Path) -> list[dict[str, Any]]:
-    """The lines of a run's journal that say what came of a request: replies and failures."""
+    """Return the replies and failures in a run's journal."""
     return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a stand-in server, and an environment without keys."""
+"""Shared fixtures: a stand-in server, and an environment without API keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fake_openai import FakeOpenAI, running_fake_openai
 
 @pytest.fixture
 def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., FakeOpenAI]]:
-    """A function that starts a server, given options of server.py; all of them end with the test."""
+    """Yield a function that starts a server with options of `fake_openai/server.py`. All servers end with the test."""
     with ExitStack() as started:
 
         def start(latency: float = 0.0, outage: tuple[int, int] = (0, 0), **options: Any) -> FakeOpenAI:
@@ -24,11 +24,12 @@ def start_teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 @pytest.fixture
 def teacher(start_teacher: Callable[..., FakeOpenAI]) -> FakeOpenAI:
+    """Return a server without faults, limits or latency."""
     return start_teacher()
 
 
 @pytest.fixture(autouse=True)
 def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may depend on, or use, a key of the person who runs it."""
+    """Remove API keys and addresses from the environment, so that no test uses those of the person who runs it."""
     for name in ("OPENAI_API_KEY", "SELFINSTRUCT_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)

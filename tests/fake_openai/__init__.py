@@ -1,4 +1,4 @@
-"""Running teachers, for tests and scripts: `with running_fake_openai(faults="429=0.05") as teacher: ...`."""
+"""Stand-in server with OpenAI's API: `with running_fake_openai(faults="429=0.05") as server: ...`."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ HERE = Path(__file__).parent
 
 @dataclass
 class FakeOpenAI:
-    """A running server: where it is, and which requests it got."""
+    """Running server with its address and the log of its requests."""
 
     url: str
     log: Path
     process: subprocess.Popen[str] = field(repr=False)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Everything that the server has noted so far."""
+        """Return all lines that the server has logged so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def requests(self) -> list[dict[str, Any]]:
-        """The completions that were asked for, live or by batch; calls to files and batches are none."""
+        """Return the logged completion requests, live or by batch, without calls to files and batches."""
         return [line for line in self.log_lines() if "mark" in line]
 
     def asked(self) -> Counter[str]:
-        """How often each different request arrived."""
+        """Count how often each different request body arrived, by its mark."""
         return Counter(line["mark"] for line in self.requests())
 
     def spent(self) -> tuple[int, int, int]:
-        """What the provider charges: requests, tokens of prompts, tokens of completions."""
+        """Return what the provider charges for: requests, prompt tokens and completion tokens."""
         charged = [line["usage"] for line in self.requests() if line["usage"]]
         return len(charged), sum(prompt for prompt, _ in charged), sum(completion for _, completion in charged)
 
 
 @contextmanager
 def running_fake_openai(log: Path | None = None, **options: Any) -> Iterator[FakeOpenAI]:
-    """A server in a process of its own, which ends with the context.
+    """Run a server in a separate process until the context ends.
 
-    The options are those of server.py: `limit_requests=600` is --limit-requests 600, `hold=(3, "after")` --hold 3 after.
+    The options are those of server.py. `limit_requests=600` means `--limit-requests 600`, and `hold=(3, "after")` means
+    `--hold 3 after`.
     """
     with tempfile.TemporaryDirectory() as directory:
         log = log or Path(directory) / "log.jsonl"

@@ -1,4 +1,4 @@
-"""What the tests' teacher writes: completions that are a function of the request's body alone, their `created` too."""
+"""Completions that are a function of the request body alone, `created` included."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _UNUSABLE = [
 
 
 def sentence(rng: random.Random, words: int) -> str:
+    """Return made-up words in a row."""
     return " ".join(rng.choices(_WORDS, k=words))
 
 
 def task(rng: random.Random) -> tuple[str, str, str]:
+    """Return an instruction, an input and an output, 15 % of them such that a filter rejects them."""
     if rng.random() < 0.15:
         instruction, input, output = rng.choice(_UNUSABLE)
         words = rng.choices(_WORDS, k=4)
@@ -41,7 +43,7 @@ def task(rng: random.Random) -> tuple[str, str, str]:
 
 
 def numbered(rng: random.Random, asked: str) -> str:
-    """The list that a prompt asks for: as long as it says, and from the number that it ends with."""
+    """Return a numbered list of tasks, as long as the prompt says and from the number that the prompt ends with."""
     last = int(_COUNT.findall(asked)[-1])
     first = int(lead[1]) if (lead := _LEAD.search(asked)) else 1
     items = []
@@ -54,6 +56,7 @@ def numbered(rng: random.Random, asked: str) -> str:
 
 
 def answer(body: dict[str, Any], mark: str) -> str:
+    """Return the text of a completion, in the form that the last message asks for."""
     rng = random.Random(mark)
     last = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
     if "response_format" in body:
@@ -70,12 +73,13 @@ def answer(body: dict[str, Any], mark: str) -> str:
 
 
 def listed(rng: random.Random, asked: str) -> str:
-    """A list of instructions that goes on from the number with which the prompt ends."""
+    """Return a list of instructions that continues from the number with which the prompt ends."""
     first, last = int(_NEXT.findall(asked)[-1]), int(_TO.findall(asked)[-1])
     return "\n".join(f"{'' if number == first else f'{number}. '}{task(rng)[0]}" for number in range(first, last + 1))
 
 
 def instances(rng: random.Random, asked: str) -> str:
+    """Return one output without an input, or up to three examples, some with two outputs for one input."""
     if rng.random() < 0.3:
         return f"Output: {task(rng)[2]}"
     pairs = [(sentence(rng, 6), task(rng)[2]) for _ in range(rng.randint(1, 3))]
@@ -85,18 +89,19 @@ def instances(rng: random.Random, asked: str) -> str:
 
 
 def labels(rng: random.Random, asked: str) -> str:
+    """Return two class labels with an input for each."""
     return "\n".join(f"Label: {label}\nInput: {sentence(rng, 8)}" for label in rng.sample(["red", "blue", "green"], 2))
 
 
 def quoting(rng: random.Random, asked: str) -> str:
-    """An answer with a quote from the passage, or from nowhere."""
+    """Return an answer with a quote, which in 20 % of the cases is not in the passage."""
     words = asked[asked.rindex("Passage: ") :].partition("\n")[0].split()[1:]
     quote = " ".join(words[2:9]) if rng.random() < 0.8 else sentence(rng, 5)
     return f'{task(rng)[2]}\nQuote: "{quote}"'
 
 
 _NEXT, _TO = re.compile(r"(\d+)\.\s*$"), re.compile(r"numbered list of (\d+)")
-_STEPS: dict[str, Callable[[random.Random, str], str]] = {  # what a prompt says, and who writes the answer
+_STEPS: dict[str, Callable[[random.Random, str], str]] = {  # words of a prompt, and the function that writes the answer
     "numbered list of": listed,
     "Answer Yes or No.": lambda rng, asked: rng.choice(["Yes", "No"]),
     "Answer Equal or Not equal.": lambda rng, asked: rng.choice(["Equal", "Not equal", "Not equal"]),
@@ -110,18 +115,19 @@ _STEPS: dict[str, Callable[[random.Random, str], str]] = {  # what a prompt says
 
 
 def fingerprint(body: dict[str, Any]) -> str:
+    """Return the mark of a request body: the SHA-256 of its JSON with sorted keys."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 class Completion(NamedTuple):
-    """The JSON of a completion, and what it costs: its prompt's and its own tokens."""
+    """JSON of a completion, with its tokens of prompt and completion."""
 
     data: dict[str, Any]
     usage: tuple[int, int]
 
 
 def completion(body: dict[str, Any], mark: str, cut: bool = False) -> Completion:
-    """The completion of a body; `cut`: two thirds of it, for want of tokens."""
+    """Return the completion of a request body. With `cut`, return two thirds of it, as at a token limit."""
     text, finish = answer(body, mark), "stop"
     if cut:
         text, finish = text[: len(text) * 2 // 3], "length"
@@ -134,7 +140,7 @@ def completion(body: dict[str, Any], mark: str, cut: bool = False) -> Completion
 
 
 def _odd(data: dict[str, Any]) -> dict[str, Any]:
-    """The same with a time in milliseconds, a count that is none, and deep nesting."""
+    """Return a completion with a time in milliseconds, token counts that are not numbers, and deep nesting."""
     nested: Any = []
     for _ in range(200):
         nested = [nested]

@@ -1,8 +1,15 @@
-"""Files and batches of the tests' teacher, as OpenAI's Batch API has them, in memory.
+"""Files and batches of the stand-in server, as in OpenAI's Batch API, in memory.
 
-The lines of a batch are worked on in two halves, so that one which expires or is cancelled has half of its lines done.
-Troubles go by the model's name: batch-partial (see teacher_faults.py), batch-expires and batch-fails (the first batch of
-that model), batch-slow (takes a hundred times as long), unknown (fails), and the models that answer nothing but an error.
+The lines of a batch are done in two halves, so that a batch which expires or is cancelled has half of its lines done.
+The model's name chooses the trouble:
+
+    batch-partial   some lines fail, are missing or come twice (see faults.py)
+    batch-expires   the first batch of this model expires
+    batch-fails     the first batch of this model fails
+    batch-slow      a batch takes a hundred times as long
+    unknown         a batch fails
+
+The models that answer every request with an error (see faults.py) do so here too.
 """
 
 from __future__ import annotations
@@ -18,18 +25,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from fake_openai.faults import STANDING, Fate, error
+from fake_openai.faults import STANDING, Outcome, error
 
 _DAY = 86_400
-_SLOWER = 100  # how much longer batch-slow takes
-_AT_ONCE = 10  # lines between two looks at the other connections
+_SLOWER = 100  # batch-slow takes this many times as long
+_AT_ONCE = 10  # lines that are done before other connections are served
 _OVER = {"completed", "failed", "expired", "cancelled"}
 _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 _UNFINISHED = {
     "expired": {"code": "batch_expired", "message": "This request could not be executed before the completion window expired."},
     "cancelled": {"code": "batch_cancelled", "message": "This request was not executed because the batch was cancelled."},
 }
-_BY_CREATE = ("bad-key", "no-credit", "down")  # models whose batches are not even created
+_BY_CREATE = ("bad-key", "no-credit", "down")  # models for which creating a batch fails
 
 
 class Request(NamedTuple):
@@ -44,29 +51,34 @@ class Request(NamedTuple):
 
 @dataclass
 class Batch:
-    """A batch: the object that clients see, its lines, and what it has come to so far."""
+    """A batch: the object that clients see, its lines, and its results so far."""
 
     shown: dict[str, Any]
     lines: list[dict[str, Any]]
     headers: dict[str, str]  # of the request that created it
     problems: list[dict[str, Any]]
     model: str
-    nth: int  # of the batches of this model
+    nth: int  # its number among the batches of this model, from 1
     output: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     done: int = 0
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def turn(self, status: str) -> None:
+        """Set the status and the time at which it was reached."""
         self.shown["status"] = status
         self.shown[f"{status}_at"] = int(time.time())
 
 
-Work = Callable[[dict[str, Any], dict[str, str], str], tuple[Fate, dict[str, Any]]]
+Work = Callable[[dict[str, Any], dict[str, str], str], tuple[Outcome, dict[str, Any]]]
 
 
 class Batches:
-    """Answers calls to /v1/files and /v1/batches; `work` does one line, given its body, the headers and its custom_id."""
+    """Server side of /v1/files and /v1/batches.
+
+    `work` does one line, given its body, the headers of the request that created the batch, and its custom_id. `seconds` is
+    the time from the creation of a batch to its end.
+    """
 
     def __init__(self, work: Work, seconds: float) -> None:
         self.work, self.seconds = work, seconds
@@ -76,8 +88,8 @@ class Batches:
         self.made = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
-    def call(self, request: Request) -> Fate:
-        """Do what a request asks for, at once; the fate is the answer to it."""
+    def call(self, request: Request) -> Outcome:  # noqa: PLR0911 (one line for each call of the API)
+        """Do what a request asks for, and return the answer."""
         if request.headers.get("authorization", "").endswith("bad-key"):
             return STANDING["bad-key"]
         match request.method, *request.path.split("/")[2:]:
@@ -100,7 +112,7 @@ class Batches:
                 return self._cancel(self.batches[name])
         return error(404, f"No such object: {request.path}", "not_found")
 
-    def _upload(self, request: Request) -> Fate:
+    def _upload(self, request: Request) -> Outcome:
         fields, filename = form(request)
         if "file" not in fields or "purpose" not in fields:
             return error(400, "a file and its purpose are required", "missing_required_parameter")
@@ -119,9 +131,9 @@ class Batches:
         self.files[file["id"]] = file, content
         return file
 
-    def _file(self, method: str, name: str, rest: list[str]) -> Fate:
+    def _file(self, method: str, name: str, rest: list[str]) -> Outcome:
         if method == "GET" and rest == ["content"]:
-            return Fate(payload=self.files[name][1].decode(), kind="application/octet-stream")
+            return Outcome(payload=self.files[name][1].decode(), kind="application/octet-stream")
         if method == "DELETE" and not rest:
             del self.files[name]
             return found({"id": name, "object": "file", "deleted": True})
@@ -129,7 +141,7 @@ class Batches:
             return found(self.files[name][0])
         return error(404, "No such call", "not_found")
 
-    def _create(self, request: Request) -> Fate:
+    def _create(self, request: Request) -> Outcome:
         asked = json.loads(request.content)
         if asked.get("completion_window") != "24h" or asked.get("endpoint") not in ("/v1/chat/completions", "/v1/completions"):
             return error(400, "Invalid completion_window or endpoint", "invalid_value")
@@ -148,11 +160,11 @@ class Batches:
         batch = Batch(shown, lines, request.headers, problems, model, self.of_model[model])
         self.batches[shown["id"]] = batch
         task = asyncio.get_running_loop().create_task(self._live(batch))
-        self.tasks.add(task)  # a loop alone does not keep its tasks from being collected
+        self.tasks.add(task)  # an event loop alone does not keep its tasks from being garbage-collected
         task.add_done_callback(self.tasks.discard)
         return found(shown)
 
-    def _cancel(self, batch: Batch) -> Fate:
+    def _cancel(self, batch: Batch) -> Outcome:
         status = batch.shown["status"]
         if status in _OVER:
             return error(409, f"Cannot cancel a batch with status '{status}'.", "conflict")
@@ -166,7 +178,7 @@ class Batches:
         return f"{self.made:08d}"
 
     async def _live(self, batch: Batch) -> None:
-        """A batch from its creation to its end."""
+        """Take a batch from its creation to its end."""
         whole = self.seconds * (_SLOWER if batch.model == "batch-slow" else 1)
         half = (len(batch.lines) + 1) // 2
         start = time.monotonic()
@@ -194,23 +206,23 @@ class Batches:
         return self._end(batch, "cancelled")
 
     async def _do(self, batch: Batch, end: int) -> None:
-        """Work on the lines before this one."""
+        """Work on the lines that are not done yet, up to the line `end`."""
         counts = batch.shown["request_counts"]
         for number in range(batch.done, end):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             line = batch.lines[number]
-            fate, body = self.work(line["body"], batch.headers, line["custom_id"])
-            result = answered(f"{batch.shown['id']}_{number}", line["custom_id"], fate, body)
-            if fate.status == 200:
-                batch.output += [result] * {"missing": 0, "twice": 2}.get(fate.fault, 1)
+            outcome, body = self.work(line["body"], batch.headers, line["custom_id"])
+            result = answered(f"{batch.shown['id']}_{number}", line["custom_id"], outcome, body)
+            if outcome.status == 200:
+                batch.output += [result] * {"missing": 0, "twice": 2}.get(outcome.fault, 1)
             else:
                 batch.errors.append(result)
-            counts["completed" if fate.status == 200 else "failed"] += 1
+            counts["completed" if outcome.status == 200 else "failed"] += 1
             batch.done = number + 1
 
     def _end(self, batch: Batch, status: str) -> None:
-        """Write the files of a batch, its lines in any order but that of the input."""
+        """Write the output and error files of a batch, with their lines shuffled as a provider may do."""
         name = batch.shown["id"]
         for number in range(batch.done, len(batch.lines)):
             line = {"id": f"req_{name}_{number}", "custom_id": batch.lines[number]["custom_id"]}
@@ -224,7 +236,7 @@ class Batches:
 
 
 async def happens(event: asyncio.Event, seconds: float) -> bool:
-    """Whether an event happens within that time."""
+    """Wait at most this many seconds for an event, and say if it has happened."""
     if seconds > 0 and not event.is_set():
         await asyncio.wait([waiting := asyncio.ensure_future(event.wait())], timeout=seconds)
         waiting.cancel()
@@ -232,7 +244,7 @@ async def happens(event: asyncio.Event, seconds: float) -> bool:
 
 
 def problems_of(batch: Batch) -> list[dict[str, Any]]:
-    """Why a batch is not even begun."""
+    """Return the reasons for which a batch fails before any of its lines is done."""
 
     def problem(code: str, message: str) -> list[dict[str, Any]]:
         return [{"code": code, "message": message, "line": None, "param": None}]
@@ -244,14 +256,14 @@ def problems_of(batch: Batch) -> list[dict[str, Any]]:
     return batch.problems
 
 
-def answered(name: str, custom_id: str, fate: Fate, body: dict[str, Any]) -> dict[str, Any]:
-    """A line of an output or error file."""
-    response = {"status_code": fate.status, "request_id": f"asked_{name}", "body": body}
+def answered(name: str, custom_id: str, outcome: Outcome, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of an output or error file."""
+    response = {"status_code": outcome.status, "request_id": f"asked_{name}", "body": body}
     return {"id": f"req_{name}", "custom_id": custom_id, "response": response, "error": None}
 
 
 def read_lines(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
-    """The lines of a batch's input, what is wrong with them, and the model that the first one names."""
+    """Return the lines of a batch's input file, its problems, and the model of its first line."""
     lines: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -271,12 +283,13 @@ def read_lines(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return lines, problems, lines[0]["model"] if lines else ""
 
 
-def found(shown: dict[str, Any]) -> Fate:
-    return Fate(payload=json.dumps(shown))
+def found(shown: dict[str, Any]) -> Outcome:
+    """Return the answer that shows an object."""
+    return Outcome(payload=json.dumps(shown))
 
 
-def page(objects: list[dict[str, Any]], query: dict[str, str], limit: int) -> Fate:
-    """One page of a list, the newest first."""
+def page(objects: list[dict[str, Any]], query: dict[str, str], limit: int) -> Outcome:
+    """Return one page of a list, newest first unless the query says `order=asc`."""
     objects = objects if query.get("order") == "asc" else objects[::-1]
     names = [shown["id"] for shown in objects]
     if "after" in query and query["after"] not in names:
@@ -288,20 +301,20 @@ def page(objects: list[dict[str, Any]], query: dict[str, str], limit: int) -> Fa
 
 
 def form(request: Request) -> tuple[dict[str, bytes], str]:
-    """The fields of a multipart form, and the name of its file."""
+    """Return the fields of a multipart form, and the name of its file."""
     fields, filename = {}, "file"
     boundary = request.headers["content-type"].partition("boundary=")[2].strip('"')
     for part in request.content.split(f"--{boundary}".encode())[1:-1]:
         head, _, value = part.partition(b"\r\n\r\n")
         if name := re.search(rb'[; ]name="([^"]*)"', head):
-            fields[name[1].decode()] = value[:-2]  # a line's end comes before the next boundary
+            fields[name[1].decode()] = value[:-2]  # the two bytes before the next boundary end the line
         if name := re.search(rb'filename="([^"]*)"', head):
             filename = name[1].decode()
     return fields, filename
 
 
 def parse(first: str, headers: dict[str, str], content: bytes) -> Request:
-    """A request from its first line and the rest."""
+    """Return a request, given its first line, its headers and its content."""
     method, address, _ = first.split(" ")
     path, _, query = address.partition("?")
     return Request(method, path, dict(parse_qsl(query)), headers, content)

@@ -1,15 +1,15 @@
-"""Rate limits of the tests' teacher: continuous buckets or fixed windows, with or without OpenAI's headers."""
+"""Rate limits of the stand-in server: continuous buckets or fixed windows, with or without OpenAI's headers."""
 
 from __future__ import annotations
 
 import math
 
 STYLES = ("bucket", "window", "bare", "bare-window")
-_TINY = 1e-6  # so that who waits exactly as long as was asked is not refused for an error of rounding
+_TINY = 1e-6  # a client that waits exactly as long as it was told must not be refused for a rounding error
 
 
 class Bucket:
-    """So many a minute, refilled continuously, with room for `burst` seconds of them."""
+    """Limit a minute that refills continuously and holds at most `burst` seconds of it."""
 
     def __init__(self, limit: float, burst: float) -> None:
         self.limit, self.rate = limit, limit / 60
@@ -17,19 +17,19 @@ class Bucket:
         self.level, self.at = self.capacity, 0.0
 
     def wait(self, cost: float, now: float) -> float:
-        """Seconds until the cost could be taken. What is larger than the bucket takes a full one, and leaves a debt."""
+        """Return the seconds until the cost can be taken. A cost above the capacity takes a full bucket and leaves a debt."""
         self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
         self.at = now
         lacking = min(cost, self.capacity) - self.level
         return lacking / self.rate if lacking > _TINY else 0.0
 
     def reset(self, now: float) -> float:
-        """Seconds until it is full."""
+        """Return the seconds until the bucket is full."""
         return (self.capacity - self.level) / self.rate
 
 
 class Window:
-    """So many in each window of so many seconds; a window begins with the first request after the one before."""
+    """Limit for each window of fixed length. A window begins with the first request after the end of the last one."""
 
     def __init__(self, limit: float, seconds: float) -> None:
         self.limit, self.seconds = limit, seconds
@@ -37,16 +37,18 @@ class Window:
         self.end = 0.0
 
     def wait(self, cost: float, now: float) -> float:
+        """Return the seconds until the cost can be taken."""
         if now >= self.end - _TINY:
             self.level, self.end = self.capacity, now + self.seconds
         return 0.0 if self.level >= min(cost, self.capacity) else self.reset(now)
 
     def reset(self, now: float) -> float:
+        """Return the seconds until the window ends."""
         return max(0.0, self.end - now)
 
 
 class Limits:
-    """The limits of requests and of tokens a minute together; None: without that limit."""
+    """Limits of requests and of tokens a minute. Either may be None."""
 
     def __init__(self, style: str, requests: float | None, tokens: float | None, burst: float, window: float) -> None:
         self.bare = style.startswith("bare")
@@ -58,7 +60,7 @@ class Limits:
         }
 
     def admit(self, tokens: int, now: float) -> tuple[bool, str]:
-        """Whether a request may pass, which then uses up its share, and the headers that say how matters stand."""
+        """Say if a request passes, and return the headers with the state of the limits. A request that passes uses its share."""
         costs = {"requests": 1, "tokens": tokens}
         wait = max((kept.wait(costs[name], now) for name, kept in self.kept.items()), default=0.0)
         if wait:
@@ -85,7 +87,7 @@ class Limits:
 
 
 def duration(seconds: float) -> str:
-    """A time as OpenAI writes it: 120ms, 1.5s, 6m0s."""
+    """Return a time as OpenAI writes it: 120ms, 1.5s, 6m0s."""
     milliseconds = math.ceil(seconds * 1000 - _TINY)
     if milliseconds < 1000:
         return f"{milliseconds}ms"

@@ -1,4 +1,4 @@
-"""A simulated world for a Pace: a clock that jumps, and the tests' teacher's own limits; a minute takes milliseconds."""
+"""Simulated server and clock for a rate limiter, with the limits of the stand-in server. A minute takes milliseconds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fake_openai.limits import Limits
 from selfinstruct.client.rate_limiter import RateLimiter
 from selfinstruct.teachers.openai import _allowances
 
-TRAVEL = 0.01  # seconds until a refusal or a fault is back
+TRAVEL = 0.01  # seconds until a refusal or a fault arrives
 
 
 @dataclass
 class World:
-    """A server and how it is asked: seconds of latency, calls at a time, chances of a 429 and of a 500.
+    """A server and its client: latency in seconds, calls at a time, chances of a 429 and of a 500.
 
-    `limit` is calls a minute, `tokens` tokens a minute; a call takes `each` tokens, give or take `spread` of them.
+    `limit` is in calls a minute and `tokens` in tokens a minute. A call takes `each` tokens, give or take the share `spread`.
     """
 
     style: str = "bucket"
@@ -34,22 +34,22 @@ class World:
     chance_500: float = 0.0
     each: float = 1000.0
     spread: float = 0.0
-    slow: bool = False  # whether refusals take as long as answers
+    slow: bool = False  # refusals take as long as answers
     seed: int = 1
     arrived: list[tuple[float, str, int]] = field(default_factory=list)  # time, ok | refused | fault, tokens
-    pace: RateLimiter = field(init=False)
+    limiter: RateLimiter = field(init=False)
 
     def __post_init__(self) -> None:
         self.now = 0.0
         self.rng = random.Random(self.seed)
         self.limits = Limits(self.style, self.limit, self.tokens, self.burst, self.window)
-        self.pace = RateLimiter(self.concurrency, self.rpm, self.tpm, clock=lambda: self.now)
+        self.limiter = RateLimiter(self.concurrency, self.rpm, self.tpm, clock=lambda: self.now)
 
     def run(self, seconds: float) -> World:
-        """Ask as fast as the pace allows."""
+        """Send calls as fast as the rate limiter allows, for this many seconds of the simulated clock."""
         under_way: list[tuple[float, int, Any]] = []
         while self.now < seconds:
-            while (wait := self.pace.wait()) <= 0:
+            while (wait := self.limiter.wait()) <= 0:
                 back, *what = self._call()
                 heapq.heappush(under_way, (self.now + back, len(self.arrived), what))
             upcoming = min([self.now + wait, *(when for when, _, _ in under_way[:1])])
@@ -59,7 +59,7 @@ class World:
         return self
 
     def _call(self) -> tuple[Any, ...]:
-        ticket = self.pace.begin(2.5 * self.each)
+        ticket = self.limiter.begin(2.5 * self.each)
         tokens = round(self.each * (1 + self.spread * self.rng.uniform(-1, 1)))
         kind, headers = "ok", ""
         if self.rng.random() < self.chance_500:
@@ -76,21 +76,21 @@ class World:
     def _back(self, ticket: Any, kind: str, tokens: int, text: str) -> None:
         headers = dict(line.split(": ") for line in text.split("\r\n") if line)
         if kind == "ok":
-            self.pace.answered(ticket, tokens, _allowances(headers))
+            self.limiter.answered(ticket, tokens, _allowances(headers))
         elif kind == "refused":
             exact = headers.get("retry-after-ms")
-            self.pace.throttled(ticket, float(exact) / 1000 if exact else float(headers["retry-after"]))
+            self.limiter.throttled(ticket, float(exact) / 1000 if exact else float(headers["retry-after"]))
         else:
-            self.pace.failed(ticket)
+            self.limiter.failed(ticket)
 
     def used(self, since: float) -> float:
-        """The share of the allowance that was granted and used since a time."""
+        """Return the share of the allowance that was granted and used since a time."""
         late = [(kind, tokens) for when, kind, tokens in self.arrived if when >= since]
         granted = [tokens for kind, tokens in late if kind == "ok"]
         amount, rate = (sum(granted), self.tokens) if self.tokens else (len(granted), self.limit or 1.0)
         return amount / (rate / 60 * (self.now - since))
 
     def refused(self, since: float) -> float:
-        """The share of calls that were answered 429 since a time."""
+        """Return the share of calls that were answered 429 since a time."""
         late = [kind for when, kind, _ in self.arrived if when >= since]
         return late.count("refused") / max(1, len(late))

@@ -38,7 +38,7 @@ def test_equal_endpoints_share_alike(start_teacher: Callable[..., FakeOpenAI], t
 
 
 def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
-    steady, mortal = start_teacher(latency=0.4), start_teacher(latency=0.4, die=(1.5, 3))
+    steady, mortal = start_teacher(latency=0.4), start_teacher(latency=0.4, die=(5, 1.5))
     generate(tmp_path / "run", steady, mortal, num=900, concurrency=4)
     resets = [line["time"] for line in mortal.log_lines() if line.get("reset")]
     served = [line["time"] for line in mortal.requests()]

@@ -95,7 +95,7 @@ def test_refusals_that_come_by_chance_do_not_throttle_it_for_good(chance: float,
 
 
 def test_a_rate_that_limits_nothing_is_not_raised_without_end() -> None:
-    pace = World(limit=None, latency=1.0, concurrency=8, chance_429=0.001).run(3000).pace
+    pace = World(limit=None, latency=1.0, concurrency=8, chance_429=0.001).run(3000).limiter
     assert pace.granted is None or pace.granted.per_second < 1000
 
 
@@ -125,12 +125,12 @@ def test_the_window_stays_between_one_and_the_concurrency(seed: int) -> None:
     world = World(limit=None, concurrency=9, chance_500=0.4, chance_429=0.2, seed=seed)
     for second in range(1, 120):
         world.run(second)
-        assert 1 <= world.pace.window <= 9
-        assert world.pace.in_flight <= 9
+        assert 1 <= world.limiter.window <= 9
+        assert world.limiter.in_flight <= 9
 
 
 def test_a_fault_now_and_then_does_not_narrow_the_window() -> None:
-    assert World(limit=None, concurrency=40, chance_500=0.05).run(60).pace.window >= 30
+    assert World(limit=None, concurrency=40, chance_500=0.05).run(60).limiter.window >= 30
 
 
 def test_an_endpoint_that_fails_in_a_row_is_left_alone_and_tried_by_one_call(clock: Clock) -> None:
