@@ -8,7 +8,7 @@ from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
 from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
-# Besides what a terminal may trip over: the mark of a decoding error, and code points that are no characters.
+# Besides characters that are unsafe on a terminal: the mark of a decoding error, and code points without a character.
 _CONTROL = re.compile(f"[{UNSAFE_ON_A_TERMINAL}\ufffd\ufffe\uffff]")
 
 

@@ -17,9 +17,9 @@ _RESERVED = re.compile(
 def hallucinated_link(example: Example, context: FilterContext) -> Rejection | None:
     """Reject an output with a link that neither instruction nor input has (names reserved for examples are allowed)."""
     if "://" not in example.output and "www." not in example.output.lower():
-        return None  # most outputs; told without a regular expression
+        return None  # most outputs, found without a regular expression
     given = f"{example.instruction}\n{example.input}"
-    for found in _LINK.findall(example.output):
-        if found.rstrip(".,;:!?") not in given and not _RESERVED.match(found):
-            return Rejection(found[:120])
+    for link in _LINK.findall(example.output):
+        if link.rstrip(".,;:!?") not in given and not _RESERVED.match(link):
+            return Rejection(link[:120])
     return None

@@ -25,7 +25,7 @@ _REFUSAL = re.compile(
     rf"|i {_CANNOT} (to )?{_SERVE})",
     re.IGNORECASE,
 )
-# What each match has in it, or begins with: looked for first, for the pattern is dear and few outputs are refusals.
+# Each match contains a sign or begins with a start. They are searched first, because the pattern is slow and refusals are rare.
 _SIGNS = (
     " ai", " a.i.", "artificial intelligence", "language model", "chatbot",
     "don't have", "my training data", "my knowledge cutoff",
@@ -42,6 +42,7 @@ def refusal(example: Example, context: FilterContext) -> Rejection | None:
 
 
 def _may_refuse(output: str) -> bool:
+    """Return False when the pattern cannot match."""
     lower = output.lower()
-    # Beyond ASCII there are letters that the pattern takes for an i, an s or a k, and `lower` does not.
+    # The pattern takes some letters outside of ASCII for an i, an s or a k. `lower` does not.
     return not output.isascii() or lower.startswith(_STARTS) or any(sign in lower for sign in _SIGNS)

@@ -17,8 +17,8 @@ from selfinstruct.layout import CARD, DATASET, PROVENANCE, REJECTED
 from selfinstruct.records import Decision, Neighbour, Reply, json_line
 
 OriginOf = Callable[[int], Mapping[str, Any]]  # the method, prompt and teacher of a root request, by its index
-_REMEMBERED = 64  # requests at a time
-_YEAR_2100 = 4_102_444_800  # Unix seconds
+_REMEMBERED = 64  # requests whose description is cached
+_YEAR_2100 = 4_102_444_800  # in Unix seconds
 
 
 def files(dataset: Dataset, journal: Journal, origin_of: OriginOf, card: str) -> dict[str, bytes]:
