@@ -12,7 +12,7 @@ import typer
 from selfinstruct.cli import terminal
 
 if TYPE_CHECKING:
-    from selfinstruct.dedup.single_pass import State, Summary
+    from selfinstruct.dedup.single_pass import Progress, Summary
 
 _MANY_ROWS = 20_000
 
@@ -94,10 +94,10 @@ class Display:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream
         self.bar: Any = None
-        self._latest: State | None = None
+        self._latest: Progress | None = None
         self._warned = False
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: Progress) -> None:
         """Show this state."""
         from selfinstruct.cli.progress_bar import Bar
 
@@ -153,6 +153,6 @@ def closing(summary: Summary) -> Sequence[str]:
     return lines
 
 
-def _details(state: State) -> str:
+def _details(state: Progress) -> str:
     parts = [f"{state.rows:,} rows", f"{state.dropped:,} dropped"]
     return ", ".join([f"{state.references:,} references", *parts] if state.references else parts)

@@ -1,1 +1,5 @@
-"""Deduplicate any table by exact ROUGE-L."""
+"""Remove near-duplicates from any table, by exact ROUGE-L.
+
+- `deduplicate`: the function `dedup`
+- `single_pass`: decide on each row in one pass, and count
+"""

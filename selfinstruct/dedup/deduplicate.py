@@ -1,4 +1,4 @@
-"""Near-duplicates out of anybody's data: each row is kept unless it is too near to an earlier row or to a reference."""
+"""Remove near-duplicates from tables: a row is kept unless it is too near to an earlier kept row or to a reference."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from selfinstruct import atomic_write
-from selfinstruct.dedup.single_pass import Sifting, State
-from selfinstruct.dedup.single_pass import Summary as Summary
+from selfinstruct.dedup.single_pass import Progress, SinglePass, Summary
 from selfinstruct.errors import UserMistake
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.rouge.tokens import Kind, tokenizer
-from selfinstruct.tables import columns as table_fields
-from selfinstruct.tables import writers
+from selfinstruct.tables import columns, writers
 from selfinstruct.tables.detect import exists, open_tables
 from selfinstruct.tables.rows import Table
 
@@ -35,29 +33,36 @@ def dedup(
     tokens: Kind = "unicode",
     stem: bool = False,
     format: str | None = None,
-    progress: Callable[[State], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Write the rows of `inputs` that are not near-duplicates into the new or empty directory `out`.
 
-    Rows are taken in order, one input after the other. A row is dropped when the ROUGE-L F-measure (0 to 1) of its text to a
-    row kept before, or to any row of `against`, is above `rouge`; with `only_against`, rows are held against references alone.
-    Its text is its `fields` with a newline between them: names of columns, or paths such as "messages.0.content".
+    Rows are taken in order, one input after the other. A row is dropped when the ROUGE-L F-measure (0 to 1) of its text to
+    an earlier kept row, or to any row of `against`, is above `rouge`. With `only_against`, rows are compared with
+    `against` alone. The text of a row is its `fields`, joined by a newline: names of columns, or paths such as
+    "messages.0.content". `against_fields` are those of `against`, by default the same.
 
-    Inputs and references are files (JSON, JSONL, CSV, TSV, Parquet, Arrow) or names that `datasets` loads. The kept rows keep
-    all their columns, as the kind of file that they came in or as `format` ("jsonl" or "json"); `dropped.jsonl` has every other
-    row with the rule, the score and the nearest text, `summary.json` what was done. `progress` is called after each batch.
+    Inputs and references are files (JSON, JSONL, CSV, TSV, Parquet, Arrow) or names that `datasets` loads. The kept rows
+    keep all their columns, in the kind of file that they came in or as `format` ("jsonl" or "json"). `dropped.jsonl` has
+    every other row with the rule, the score and the nearest text. `summary.json` has the settings and the counts.
 
-    Raises UserMistake (a TableError where it is the data) for what the caller can correct, and OutputError when `out` cannot
-    be written; nothing is left there then.
+    `tokens` and `stem` are those of `RougeIndex`. `progress` is called after each batch.
+
+    Returns:
+        The contents of `summary.json`, and the path of the kept rows.
+
+    Raises:
+        UserMistake: The caller can correct a setting or, as a TableError, the data. Nothing is written.
+        OutputError: `out` cannot be written. Nothing is left there.
     """
     inputs, against = ([files] if isinstance(files, str | Path) else files for files in (inputs, against))
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
-    only = {"--only-against": only_against, "--against-field": against_fields is not None}
-    _refuse_settings(rouge, bool(inputs and fields), [] if against else [flag for flag, given in only.items() if given])
+    need_references = {"--only-against": only_against, "--against-field": against_fields is not None}
+    _check_settings(rouge, bool(inputs and fields), [] if against else [flag for flag, given in need_references.items() if given])
     against_fields = (against_fields,) if isinstance(against_fields, str) else tuple(against_fields or fields)
-    _refuse_the_same(inputs, against, Path(out))
+    _check_paths(inputs, against, Path(out))
     index = RougeIndex(rouge, tokens=tokens, stem=stem)
-    tables, references = _opened(inputs, fields), _opened(against, against_fields)
+    tables, references = _open(inputs, fields), _open(against, against_fields)
     kind = writers.output_kind(tables, format)
     settings = {
         "threshold": index.threshold,
@@ -70,48 +75,48 @@ def dedup(
     }
     size = sum(table.size for table in [*tables, *references])
     with atomic_write.fresh(Path(out), (*writers.NAMES, DROPPED, SUMMARY)) as files:
-        with writers.open_writer(kind, tables, files.open(f"kept.{kind}")) as into:
-            work = Sifting(index, into, files.open(DROPPED), progress, State(index.engine, size))
+        with writers.open_writer(kind, tables, files.open(f"kept.{kind}")) as writer:
+            work = SinglePass(index, writer, files.open(DROPPED), progress, Progress(index.engine, size))
             for table in references:
-                work.refer(table, against_fields)
-            near = partial(work.near_reference, tokenizer(tokens)) if only_against else index.admit_all
+                work.add_reference(table, against_fields)
+            find_near = partial(work.near_references, tokenizer(tokens)) if only_against else index.admit_all
             for table in tables:
-                work.sift(table, fields, near)
+                work.filter_input(table, fields, find_near)
         summary = work.summary(Path(out) / f"kept.{kind}", settings)
-        text = json.dumps(summary.as_values(), indent=2, ensure_ascii=False)
+        text = json.dumps(summary.to_json(), indent=2, ensure_ascii=False)
         files.open(SUMMARY).write(f"{text}\n".encode(errors="backslashreplace"))
         files.commit()
     return summary
 
 
-def _refuse_settings(rouge: float, named: bool, idle: Sequence[str]) -> None:
-    """Settings that make no sense; `idle` are flags that would do nothing."""
+def _check_settings(rouge: float, named: bool, unused: Sequence[str]) -> None:
+    """Raise UserMistake for settings that cannot be used. `unused` are flags that would have no effect."""
     if not named:
-        raise UserMistake("name at least one input and one field")
+        raise UserMistake("inputs and fields must not be empty. Fix: set at least one input and one field.")
     if not 0 <= rouge <= 1:
-        raise UserMistake(f"--rouge is a number from 0 to 1 (it is {rouge!r})")
-    if idle:
-        raise UserMistake(f"{idle[0]} needs something to hold the rows against; give --against FILE too")
+        raise UserMistake(f"--rouge must be a number from 0 to 1 (got {rouge!r}). Fix: set it to one, such as 0.7.")
+    if unused:
+        raise UserMistake(f"{unused[0]} needs references. Fix: add --against FILE, or remove {unused[0]}.")
 
 
-def _opened(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
-    """The tables of these names, whose mistakes are found before anything is done."""
+def _open(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
+    """Open the tables of these names. Raises TableError, before any row is read, where one lacks a field."""
     tables = [table for name in names for table in open_tables(str(name))]
     for table in tables:
-        table_fields.check(table, fields)
+        columns.check(table, fields)
     return tables
 
 
-def _refuse_the_same(inputs: Sequence[str | Path], against: Sequence[str | Path], out: Path) -> None:
-    """No file may be an input and a reference, nor lie where the results are to go."""
+def _check_paths(inputs: Sequence[str | Path], against: Sequence[str | Path], out: Path) -> None:
+    """Raise UserMistake for a file that is given twice, or that is in the directory for the results."""
     for name in (*inputs, *against):
-        if exists(Path(name)) and _real(name).parent == _real(out):
-            raise UserMistake(f"{name}: is in {out}, where the results are to go; name another directory, new or empty")
-    if twice := [name for name, count in Counter(map(_real, inputs)).items() if count > 1]:
-        raise UserMistake(f"{twice[0]}: is named twice, so that all of it would go the second time; name it once")
-    if again := sorted({_real(name) for name in inputs} & {_real(name) for name in against}):
-        raise UserMistake(f"{again[0]}: is an input and a reference, so that all of it would go; name it once")
+        if exists(Path(name)) and _real_path(name).parent == _real_path(out):
+            raise UserMistake(f"{name}: is in {out}, the directory for the results. Fix: set --out to a new or empty directory.")
+    if twice := [name for name, count in Counter(map(_real_path, inputs)).items() if count > 1]:
+        raise UserMistake(f"{twice[0]}: is given twice, so all rows would be dropped the second time. Fix: remove one.")
+    if both := sorted({_real_path(name) for name in inputs} & {_real_path(name) for name in against}):
+        raise UserMistake(f"{both[0]}: is an input and a reference, so all of its rows would be dropped. Fix: remove one.")
 
 
-def _real(name: str | Path) -> Path:
-    return Path(os.path.realpath(name))  # which, other than Path.resolve, does not raise for links that go in a circle
+def _real_path(name: str | Path) -> Path:
+    return Path(os.path.realpath(name))  # unlike Path.resolve, it does not raise for a loop of symbolic links

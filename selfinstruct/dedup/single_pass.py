@@ -1,4 +1,4 @@
-"""The work of `dedup`: rows come in by the batch, are kept or dropped, and are counted."""
+"""Decide on rows in one pass: read them in batches, write those that are kept, record those that are dropped, and count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, Any
 from selfinstruct.errors import TableError
 from selfinstruct.records import Neighbour, json_line
 from selfinstruct.rouge import RougeIndex
-from selfinstruct.tables import columns as table_fields
+from selfinstruct.tables import columns
 from selfinstruct.tables.rows import Rows, Table
 from selfinstruct.tables.writers import RowWriter
 
@@ -22,8 +22,11 @@ _BINS = 20  # of the scores from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A table and what became of its rows; of references all are kept. `sha256` is None where it is not one file."""
+class TableCounts:
+    """The rows of a table, how many of them were kept and dropped, and the SHA-256 (hex) of its file.
+
+    All rows of a reference count as kept. `sha256` is None where the table is not one file.
+    """
 
     name: str
     rows: int
@@ -34,15 +37,16 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was done: `file` has the rows that were kept, `rules` the number that each rule dropped.
+    """The result of a deduplication.
 
-    `without_tokens` rows were kept because there is nothing in them to compare. `scores` counts the dropped rows by their
-    score, in steps of 0.05 named by their lower end; 1.00 is exactly 1.
+    `file` has the kept rows. `rules` has the number of rows that each rule dropped. `without_tokens` is the number of rows
+    that were kept because they have no tokens to compare. `scores` counts the dropped rows by their score, in steps of 0.05
+    that are named by their lower end. The step "1.00" is exactly 1.
     """
 
     file: Path
-    inputs: tuple[Counted, ...]
-    references: tuple[Counted, ...]
+    inputs: tuple[TableCounts, ...]
+    references: tuple[TableCounts, ...]
     settings: dict[str, Any]
     rules: dict[str, int]
     scores: dict[str, int]
@@ -50,26 +54,26 @@ class Summary:
 
     @property
     def rows(self) -> int:
-        """Rows of all inputs."""
+        """The number of rows of all inputs."""
         return sum(table.rows for table in self.inputs)
 
     @property
     def kept(self) -> int:
-        """Rows that were kept."""
+        """The number of rows that were kept."""
         return sum(table.kept for table in self.inputs)
 
     @property
     def dropped(self) -> int:
-        """Rows that were dropped."""
+        """The number of rows that were dropped."""
         return sum(table.dropped for table in self.inputs)
 
-    def as_values(self) -> dict[str, Any]:
-        """The contents of summary.json: the same for the same inputs, settings and version."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the contents of summary.json, which depend only on the inputs, the settings and the package's version."""
         return {
             "package": version("selfinstruct"),
             "settings": self.settings,
-            "inputs": [_values(table) for table in self.inputs],
-            "references": [{name: _values(table)[name] for name in ("name", "rows", "sha256")} for table in self.references],
+            "inputs": [_fields(table) for table in self.inputs],
+            "references": [{name: _fields(table)[name] for name in ("name", "rows", "sha256")} for table in self.references],
             "rows": self.rows,
             "kept": self.kept,
             "dropped": self.dropped,
@@ -80,8 +84,11 @@ class Summary:
 
 
 @dataclass(slots=True)
-class State:
-    """How far the work is, for a progress display: bytes of `size`, and rows so far (references apart)."""
+class Progress:
+    """The progress of a deduplication: `done` of `size` bytes, rows of references, and rows of inputs so far.
+
+    `engine` is the engine of the ROUGE index.
+    """
 
     engine: str
     size: int
@@ -92,103 +99,105 @@ class State:
 
 
 @dataclass
-class Sifting:
-    """The work on the rows, and what is known of it so far."""
+class SinglePass:
+    """A pass over references and inputs. Kept rows go to `writer`, records of dropped rows to `dropped`."""
 
     index: RougeIndex
-    into: RowWriter
+    writer: RowWriter
     dropped: IO[bytes]
-    progress: Callable[[State], None] | None
-    state: State
-    names: list[str] = field(default_factory=list)  # of tables, references first
-    table_of: array[int] = field(default_factory=lambda: array("i"))  # of each text of the index
-    row_of: array[int] = field(default_factory=lambda: array("q"))
-    references: list[Counted] = field(default_factory=list)
-    inputs: list[Counted] = field(default_factory=list)
-    rules: Counter[str] = field(default_factory=Counter)
-    scores: Counter[int] = field(default_factory=Counter)
-    referred: int = 0  # texts of the index that are references, and how many of them have no tokens
-    referred_empty: int = 0
-    empty: int = 0
+    report: Callable[[Progress], None] | None  # called after each batch
+    progress: Progress
+    table_names: list[str] = field(default_factory=list)  # references first
+    table_of: array[int] = field(default_factory=lambda: array("i"))  # by text of the index: which of `table_names`
+    row_of: array[int] = field(default_factory=lambda: array("q"))  # by text of the index: the row in its table
+    references: list[TableCounts] = field(default_factory=list)
+    inputs: list[TableCounts] = field(default_factory=list)
+    rules: Counter[str] = field(default_factory=Counter)  # dropped rows by rule
+    scores: Counter[int] = field(default_factory=Counter)  # dropped rows by bin
+    reference_texts: int = 0  # texts of the index that come from references, which are its first
+    references_without_tokens: int = 0
+    unindexed_without_tokens: int = 0  # rows without tokens that were kept but not put into the index
 
-    def refer(self, table: Table, fields: Sequence[str]) -> None:
-        """Put all rows of a reference into the index."""
+    def add_reference(self, table: Table, paths: Sequence[str]) -> None:
+        """Put the texts of all rows of a reference into the index."""
         before = len(self.index)
         for rows in self._batches(table):
-            self.index.add_all(table_fields.texts(rows, fields))
-            self._note(range(rows.first, rows.first + len(rows)))
-            self.state.references += len(rows)
+            self.index.add_all(columns.texts(rows, paths))
+            self._remember_rows(range(rows.first, rows.first + len(rows)))
+            self.progress.references += len(rows)
         count = len(self.index) - before
-        self.references.append(Counted(table.name, count, count, 0, table.sha256()))
-        self.referred, self.referred_empty = len(self.index), self.index.without_tokens
+        self.references.append(TableCounts(table.name, count, count, 0, table.sha256()))
+        self.reference_texts, self.references_without_tokens = len(self.index), self.index.without_tokens
 
-    def sift(self, table: Table, fields: Sequence[str], near: Callable[[list[str]], list[Neighbour | None]]) -> None:
-        """Decide on all rows of an input, a batch at a time, and write them."""
+    def filter_input(self, table: Table, paths: Sequence[str], find_near: Callable[[list[str]], list[Neighbour | None]]) -> None:
+        """Write each row of an input, or record it as dropped where `find_near` returns a neighbour of its text."""
         count = dropped = 0
         for rows in self._batches(table):
-            found = near(table_fields.texts(rows, fields))
-            places = [place for place, neighbour in enumerate(found) if neighbour is None]
+            neighbours = find_near(columns.texts(rows, paths))
+            kept = [place for place, neighbour in enumerate(neighbours) if neighbour is None]
             if len(self.index) > len(self.row_of):
-                self._note(rows.first + place for place in places)
-            self.into.write(rows, places)
-            for place, neighbour in enumerate(found):
+                self._remember_rows(rows.first + place for place in kept)
+            self.writer.write(rows, kept)
+            for place, neighbour in enumerate(neighbours):
                 if neighbour is not None:
-                    self._drop(rows, place, neighbour)
-            count, dropped = count + len(rows), dropped + len(rows) - len(places)
-            self.state.rows += len(rows)
-            self.state.dropped += len(rows) - len(places)
-        self.inputs.append(Counted(table.name, count, count - dropped, dropped, table.sha256()))
+                    self._record_dropped(rows, place, neighbour)
+            count, dropped = count + len(rows), dropped + len(rows) - len(kept)
+            self.progress.rows += len(rows)
+            self.progress.dropped += len(rows) - len(kept)
+        self.inputs.append(TableCounts(table.name, count, count - dropped, dropped, table.sha256()))
 
-    def near_reference(self, tokens: Callable[[str], list[str]], texts: list[str]) -> list[Neighbour | None]:
-        """What texts are too near to, where nothing is to be put into the index."""
-        found = self.index.too_near_all(texts)
-        self.empty += sum(near is None and not tokens(text) for near, text in zip(found, texts, strict=True))
-        return found
+    def near_references(self, tokens: Callable[[str], list[str]], texts: list[str]) -> list[Neighbour | None]:
+        """Return the reference that each text is too near to, or None, without adding the texts to the index."""
+        neighbours = self.index.too_near_all(texts)
+        self.unindexed_without_tokens += sum(
+            near is None and not tokens(text) for near, text in zip(neighbours, texts, strict=True)
+        )
+        return neighbours
 
     def summary(self, file: Path, settings: dict[str, Any]) -> Summary:
-        """What was done."""
-        empty = self.empty + self.index.without_tokens - self.referred_empty
+        """Return the summary of the pass. `file` is the file of the kept rows."""
+        without_tokens = self.unindexed_without_tokens + self.index.without_tokens - self.references_without_tokens
         rules = {rule: self.rules[rule] for rule in (NEAR_EARLIER, NEAR_REFERENCE)}
         scores = {f"{number / _BINS:.2f}": self.scores[number] for number in sorted(self.scores)}
-        return Summary(file, tuple(self.inputs), tuple(self.references), settings, rules, scores, empty)
+        return Summary(file, tuple(self.inputs), tuple(self.references), settings, rules, scores, without_tokens)
 
     def _batches(self, table: Table) -> Iterator[Rows]:
-        self.names.append(table.name)
-        before, any_rows = self.state.done, False
+        self.table_names.append(table.name)
+        before, any_rows = self.progress.done, False
         for rows in table.batches():
             yield rows
             any_rows = True
-            self.state.done = before + table.done
-            if self.progress is not None:
-                self.progress(self.state)
+            self.progress.done = before + table.done
+            if self.report is not None:
+                self.report(self.progress)
         if not any_rows:
-            raise TableError(f"{table.name}: has no rows; leave it out, or give a file with rows")
-        self.state.done = before + table.size
+            raise TableError(f"{table.name}: has no rows. Fix: remove it, or choose a file with rows.")
+        self.progress.done = before + table.size
 
-    def _note(self, numbers: Iterator[int] | range) -> None:
-        """Remember where the texts that were just put into the index came from."""
+    def _remember_rows(self, numbers: Iterator[int] | range) -> None:
+        """Record which rows of the current table the texts came from that were added to the index last."""
         before = len(self.row_of)
         self.row_of.extend(numbers)
-        self.table_of.extend([len(self.names) - 1] * (len(self.row_of) - before))
+        self.table_of.extend([len(self.table_names) - 1] * (len(self.row_of) - before))
 
-    def _drop(self, rows: Rows, place: int, near: Neighbour) -> None:
+    def _record_dropped(self, rows: Rows, place: int, near: Neighbour) -> None:
         at = int(near.id)
-        rule = NEAR_REFERENCE if at < self.referred else NEAR_EARLIER
+        rule = NEAR_REFERENCE if at < self.reference_texts else NEAR_EARLIER
         self.rules[rule] += 1
         self.scores[int(near.score * _BINS)] += 1
         row, line = rows.first + place, rows.line(place)
-        found = {
-            "file": self.names[-1],
+        entry = {
+            "file": self.table_names[-1],
             "row": row,
             **({} if line in (None, row) else {"line": line}),
             "rule": rule,
             "score": near.score,
             "threshold": self.index.threshold,
-            "nearest": {"file": self.names[self.table_of[at]], "row": self.row_of[at], "text": near.instruction},
+            "nearest": {"file": self.table_names[self.table_of[at]], "row": self.row_of[at], "text": near.instruction},
         }
-        # The record goes in as it was written, so that nothing of it is lost by reading and writing it.
-        self.dropped.write(json_line(found)[:-2] + b', "record": ' + rows.json(place) + b"}\n")
+        # The record is copied byte for byte: parsing it and writing it again could lose repeated keys or digits.
+        self.dropped.write(json_line(entry)[:-2] + b', "record": ' + rows.json(place) + b"}\n")
 
 
-def _values(table: Counted) -> dict[str, Any]:
-    return {name: getattr(table, name) for name in Counted.__slots__}
+def _fields(table: TableCounts) -> dict[str, Any]:
+    return {name: getattr(table, name) for name in TableCounts.__slots__}

@@ -64,7 +64,7 @@ def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
     """
     functions: dict[str, Tokenizer] = {"unicode": unicode_tokens, "ascii": ascii_tokens}
     if kind not in functions:
-        raise UserMistake(f"tokens are made by one of {', '.join(functions)} (it is {kind!r})")
+        raise UserMistake(f"tokens must be one of {', '.join(functions)} (got {kind!r}). Fix: set tokens to one of these.")
     plain = functions[kind]
     if not stem:
         return plain

@@ -1,4 +1,4 @@
-"""The command `dedup` on anybody's data: what goes and why, what stays as it was, and what is left when it is stopped."""
+"""The command `dedup`: which rows are dropped and why, how rows are kept, and what is left when it is stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rouge_score import rouge_scorer
 
 from selfinstruct.cli.dedup import Display
 from selfinstruct.dedup.deduplicate import dedup
-from selfinstruct.dedup.single_pass import State
+from selfinstruct.dedup.single_pass import Progress
 from selfinstruct.errors import OutputError, TableError, UserMistake
 from selfinstruct.inputs import seeds
 
@@ -72,7 +72,7 @@ def varied() -> list[str]:
 
 
 @pytest.mark.parametrize(("threshold", "stem"), [(0.7, False), (0.5, True)])
-def test_rows_go_exactly_where_rouge_score_says_so(threshold: float, stem: bool, tmp_path: Path) -> None:
+def test_rows_are_dropped_exactly_where_rouge_score_is_above_the_threshold(threshold: float, stem: bool, tmp_path: Path) -> None:
     texts, reference = [text for text in varied() if text.isascii()], seeds.load()[30].instruction
     data, bench = lines(tmp_path / "a.jsonl", *texts), lines(tmp_path / "b.jsonl", reference)
     flags = ["--against", bench, "--rouge", threshold, *(["--stem"] if stem else [])]
@@ -98,7 +98,7 @@ def test_rows_go_exactly_where_rouge_score_says_so(threshold: float, stem: bool,
     assert len(expected) > 10
 
 
-def test_the_first_of_two_stays_also_across_files_and_all_is_said(tmp_path: Path) -> None:
+def test_the_first_of_two_near_duplicates_is_kept_also_across_files_and_both_are_reported(tmp_path: Path) -> None:
     river, other, dozen = RIVERS
     one = save(tmp_path / "1.jsonl", f'\n{{"a": 1, "a":2, "instruction": "{river}"}}\n\n{{"instruction": null}}\n')
     text = f'{{"instruction": "{dozen}"}}\n\n {{"b": 1.0, "b": 1.00, "instruction": "{other}"}}\r\n'
@@ -136,7 +136,7 @@ def test_the_first_of_two_stays_also_across_files_and_all_is_said(tmp_path: Path
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-def test_references_take_rows_out_and_can_be_all_that_does(tmp_path: Path) -> None:
+def test_rows_near_to_references_are_dropped_and_only_these_with_only_against(tmp_path: Path) -> None:
     data = lines(tmp_path / "a.jsonl", "Say hello in Thai.", "Say hello in Thai!", "", "?!", RIVERS[0], RIVERS[2])
     bench = save(tmp_path / "bench.csv", f'id,question\n1,"{RIVERS[1]}"\n2,"{RIVERS[1]}"\n3,\n')
     more = lines(tmp_path / "more.jsonl", "Nothing of that kind at all here.", "...", **{"question": "Who painted this?"})
@@ -161,10 +161,10 @@ def test_references_take_rows_out_and_can_be_all_that_does(tmp_path: Path) -> No
     assert summary(tmp_path / "only")["kept_without_tokens"] == 2
     nothing = cli("dedup", data, "--out", tmp_path / "no", "--only-against")
     assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
-    assert "give --against FILE" in nothing.stderr
+    assert "add --against FILE" in nothing.stderr
 
 
-def test_other_scripts_are_compared_unless_ascii_is_asked_for(tmp_path: Path) -> None:
+def test_other_scripts_are_compared_unless_tokens_are_ascii(tmp_path: Path) -> None:
     texts = [
         "เขียนบทกวีเกี่ยวกับทะเล",
         "เขียนบทกวีเกี่ยวกับทะเล!",
@@ -195,7 +195,7 @@ def test_several_fields_are_compared_together_and_paths_lead_into_a_row(tmp_path
     assert json.loads((tmp_path / "string" / "kept.json").read_text()) == chats[:1]
 
 
-def test_each_kind_comes_out_as_the_same_kind(tmp_path: Path) -> None:
+def test_kept_rows_are_written_in_the_kind_of_file_that_they_came_in(tmp_path: Path) -> None:
     body = [(RIVERS[0], "007"), (RIVERS[2], ""), (RIVERS[1], "NA")]
     table = pa.table({"instruction": [text for text, _ in body], "n": pa.array([1, None, 3], pa.int16())})
     table = table.replace_schema_metadata({"own": "words"})
@@ -222,7 +222,7 @@ def test_each_kind_comes_out_as_the_same_kind(tmp_path: Path) -> None:
         )
 
 
-def test_inputs_that_one_file_cannot_hold_are_said_and_can_become_jsonl(tmp_path: Path) -> None:
+def test_inputs_that_one_file_cannot_hold_are_refused_and_can_become_jsonl(tmp_path: Path) -> None:
     plain = lines(tmp_path / "a.jsonl", RIVERS[0])
     cells = save(tmp_path / "b.csv", f"instruction,n\n{RIVERS[2]},1\n")
     other = save(tmp_path / "c.csv", f"instruction,m\n{RIVERS[1]},1\n")
@@ -230,8 +230,8 @@ def test_inputs_that_one_file_cannot_hold_are_said_and_can_become_jsonl(tmp_path
     for kind, name in ((pa.int32(), "e"), (pa.int64(), "f")):
         parquet.write_table(pa.table({"instruction": [RIVERS[1]], "n": pa.array([1], kind)}), tmp_path / f"{name}.parquet")
     for inputs, says in (
-        ((plain, cells), f"{cells} is csv, {plain} is jsonl, and one file cannot be both; add --format jsonl"),
-        ((cells, other), f"{other} has other columns than {cells} (column 2 is 'm' and not 'n')"),
+        ((plain, cells), f"{cells}: is csv, but {plain} is jsonl, and one file cannot be both. Fix: add --format jsonl"),
+        ((cells, other), f"{other}: has other columns than {cells} (column 2 is 'm' and not 'n')"),
         ((cells, fewer), "(1 columns and not 2)"),
         ((tmp_path / "e.parquet", tmp_path / "f.parquet"), "('n' is int64 and not int32)"),
     ):
@@ -252,33 +252,33 @@ GOOD = '{"instruction": "Name a river."}\n'
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("no.jsonl", None, "no.jsonl: no such file; check the path"),
+        ("no.jsonl", None, "no.jsonl: no such file. Fix: check the path."),
         ("no.jsonl.gz", None, "no.jsonl.gz: no such file"),
-        ("empty.jsonl", "", "empty.jsonl: is empty; give a file with rows"),
-        ("blank.jsonl", "\n \n", "blank.jsonl: has no rows; leave it out"),
+        ("empty.jsonl", "", "empty.jsonl: is empty. Fix: choose a file with rows."),
+        ("blank.jsonl", "\n \n", "blank.jsonl: has no rows. Fix: remove it"),
         ("none.json", "[]", "none.json: has no rows"),
         ("head.csv", "instruction,n\n", "head.csv: has no rows"),
-        ("a.txt", GOOD, "a.txt: is of no kind that is read, which are JSON, JSONL"),
-        ("a.jsonl.zst", GOOD, "a.jsonl.zst: is of no kind that is read, which are JSON, JSONL (NDJSON), CSV, TSV (all"),
-        ("a.parquet.gz", GOOD, "unpack it"),
+        ("a.txt", GOOD, "a.txt: kind of file not supported (supported are JSON, JSONL"),
+        ("a.jsonl.zst", GOOD, "a.jsonl.zst: kind of file not supported (supported are JSON, JSONL (NDJSON), CSV, TSV (each"),
+        ("a.parquet.gz", GOOD, "Fix: unpack it."),
         ("bad.jsonl", GOOD * 16 + '{"instruction": "x"\n', "bad.jsonl:17: is not valid JSON (Expecting ',' delimiter, column 20"),
-        ("number.jsonl", GOOD + "17\n", "number.jsonl:2: is a number and not an object"),
+        ("number.jsonl", GOOD + "17\n", "number.jsonl:2: must be an object with fields (got a number)"),
         ("bytes.jsonl", GOOD.encode() + b'{"instruction": "\xff"}', "bytes.jsonl:2: is not UTF-8 text"),
-        ("wide.jsonl", GOOD.encode("utf-16"), "wide.jsonl:1: is not UTF-8 text (byte 1); save the file as UTF-8"),
+        ("wide.jsonl", GOOD.encode("utf-16"), "wide.jsonl:1: is not UTF-8 text (byte 1). Fix: save the file as UTF-8."),
         ("object.json", '{"data": [{"instruction": "x"}]}', "object.json: is one JSON object, not an array"),
         ("object.json", '{\n"instruction": "x"}', "object.json: is one JSON object, not an array"),
         ("deep.jsonl", '{"instruction": ' + "[" * 100_000, "deep.jsonl:1: holds JSON that cannot be read (it is nested too"),
         ("ragged.csv", "instruction,n\nx,1\ny\n", "ragged.csv:3: has 1 cells"),
-        ("field.csv", "prompt,n\nx,1\n", "field.csv: has no field 'instruction'; there are: prompt, n; name one by --field"),
-        ("field.jsonl", GOOD + '{"q": "x"}', "field.jsonl:2: has no field 'instruction'; there are: q"),
-        ("type.jsonl", '{"instruction": 5}', "type.jsonl:1: 'instruction' is a number and not text"),
+        ("field.csv", "prompt,n\nx,1\n", "field.csv: has no field 'instruction' (there are: prompt, n). Fix: set --field"),
+        ("field.jsonl", GOOD + '{"q": "x"}', "field.jsonl:2: has no field 'instruction' (there are: q)"),
+        ("type.jsonl", '{"instruction": 5}', "type.jsonl:1: 'instruction' must be text (got a number)"),
         ("not.parquet", GOOD, "not.parquet: cannot be read as Parquet"),
         ("not.arrow", GOOD, "not.arrow: cannot be read as Arrow"),
         ("not.gz.csv.gz", GOOD, "is damaged"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("as_reference", [False, True])
-def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(
+def test_a_mistake_gives_one_line_and_leaves_no_output(
     as_reference: bool, name: str, content: str | bytes | None, says: str, tmp_path: Path
 ) -> None:
     bad, good = tmp_path / name, lines(tmp_path / "good.jsonl", *RIVERS)
@@ -307,16 +307,16 @@ def damaged(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
-def test_a_file_that_is_damaged_inside_is_said(kind: str, tmp_path: Path) -> None:
+def test_a_file_that_is_damaged_inside_is_refused(kind: str, tmp_path: Path) -> None:
     done = cli("dedup", damaged(tmp_path, kind), "--out", tmp_path / "out")
     assert done.returncode == 2, done.stderr
     assert f"a.{kind}: cannot be read as {kind.title()} (" in done.stderr
-    assert "get or write the file again" in done.stderr
+    assert "Fix: get or write the file again." in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_given_on_the_command_line_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = lines(tmp_path / "a.jsonl", *RIVERS)
     (tmp_path / "full").mkdir()
     inside = lines(tmp_path / "full" / "kept.jsonl", *RIVERS)
@@ -326,15 +326,15 @@ def test_what_is_given_on_the_command_line_is_checked(tmp_path: Path, monkeypatc
         ((data, "--out", tmp_path / "full"), "full: holds other things ('kept.jsonl'); name a new or empty directory"),
         ((inside, "--out", tmp_path / "full"), "kept.jsonl: is in"),
         ((data, "--out", data), "a.jsonl: is a file; name a new or empty directory"),
-        ((tmp_path / "full", "--out", tmp_path / "out"), f"is a directory; name the files in it, such as {inside}"),
-        ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is no regular file"),
-        ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "a number from 0 to 1 (it is 1.5)"),
-        ((data, "--out", tmp_path / "out", "--tokens", "words"), "one of unicode, ascii (it is 'words')"),
-        ((data, "--out", tmp_path / "out", "--against-field", "q"), "--against-field needs something to hold the rows against"),
-        ((data, data, "--out", tmp_path / "out"), "a.jsonl: is named twice"),
-        ((data, "--out", tmp_path / "out", "--format", "xml"), "as jsonl or json, or as what they were in (not as 'xml')"),
+        ((tmp_path / "full", "--out", tmp_path / "out"), f"is a directory. Fix: set the input to a file in it, such as {inside}."),
+        ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is not a regular file"),
+        ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge must be a number from 0 to 1 (got 1.5)"),
+        ((data, "--out", tmp_path / "out", "--tokens", "words"), "must be one of unicode, ascii (got 'words')"),
+        ((data, "--out", tmp_path / "out", "--against-field", "q"), "--against-field needs references. Fix: add --against FILE"),
+        ((data, data, "--out", tmp_path / "out"), "a.jsonl: is given twice"),
+        ((data, "--out", tmp_path / "out", "--format", "xml"), "--format must be jsonl or json (got 'xml')"),
         ((data, "--out", tmp_path / "out", "--against", tmp_path / "full" / ".." / "a.jsonl"), "is an input and a reference"),
-        (("nobody/evil\x1b[31m", "--out", tmp_path / "out"), "nobody/evil\\x1b[31m: is no file, and `datasets` cannot load it ("),
+        (("stranger/evil\x1b[31m", "--out", tmp_path / "out"), "stranger/evil\\x1b[31m: no such file, and `datasets` cannot load it ("),
     ):  # fmt: skip
         done = cli("dedup", *words)
         assert done.returncode == 2, done.stderr
@@ -346,10 +346,10 @@ def test_what_is_given_on_the_command_line_is_checked(tmp_path: Path, monkeypatc
     assert kept(tmp_path / "full") == RIVERS
 
 
-def test_an_input_that_changes_while_it_is_read_is_said(tmp_path: Path) -> None:
+def test_an_input_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     data = lines(tmp_path / "a.jsonl", *RIVERS)
 
-    def write_on(_: State) -> None:
+    def write_on(_: Progress) -> None:
         with data.open("a") as file:
             file.write(GOOD)
 
@@ -359,7 +359,7 @@ def test_an_input_that_changes_while_it_is_read_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_a_full_disk_is_said_and_leaves_nothing_behind(kind: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_output(kind: str, tmp_path: Path) -> None:
     texts = [hashlib.sha512(str(number).encode()).hexdigest() for number in range(3000)]
     data = tmp_path / f"a.{kind}"
     if kind == "jsonl":
@@ -409,7 +409,7 @@ def many(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_end_with_130_and_leave_nothing_behind(number: int, many: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_sigterm_end_with_130_and_leave_no_output(number: int, many: Path, tmp_path: Path) -> None:
     process = begin(many, tmp_path / "new" / "out")
     assert (tmp_path / "new" / "out" / ".kept.jsonl.new").stat().st_size > 100_000
     process.send_signal(number)
@@ -444,7 +444,7 @@ main()
 
 
 @pytest.mark.parametrize("moment", ["naming", "saying"])
-def test_ctrl_c_at_the_very_end_does_not_say_that_nothing_was_written(moment: str, tmp_path: Path) -> None:
+def test_ctrl_c_at_the_very_end_does_not_report_that_nothing_was_written(moment: str, tmp_path: Path) -> None:
     """The signal comes while the files get their names, or while the results are told (once summary.json is there)."""
     data, out = lines(tmp_path / "a.jsonl", *RIVERS), tmp_path / "out"
     code = LATE.replace("sys_moment", repr(moment))
@@ -458,7 +458,7 @@ def test_ctrl_c_at_the_very_end_does_not_say_that_nothing_was_written(moment: st
     assert sorted(path.name for path in out.iterdir()) == ["dropped.jsonl", "kept.jsonl", "summary.json"]
 
 
-def test_after_a_kill_the_same_command_begins_anew(many: Path, tmp_path: Path) -> None:
+def test_after_a_kill_the_same_command_starts_from_the_beginning(many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = begin(many, out)
     second = cli("dedup", many, "--out", out)
@@ -556,7 +556,7 @@ def test_arrow_files_with_other_categories_become_a_stream_that_holds_both(tmp_p
     assert "kept 4 of 4 rows" in again.stderr
 
 
-def test_an_arrow_file_that_is_cut_short_while_it_is_read_is_said(tmp_path: Path) -> None:
+def test_an_arrow_file_that_is_cut_short_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     texts = [f"{number} {hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(9000)]
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, pa.schema([("instruction", "string")])) as writer:
@@ -567,18 +567,18 @@ def test_an_arrow_file_that_is_cut_short_while_it_is_read_is_said(tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_white_space_that_json_does_not_know_is_no_end_of_a_line(tmp_path: Path) -> None:
+def test_white_space_that_json_does_not_know_is_not_ignored(tmp_path: Path) -> None:
     data = save(tmp_path / "a.jsonl", '{"instruction": "Sing."}\n{"instruction": "Sing."}\u00a0\n')
     done = cli("dedup", data, "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert "a.jsonl:2: is not valid JSON (Extra data, column 25); mend or remove it" in done.stderr
+    assert "a.jsonl:2: is not valid JSON (Extra data, column 25). Fix: correct the line or remove it." in done.stderr
 
 
-def test_a_link_that_goes_in_a_circle_is_no_file(tmp_path: Path) -> None:
+def test_a_loop_of_symbolic_links_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
     done = cli("dedup", tmp_path / "loop.jsonl", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "loop.jsonl: no such file; check the path" in done.stderr
+    assert "loop.jsonl: no such file. Fix: check the path." in done.stderr
 
 
 def test_progress_is_a_bar_on_a_terminal_and_data_cannot_move_its_cursor(tmp_path: Path) -> None:
@@ -601,27 +601,27 @@ def test_progress_is_a_bar_on_a_terminal_and_data_cannot_move_its_cursor(tmp_pat
     assert "\x1b" not in text and "\x07" not in text
 
 
-def test_in_a_log_a_plain_line_is_written_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_plain_lines_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     display = Display(log)
-    display(State("compiled", 200, 50, 10, 4096, 7))
+    display(Progress("compiled", 200, 50, 10, 4096, 7))
     assert log.getvalue() == ""
     monkeypatch.setattr("selfinstruct.cli.progress_bar._LOG_EVERY", 0)
-    display(State("compiled", 200, 101, 10, 8192, 9))
+    display(Progress("compiled", 200, 101, 10, 8192, 9))
     assert log.getvalue() == "50% read, 10 references, 8,192 rows, 9 dropped\n"
     display.close()
 
 
-def test_that_the_engine_is_slow_is_said_once_and_only_where_it_matters() -> None:
+def test_a_slow_engine_is_reported_once_and_only_for_many_rows() -> None:
     for engine, counts, times in (("portable", (20_000,), 0), ("portable", (20_001, 30_000), 1), ("compiled", (90_000,), 0)):
         log = io.StringIO()
         display = Display(log)
         for count in counts:
-            display(State(engine, 1_000_000, 1, 0, count, 0))
+            display(Progress(engine, 1_000_000, 1, 0, count, 0))
         assert log.getvalue().count("compiled ROUGE engine was not built") == times
 
 
-def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_an_output_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     data = lines(tmp_path / "a.jsonl", *RIVERS)
     with pytest.raises(OutputError, match="cannot be written"):
         dedup([data], tmp_path / ("x" * 300))
