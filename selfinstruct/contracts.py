@@ -287,6 +287,7 @@ def filter(*, stage: Stage = Stage.FINISHED, languages: Sequence[str] = ()) -> C
     """
 
     def decorate(function: FilterFunction) -> FilterFunction:
+        """Set the two attributes and return the function."""
         function.stage = stage  # type: ignore[attr-defined]
         function.languages = frozenset(languages) or None  # type: ignore[attr-defined]
         return function

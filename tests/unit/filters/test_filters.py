@@ -1,25 +1,19 @@
-"""Every filter with texts that it drops and near-misses that it keeps, and how filters are chosen."""
+"""Every filter with texts that it rejects and near-misses that it accepts."""
 
 from __future__ import annotations
 
 import random
 import string
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selfinstruct import plugins
 from selfinstruct.contracts import FilterContext, Stage
-from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import rules
-from selfinstruct.errors import PluginError, RecipeError
 from selfinstruct.filters.refusal import _REFUSAL, refusal
-from selfinstruct.recipe import overrides
-from selfinstruct.recipe.defaults import settled
-from selfinstruct.recipe.schema import Curate
-from selfinstruct.records import Candidate, Example, ParsedTask, Rejection, Seed
+from selfinstruct.records import Example, Rejection
 
 FILTERS = plugins.names("filter")
 CONTEXT = FilterContext(
@@ -195,7 +189,7 @@ def verdict(name: str, example: Example, context: FilterContext = CONTEXT, **opt
 
 def test_every_filter_has_cases_here() -> None:
     assert tuple(sorted(CASES)) == FILTERS
-    assert [name for name, (dropped, kept) in CASES.items() if not dropped or not kept] == []
+    assert [name for name, (rejected, accepted) in CASES.items() if not rejected or not accepted] == []
 
 
 def cases(side: int) -> list[Any]:
@@ -210,8 +204,8 @@ def cases(side: int) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "example"), cases(0))
 def test_it_rejects(name: str, example: Example) -> None:
-    drop = verdict(name, example)
-    assert isinstance(drop, Rejection) and drop.value is not None
+    rejection = verdict(name, example)
+    assert isinstance(rejection, Rejection) and rejection.value is not None
 
 
 @pytest.mark.parametrize(("name", "example"), cases(1))
@@ -220,16 +214,16 @@ def test_it_accepts(name: str, example: Example) -> None:
 
 
 @pytest.mark.parametrize("word", ALPACAS_WORDS)
-def test_each_of_alpacas_18_words_is_what_the_drop_names(word: str) -> None:
+def test_each_of_alpacas_18_words_is_named_by_its_rejection(word: str) -> None:
     assert len(ALPACAS_WORDS) == len(set(ALPACAS_WORDS)) == 18
     assert verdict("unfit_for_text", Example(f"Please {word} it now.", "", "x")) == Rejection(word)
     assert verdict("unfit_for_text", Example(f"Please x{word} it now.", word, word)) is None
 
 
-def test_a_filter_that_says_so_reads_the_instruction_and_input_alone() -> None:
-    early = [name for name in FILTERS if getattr(plugins.find("filter", name), "stage", None) is Stage.PROPOSED]
-    assert "word_count" in early and "refusal" not in early
-    for name in early:
+def test_filters_for_proposed_tasks_ignore_the_output() -> None:
+    on_proposals = [name for name in FILTERS if getattr(plugins.find("filter", name), "stage", None) is Stage.PROPOSED]
+    assert "word_count" in on_proposals and "refusal" not in on_proposals
+    for name in on_proposals:
         for example in [*CASES[name][0], *CASES[name][1]]:
             assert (
                 verdict(name, example)
@@ -238,18 +232,18 @@ def test_a_filter_that_says_so_reads_the_instruction_and_input_alone() -> None:
             )
 
 
-def test_every_filter_takes_an_example_of_nothing_and_one_of_much() -> None:
+def test_every_filter_accepts_empty_and_very_long_texts_as_arguments() -> None:
     for name in FILTERS:
         for text in ("", "\n" * 9, "word " * 20_000, "[" * 5000, "a" * 19 + " ", "\U0001f600" * 400):
             assert isinstance(verdict(name, Example(text, text, text)), Rejection | None)
 
 
-def test_a_reply_cut_in_an_example_is_truncation_whatever_the_example_says() -> None:
-    drop = verdict("truncated_output", Example("Name it.", "", "A whole sentence."), replace(CONTEXT, cut=True))
-    assert drop is not None and "token limit" in str(drop.value)
+def test_an_example_cut_at_the_token_limit_is_truncated_whatever_its_text() -> None:
+    rejection = verdict("truncated_output", Example("Name it.", "", "A whole sentence."), replace(CONTEXT, cut=True))
+    assert rejection is not None and "token limit" in str(rejection.value)
 
 
-def test_the_same_task_says_whether_the_answer_is_the_same_too() -> None:
+def test_same_task_tells_equal_outputs_from_other_outputs() -> None:
     same, other = (verdict("same_task", example) for example in CASES["same_task"][0])
     assert (same, other) == (Rejection("the same output"), Rejection("another output"))
 
@@ -265,178 +259,23 @@ def test_the_same_task_says_whether_the_answer_is_the_same_too() -> None:
         ("repetition", {"from_words": 500}, Example("a", "", PHRASE * 20)),
     ],
 )
-def test_an_option_changes_what_is_dropped(name: str, options: dict[str, Any], example: Example) -> None:
+def test_an_option_changes_what_is_rejected(name: str, options: dict[str, Any], example: Example) -> None:
     (rule,) = rules({name: options})
     assert verdict(name, example) is not None
     assert rule.function(example, CONTEXT, **rule.options) is None
 
 
-def test_a_drop_names_the_limit_that_an_option_set() -> None:
+def test_a_rejection_names_the_limit_that_an_option_sets() -> None:
     assert verdict("word_count", Example("a b c d e f", "", "x"), at_most=5) == Rejection(6, [4, 5])
 
 
-def test_filters_that_know_english_are_off_for_other_languages() -> None:
-    english = {"no_input_spelling", "non_ascii_start", "placeholder_input", "program_request", "refusal", "unfit_for_text"}
-    assert settled(Curate(language="en")).filters == dict.fromkeys(FILTERS, True)
-    assert settled(Curate(language="fr")).filters == {name: name not in english for name in FILTERS}
-
-
-def test_what_the_recipe_says_of_a_filter_wins_over_its_language() -> None:
-    chosen = settled(Curate(language="fr", filters={"refusal": True, "word_count": {"at_most": 9}, "a.b:c": True})).filters
-    assert chosen["refusal"] is True and chosen["word_count"] == {"at_most": 9} and chosen["a.b:c"] is True
-    assert chosen["unfit_for_text"] is False and chosen["empty_output"] is True
-
-
-def test_filters_switched_off_do_not_run_and_the_others_run_early_ones_first_by_name() -> None:
-    found = rules(settled(Curate(filters={"refusal": False, "word_count": {"at_most": 9}})).filters)
-    names = [rule.name for rule in found]
-    early = [rule.name for rule in found if rule.stage is Stage.PROPOSED]
-    assert sorted(names) == [name for name in FILTERS if name != "refusal"]
-    assert names == sorted(early) + sorted(set(names) - set(early)) and early
-    assert {rule.name: dict(rule.options) for rule in found if rule.options} == {"word_count": {"at_most": 9}}
-
-
-@pytest.mark.parametrize("name", FILTERS)
-def test_an_unknown_option_is_refused_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(RecipeError, match=f"filter '{name}': has no option 'colour'. Fix: remove it") as caught:
-        rules({name: {"colour": 5}})
-    if name == "word_count":
-        assert str(caught.value).endswith("choose from more_than, at_most.")
-
-
-def test_an_option_of_the_wrong_type_is_refused_before_anything_is_asked() -> None:
-    with pytest.raises(RecipeError, match="at_most"):
-        rules({"word_count": {"at_most": "many"}})
-
-
-PLUGIN = """
-from selfinstruct.contracts import Stage, filter
-from selfinstruct.records import Rejection
-
-NUMBER = 5
-
-def no_urls(example, context, *, scheme="http"):
-    return Rejection(scheme) if scheme in example.output else None
-
-@filter(stage=Stage.PROPOSED)
-def shy(example, context):
-    return Rejection("shouts") if example.instruction.isupper() else None
-
-def anything(example, context, **options):
-    return Rejection(options) if options else None
-
-class House:
-    @staticmethod
-    def rule(example, context):
-        return Rejection("in the house")
-"""
-
-
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "plugin_of_filters.py").write_text(PLUGIN)
-    monkeypatch.syspath_prepend(tmp_path)
-    return "plugin_of_filters"
-
-
-def test_a_filter_from_outside_is_found_by_module_and_function(plugin: str) -> None:
-    shy, house, urls = rules({f"{plugin}:no_urls": {"scheme": "ftp"}, f"{plugin}:House.rule": True, f"{plugin}:shy": True})
-    assert [shy.name, house.name, urls.name] == [f"{plugin}:shy", f"{plugin}:House.rule", f"{plugin}:no_urls"]
-    assert [shy.stage, house.stage, urls.stage] == [Stage.PROPOSED, Stage.FINISHED, Stage.FINISHED]
-    assert urls.function(Example("a", "", "ftp://x"), CONTEXT, **urls.options) == Rejection("ftp")
-
-
-def test_a_filter_from_outside_runs_after_those_of_its_stage_and_is_recorded_by_its_name(plugin: str) -> None:
-    names = [rule.name for rule in rules(settled(Curate(filters={f"{plugin}:shy": True, f"{plugin}:no_urls": True})).filters)]
-    assert names[-1] == f"{plugin}:no_urls" and names.index(f"{plugin}:shy") == names.index("word_count") + 1
-    decision = Curator([], Curate(filters={f"{plugin}:shy": True})).admit([Candidate("0", 0, ParsedTask("HEY YOU", "", "x"))])[0]
-    assert (decision.rule, decision.value) == (f"{plugin}:shy", "shouts")
-
-
-def test_a_filter_from_outside_with_an_unknown_option_is_refused(plugin: str) -> None:
-    with pytest.raises(RecipeError, match=r"no option 'colour'\. Fix: remove it, or choose from scheme"):
-        rules({f"{plugin}:no_urls": {"colour": 5}})
-
-
-def test_a_filter_from_outside_may_take_any_option(plugin: str) -> None:
-    (rule,) = rules({f"{plugin}:anything": {"colour": 5}})
-    assert rule.function(Example("a", "", "b"), CONTEXT, **rule.options) == Rejection({"colour": 5})
-
-
-def test_a_function_passed_by_itself_is_used_under_its_name() -> None:
-    def never(example: Example, context: FilterContext) -> Rejection:
-        return Rejection("never")
-
-    name = overrides.name_of(never)
-    decision = Curator([], Curate(filters={name: True}), {name: never}).admit([Candidate("0", 0, ParsedTask("a b", "", "x"))])[0]
-    assert decision.rule == name and name.startswith(f"{__name__}:") and name.endswith("never")
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("no_such", ["no filter is named 'no_such'", "word_count", "package.module:function"]),
-        ("", ["no filter is named ''"]),
-        ("__init__", ["no filter is named"]),
-        ("../methods/alpaca", ["no filter is named"]),
-        ("no_such_module:f", ["'no_such_module' cannot be imported"]),
-        ("os.no_such:f", ["cannot be imported"]),
-        ("os:no_such", ["'os' has no 'no_such'"]),
-        ("os:", ["'os' has no ''"]),
-        ("os:sep", ["is str, not a function"]),
-        (":f", ["':f'"]),
-        (".x:f", ["'.x:f'"]),
-    ],
-)
-@pytest.mark.parametrize("setting", [True, {"colour": 5}])
-def test_a_bad_name_is_refused_in_a_sentence(name: str, words: list[str], setting: bool | dict[str, Any]) -> None:
-    with pytest.raises(PluginError) as caught:
-        rules({name: setting})
-    message = str(caught.value)
-    assert [word for word in words if word not in message] == [] and "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("text", "output", "rule"),
-    [
-        ("Draw a map of it.", "", "unfit_for_text"),
-        ("?", "", "punctuation_start"),
-        ("Draw", "", "unfit_for_text"),
-        ("Name a river please.", "", "empty_output"),
-        ("Name a river!", "The Niger.", "seed_echo"),
-        ("Name a river please.", "As an AI model, no.", "refusal"),
-    ],
-)
-def test_the_first_rule_that_drops_is_the_one_recorded(text: str, output: str, rule: str) -> None:
-    curator = Curator([Seed("s", "", "Name a river.", (("", "x"),))], settled(Curate(rouge=1.0)))
-    decision = curator.admit([Candidate("0", 0, ParsedTask(text, "", output))])[0]
-    assert decision.rule == rule and not decision.accepted
-
-
-def test_the_second_of_two_equal_tasks_is_dropped_and_a_third_input_is_not() -> None:
-    curator = Curator([], settled(Curate(rouge=1.0)))
-    items = [
-        ParsedTask("Add up these numbers.", input, output) for input, output in [("2, 3", "5"), ("2, 3", "6"), ("4, 5", "9")]
-    ]
-    rules = []
-    for number, item in enumerate(items):
-        candidate = Candidate("0", number, item)
-        assert curator.admit([candidate])[0].accepted
-        decision = curator.check(candidate)
-        rules.append(decision.rule)
-        if decision.accepted:
-            curator.keep(candidate)
-    assert rules == [None, "same_task", None]
-
-
-def test_what_is_not_looked_at_for_a_refusal_is_none() -> None:
-    """The quick look before the pattern passes over nothing that the pattern would find."""
+def test_the_quick_search_before_the_refusal_pattern_misses_no_refusal() -> None:
     pieces = "as an|As a|AI|a.i.|large|Language Model|chatbot|i|I|\u0131|'m|am|not|sorry|\u017forry|unfortunately|I apologise|so"
     pieces += "|can't|cannot|help|assist|my|training data|knowledge cutoff|don't have|access|personal opinions|just|a|,|.|\n"
-    rng, dropped = random.Random(4), 0
+    rng, rejected = random.Random(4), 0
     for _ in range(20_000):
         output = "".join(rng.choice(pieces.split("|")) + rng.choice([" ", " ", ""]) for _ in range(rng.randint(1, 7)))
-        found = _REFUSAL.search(output)
-        assert refusal(Example("a", "", output), CONTEXT) == (Rejection(found[0]) if found else None)
-        dropped += found is not None
-    assert dropped > 200
+        match = _REFUSAL.search(output)
+        assert refusal(Example("a", "", output), CONTEXT) == (Rejection(match[0]) if match else None)
+        rejected += match is not None
+    assert rejected > 200

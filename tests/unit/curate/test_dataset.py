@@ -1,0 +1,78 @@
+"""The numbers and sentences of a dataset."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfinstruct.curate.dataset import RECENT_ROOTS, Dataset, Recent
+from selfinstruct.records import Candidate, Decision, ParsedTask
+
+
+def dataset(rows: int, *rejected_by: str, **fields: object) -> Dataset:
+    candidate = Candidate("0", 0, ParsedTask("Name a river.", "", "The Niger."))
+    rejected = [Decision(candidate, rule) for rule in rejected_by]
+    return Dataset([Decision(candidate)] * rows, rejected, **fields)  # type: ignore[arg-type]
+
+
+def test_acceptance_leaves_out_candidates_that_are_not_needed() -> None:
+    assert dataset(0).acceptance is None
+    assert dataset(3, "rouge").acceptance == 0.75
+    assert dataset(3, "rouge", "over_target", "over_quota").acceptance == 0.75
+
+
+def test_recent_acceptance_is_of_the_last_root_requests_once_there_are_enough() -> None:
+    made = dataset(0)
+    for _ in range(9):
+        made.recent.add(1, 10)
+    assert made.recent_acceptance is None
+    made.recent.add(1, 10)
+    assert made.recent_acceptance == 0.1
+    for _ in range(RECENT_ROOTS):
+        made.recent.add(5, 10)
+    assert made.recent_acceptance == 0.5 and len(made.recent.roots) == RECENT_ROOTS
+
+
+def test_recent_sums_are_those_of_the_roots_that_are_left() -> None:
+    recent = Recent()
+    for number in range(250):
+        recent.add(number % 3, number % 7)
+    assert (recent.rows, recent.judged) == tuple(map(sum, zip(*recent.roots, strict=True)))
+
+
+def test_the_funnel_has_the_largest_number_first() -> None:
+    assert list(dataset(1, "rouge", "refusal", "refusal").funnel.items()) == [("refusal", 2), ("rouge", 1)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit", "message"),
+    [
+        ({"target": 2}, "", ""),
+        ({"target": 3}, "the budget of 5 requests is used up", "2 of 3 rows: the budget of 5 requests is used up"),
+        (
+            {"target": 3, "ended": "saturated"},
+            "",
+            "2 of 3 rows: saturated. Fix: check `selfinstruct show runs/a --rejected any`, then loosen a filter or choose "
+            "another prompt.",
+        ),
+        (
+            {"target": 2, "unanswered": 1},
+            "",
+            "2 of 2 rows: 1 admitted tasks have no answer yet. Fix: run `selfinstruct generate runs/a` again.",
+        ),
+        (
+            {"target": 3},
+            "",
+            "2 of 3 rows: the journal has no more replies. Fix: run `selfinstruct generate runs/a` to request them.",
+        ),
+    ],
+)
+def test_a_shortfall_says_why_and_what_to_do(fields: dict[str, object], limit: str, message: str) -> None:
+    assert dataset(2, **fields).shortfall("runs/a", limit) == message
+
+
+def test_columns_are_the_three_texts() -> None:
+    assert dataset(2).columns == {
+        "instruction": ["Name a river."] * 2,
+        "input": ["", ""],
+        "output": ["The Niger."] * 2,
+    }
