@@ -248,7 +248,7 @@ class Method(Protocol):
 
 
 class Stage(Enum):
-    """The moment at which a filter runs. An earlier stage saves more requests."""
+    """The moment at which a filter runs: as soon as what it reads is there."""
 
     PROPOSED = "proposed"  # reads instruction and input: runs before the task is solved, so a rejection saves a request
     FINISHED = "finished"  # reads the output too: runs when the task has one
@@ -280,16 +280,17 @@ class Filter(Protocol):
 FilterFunction = TypeVar("FilterFunction", bound=Callable[..., Rejection | None])
 
 
-def filter(*, stage: Stage = Stage.FINISHED, languages: Sequence[str] = ()) -> Callable[[FilterFunction], FilterFunction]:
+def filter(*, stage: Stage = Stage.FINISHED, languages: str | Sequence[str] = ()) -> Callable[[FilterFunction], FilterFunction]:
     """Return a decorator that sets a filter's `stage` and `languages`. A filter without it runs at `Stage.FINISHED`.
 
-    `languages` are two-letter codes. The filter is off by default for datasets in other languages.
+    `languages` are codes such as "en". For a dataset in another language, the filter is off by default.
     """
+    codes = frozenset([languages] if isinstance(languages, str) else languages)
 
     def decorate(function: FilterFunction) -> FilterFunction:
         """Set the two attributes and return the function."""
         function.stage = stage  # type: ignore[attr-defined]
-        function.languages = frozenset(languages) or None  # type: ignore[attr-defined]
+        function.languages = codes or None  # type: ignore[attr-defined]
         return function
 
     return decorate

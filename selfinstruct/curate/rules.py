@@ -9,6 +9,7 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.contracts import FilterContext, Stage
+from selfinstruct.errors import PluginError
 from selfinstruct.recipe.schema import FilterSetting
 from selfinstruct.records import Example, Rejection
 
@@ -59,7 +60,7 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
     `settings` is the recipe's `[curate.filters]`. `own` are functions passed to `Run`.
 
     Raises:
-        PluginError: A name has no function, or the function takes no example and context.
+        PluginError: A name has no function, or the function cannot be a filter.
         RecipeError: An option is unknown or has the wrong type.
     """
     chosen = []
@@ -72,6 +73,10 @@ def rules(settings: Mapping[str, FilterSetting], own: Filters | None = None) -> 
         if setting is not False:
             languages = getattr(function, "languages", None)
             stage = getattr(function, "stage", Stage.FINISHED)
+            if not isinstance(stage, Stage):
+                raise PluginError(
+                    f"filter {name!r}: `stage` must be a Stage (got {stage!r}). Fix: decorate it with @filter(stage=...)."
+                )
             chosen.append(Rule(name, function, options, stage, languages and frozenset(languages)))
     return sorted(chosen, key=lambda rule: (rule.stage is not Stage.PROPOSED, ":" in rule.name, rule.name))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from selfinstruct import plugins
-from selfinstruct.contracts import FilterContext, Stage
+from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import rules
 from selfinstruct.errors import PluginError, RecipeError
@@ -140,3 +140,29 @@ def test_a_bad_name_is_refused_in_a_sentence(name: str, words: list[str], settin
         rules({name: setting})
     message = str(caught.value)
     assert [word for word in words if word not in message] == [] and "\n" not in message
+
+
+def test_an_undecorated_function_runs_on_finished_tasks_of_any_language() -> None:
+    def plain(example: Example, context: FilterContext) -> None:
+        return None
+
+    (rule,) = rules({"own:plain": True}, {"own:plain": plain})
+    assert (rule.stage, rule.languages) == (Stage.FINISHED, None)
+
+
+@pytest.mark.parametrize("languages", ["en", ["en"], ("en",), frozenset({"en"})])
+def test_the_decorator_takes_one_language_or_several(languages: Any) -> None:
+    @filter(languages=languages)
+    def english(example: Example, context: FilterContext) -> None:
+        return None
+
+    assert rules({"own:english": True}, {"own:english": english})[0].languages == frozenset({"en"})
+
+
+def test_a_stage_of_another_type_is_refused() -> None:
+    def odd(example: Example, context: FilterContext) -> None:
+        return None
+
+    odd.stage = "early"  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match="filter 'own:odd': `stage` must be a Stage \\(got 'early'\\)"):
+        rules({"own:odd": True}, {"own:odd": odd})
