@@ -1,6 +1,6 @@
-"""What the trust_... scripts share: a run as a person starts it, its journal and the server's log read while they grow.
+"""Shared parts of the reliability programs: start a run, and read its journal and the server's log while they grow.
 
-Nothing of this asks selfinstruct what happened: the journal's lines are read as plain JSON, and the server has its own log.
+These parts do not ask selfinstruct what happened. They read the journal as plain JSON, and the server has a log of its own.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fake_openai import FakeOpenAI, running_fake_openai  # noqa: E402 (tests/ had to be made known first)
+from fake_openai import FakeOpenAI, running_fake_openai  # noqa: E402 (tests/ must be on the path first)
 
 DERIVED = ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl", "README.md")
 __all__ = [
     "DERIVED",
     "ROOT",
-    "Broken",
-    "Growing",
+    "Violation",
+    "GrowingFile",
     "Ledger",
     "FakeOpenAI",
     "command",
     "derived",
-    "ending",
+    "environment",
+    "run_and_report",
     "generate",
     "require",
     "running_fake_openai",
@@ -38,51 +39,55 @@ __all__ = [
 _KEYS = ("OPENAI_API_KEY", "SELFINSTRUCT_API_KEY", "OPENAI_BASE_URL")
 
 
-class Broken(Exception):
-    """A property that was to hold does not; or the script's sizes were such that nothing was tested."""
+class Violation(Exception):
+    """A property does not hold, or the chosen sizes tested nothing."""
 
 
 def require(holds: bool, reason: str) -> None:
-    """End the script with this reason unless it holds."""
+    """Raise Violation with this reason unless the property holds."""
     if not holds:
-        raise Broken(reason)
+        raise Violation(reason)
 
 
-def ending(main: Callable[[], None]) -> None:
-    """Run a script's main function: exit status 1 and the reason when a property does not hold."""
+def run_and_report(main: Callable[[], None]) -> None:
+    """Run a program's main function. Exit with status 1 and the reason when it raises Violation."""
     try:
         main()
-    except Broken as broken:
-        sys.exit(f"BROKEN: {broken}")
-    print("all of it holds")
+    except Violation as violation:
+        sys.exit(f"VIOLATED: {violation}")
+    print("all properties hold")
 
 
 def command(directory: Path, teacher: FakeOpenAI, *flags: object) -> list[str]:
-    """The command that begins a run and goes on with it."""
+    """Return the command that starts or resumes a run with one server."""
     return generate(directory, "--base-url", teacher.url, "--model", "m", *flags)
 
 
 def generate(directory: Path, *flags: object) -> list[str]:
-    """The same with these flags alone."""
+    """Return the `generate` command with these flags."""
     return [sys.executable, "-m", "selfinstruct", "generate", str(directory), *map(str, flags)]
 
 
+def environment() -> dict[str, str]:
+    """Return environment variables that select the package of this checkout and hold no API key."""
+    return {name: value for name, value in os.environ.items() if name not in _KEYS} | {"PYTHONPATH": str(ROOT)}
+
+
 def start(words: list[str], errors: Path) -> subprocess.Popen[bytes]:
-    """Start a command with this working tree's package, and with no key of the person who runs it; stderr goes to a file."""
-    environment = {name: value for name, value in os.environ.items() if name not in _KEYS} | {"PYTHONPATH": str(ROOT)}
+    """Start a command in `environment()`, with standard error in a file and standard output dropped."""
     with errors.open("wb") as stream:
-        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stream, env=environment)
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stream, env=environment())
 
 
 def derived(directory: Path) -> dict[str, bytes]:
-    """The bytes of the derived files that are there."""
+    """Return the content of the derived files that exist, by name."""
     return {name: (directory / name).read_bytes() for name in DERIVED if (directory / name).exists()}
 
 
-class Growing:
-    """A file of JSON lines that grows: each look gives the whole lines since the last one.
+class GrowingFile:
+    """File of JSON lines that grows, read from where the last reading ended.
 
-    A last line without its newline counts if it is JSON already, which is what selfinstruct promises of its journal too.
+    A last line without its newline counts if it is valid JSON. selfinstruct reads its journal by this rule too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,8 +95,8 @@ class Growing:
         self.torn = 0
         self._read = 0
 
-    def look(self) -> list[dict[str, Any]]:
-        """The objects of the new lines; what is no JSON object is counted in `torn`."""
+    def new_lines(self) -> list[dict[str, Any]]:
+        """Return the objects of the lines since the last call. Count the other whole lines in `torn`."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -105,7 +110,7 @@ class Growing:
         except ValueError:
             fields = None
         if not isinstance(fields, dict):
-            if line.endswith(b"\n"):  # else it may still be growing: it is looked at again
+            if line.endswith(b"\n"):  # a line without an end may still grow, so it is read again
                 self.torn += line != b"\n"
                 self._read += len(line)
             return {}
@@ -114,19 +119,19 @@ class Growing:
 
 
 class Ledger:
-    """What a journal's lines say of each key: calls sent, how they ended, and which outcomes are saved."""
+    """Account of a journal by key: calls sent, how they ended, and the saved outcomes."""
 
     def __init__(self) -> None:
         self.lines: Counter[str] = Counter()  # by kind
         self.faults: Counter[str] = Counter()  # by cause
         self.failures: Counter[str] = Counter()  # by cause, of calls
         self.saved: dict[str, dict[str, Any]] = {}  # the reply or failure of a key
-        self.open: set[str] = set()  # sent, and not ended
-        self.given_up = 0  # failures that follow the last of many faults instead of ending a call
+        self.open: set[str] = set()  # sent and not ended
+        self.given_up = 0  # failures after the last of many faults, which end no call
         self.problems: list[str] = []
 
     def add(self, line: dict[str, Any]) -> None:
-        """Take in the next line; what breaks the journal's order is noted in `problems`."""
+        """Add the next line. Breaches of the journal's order go into `problems`."""
         kind, key = line["kind"], line["key"]
         self.lines[kind] += 1
         if kind == "sent":
@@ -135,7 +140,7 @@ class Ledger:
             self.open.add(key)
             return
         given_up = kind == "failure" and line["attempts"] > 1 and key not in self.open
-        if given_up:  # its last call ended with a fault, after which it was not to be tried again
+        if given_up:  # its last call ended with a fault, and no more retries were allowed
             self.given_up += 1
         else:
             self._expect(key in self.open, f"{key} has a {kind} that ends no call")
@@ -148,8 +153,8 @@ class Ledger:
             if kind == "failure" and not given_up:
                 self.failures[line["cause"]] += 1
 
-    def cut_off(self) -> set[str]:
-        """The process is gone: the calls that it had under way, which will come to nothing."""
+    def process_killed(self) -> set[str]:
+        """Return the keys of the calls in flight, and forget them because the process is gone."""
         gone, self.open = self.open, set()
         return gone
 

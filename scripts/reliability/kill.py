@@ -1,17 +1,17 @@
-"""SIGKILL a run again and again, at random instants of its whole life; what comes out must be as if nothing had happened.
+"""Kill a run with SIGKILL again and again at random moments, and require the files of an undisturbed run.
 
-    python scripts/reliability/kill.py [--kills 100] [--rows 2000] [--concurrency 50] [--mixed]
+    .venv/bin/python scripts/reliability/kill.py [--kills 100] [--rows 2000] [--concurrency 50] [--mixed]
 
-One run is killed, and begun again by the same command, against a real server on this machine. The instants: while its files
-are put in place, while it starts or replays its journal, while it asks (most of them), and while it writes what it has made.
-With --mixed the run has two methods, both of which show what the run itself gave, and two teachers with a server each.
+One run is killed, and resumed with the same command, against a real server on this machine. A kill hits the run while it puts
+its files in place, starts or replays its journal, asks (most kills), or writes the derived files. With `--mixed` the run has
+two methods and two teachers with a server each. Both methods show tasks that the run generated.
 
-Exit status 1 with the reason unless
+The program exits with status 1 and the reason unless
 
-- every kill hit a living process, and a good part of them hit one that was asking,
-- dataset, provenance, rejected candidates and card are, byte for byte, those of a run that nobody disturbed,
-- no request whose reply or failure was in the journal at a kill was sent again (by the journal and by the server's log),
-- no more requests were asked again than were in flight at the kills.
+- every kill hit a running process, and at least 40 % of the kills hit one that was asking,
+- dataset, provenance, rejected candidates and card have the bytes of an undisturbed run,
+- no request was sent again whose reply or failure was in the journal at a kill, by the journal and by the server's log,
+- the requests that were sent again are no more than those in flight at the kills.
 """
 
 from __future__ import annotations
@@ -29,7 +29,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import DERIVED, Broken, FakeOpenAI, Growing, Ledger, derived, ending, generate, require, running_fake_openai, start
+from harness import (
+    DERIVED,
+    FakeOpenAI,
+    GrowingFile,
+    Ledger,
+    Violation,
+    derived,
+    generate,
+    require,
+    run_and_report,
+    running_fake_openai,
+    start,
+)
 
 MIXED = """[generate]
 send_seed = true
@@ -39,9 +51,9 @@ teachers.small = {{ base_url = "{second}", model = "n", propose = 1, solve = 2 }
 mix.few = {{ method = "few_shot", weight = 3, options = {{ generated_per_request = 2 }} }}
 mix.whole = {{ method = "self_instruct", options = {{ tasks_per_request = 10 }} }}
 """
-_LOOK = 0.002  # seconds between two looks at a run that is to be killed at a certain event
-_LIVES = 20  # lives in a row that may be over before their instant comes
-_MARK = 8  # characters of a request's mark that the server puts into its reply
+_POLL = 0.002  # seconds between two looks at a run
+_ATTEMPTS = 20  # runs in a row that may end before they are killed
+_MARK = 8  # characters of a request's mark in the id of its reply
 _LEAST_ASKING = 0.4  # share of the kills that must hit a run that is asking
 
 
@@ -51,32 +63,37 @@ def main() -> None:
         place = Path(name)
         flags = ["--num", options.rows, "--concurrency", options.concurrency]
         with ExitStack() as stack:
-            calm, with_calm = world(stack, place, "calm", options, 0.0)
-            rough, with_rough = world(stack, place, "rough", options, options.latency)
+            calm, with_calm = server_and_flags(stack, place, "calm", options, 0.0)
+            rough, with_rough = server_and_flags(stack, place, "rough", options, options.latency)
             started = time.monotonic()
-            begun = start(generate(place / "calm", *with_calm, *flags), place / "calm.txt")
-            require(begun.wait() == 0, f"the undisturbed run failed: {(place / 'calm.txt').read_text()}")
+            process = start(generate(place / "calm", *with_calm, *flags), place / "calm.txt")
+            require(process.wait() == 0, f"the undisturbed run failed: {(place / 'calm.txt').read_text()}")
             needed, seconds = len(calm.asked()), time.monotonic() - started
-            require(sum(calm.asked().values()) == needed, "two requests have the same body, so they cannot be told apart")
+            require(
+                sum(calm.asked().values()) == needed, "two requests have the same body, so their replies cannot be told apart"
+            )
             print(f"undisturbed: {options.rows:,} rows, {needed:,} requests, {seconds:.0f} s", flush=True)
-            victim = Victim(place / "rough", rough, [*with_rough, *flags], random.Random(options.seed))
-            torment(victim, options, needed)
-            victim.finish()
-            compare(victim, derived(place / "calm"), options)
+            run = KilledRun(place / "rough", rough, [*with_rough, *flags], random.Random(options.seed))
+            kill_repeatedly(run, options, needed)
+            run.finish()
+            compare(run, derived(place / "calm"), options)
 
 
-def world(
+def server_and_flags(
     stack: ExitStack, place: Path, name: str, options: argparse.Namespace, latency: float
 ) -> tuple[FakeOpenAI, list[object]]:
-    """A server, or two with one log, and the flags by which a run finds them; no two requests have the same body."""
+    """Start one server, or two with one log, and return the first with the flags of a run that uses them.
+
+    The recipe sends a seed, so that no two requests have the same body.
+    """
     log, recipe = place / f"{name}.log", place / f"{name}.toml"
-    teacher = stack.enter_context(running_fake_openai(log, latency=latency))
+    server = stack.enter_context(running_fake_openai(log, latency=latency))
     if not options.mixed:
         recipe.write_text("generate.send_seed = true\n")
-        return teacher, ["--base-url", teacher.url, "--model", "m", "--method", options.method, "--recipe", recipe]
+        return server, ["--base-url", server.url, "--model", "m", "--method", options.method, "--recipe", recipe]
     other = stack.enter_context(running_fake_openai(log, latency=latency / 2))
-    recipe.write_text(MIXED.format(first=teacher.url, second=other.url))
-    return teacher, ["--recipe", recipe]
+    recipe.write_text(MIXED.format(first=server.url, second=other.url))
+    return server, ["--recipe", recipe]
 
 
 def arguments() -> argparse.Namespace:
@@ -84,15 +101,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--concurrency", type=int, default=50)
-    parser.add_argument("--method", default="few_shot", help="few_shot asks twice for a row: for the task, and for its answer")
+    parser.add_argument("--method", default="few_shot", help="generation method (few_shot sends two requests for a row)")
     parser.add_argument("--mixed", action="store_true", help="two methods and two teachers instead of one of each")
-    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server takes for a reply, on average")
-    parser.add_argument("--seed", type=int, default=0, help="of the random instants")
+    parser.add_argument("--latency", type=float, default=0.2, help="mean seconds that the server takes for a reply")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     return parser.parse_args()
 
 
 def schedule(rng: random.Random, kills: int) -> list[str]:
-    """What each kill is to interrupt: files at the very beginning and the very end, the rest mixed in between."""
+    """Return what each kill interrupts: `files` at the beginning and the end, `early` and `asking` mixed in between."""
     first, last = (kills + 19) // 20, (kills + 9) // 10
     middle = max(0, kills - first - last)
     early = middle // 4
@@ -101,114 +118,115 @@ def schedule(rng: random.Random, kills: int) -> list[str]:
     return ["files"] * first + kinds + ["files"] * last
 
 
-def torment(victim: Victim, options: argparse.Namespace, needed: int) -> None:
-    """Kill the run as often as is wanted; `needed` is about how many requests it takes in all."""
-    kinds = schedule(victim.rng, options.kills)
+def kill_repeatedly(run: KilledRun, options: argparse.Namespace, needed: int) -> None:
+    """Kill the run `options.kills` times. `needed` is about the number of its requests."""
+    kinds = schedule(run.rng, options.kills)
     for number, kind in enumerate(kinds):
-        to_go = needed - len(victim.ledger.saved)
+        to_go = needed - len(run.ledger.saved)
         share = to_go // (kinds[number:].count("asking") + 1)
-        most = min(2 * share + options.concurrency, to_go - 2 * options.concurrency)  # some are left for later kills
-        victim.kill(kind, max(1, most))
+        most = min(2 * share + options.concurrency, to_go - 2 * options.concurrency)  # leaves requests for later kills
+        run.kill(kind, max(1, most))
         if (number + 1) % max(1, options.kills // 10) == 0:
-            print(f"  {number + 1} kills, {len(victim.ledger.saved):,} requests saved", flush=True)
+            print(f"  {number + 1} kills, {len(run.ledger.saved):,} requests saved", flush=True)
 
 
 @dataclass
-class Victim:
-    """The run that is killed, and what is seen of it from outside: its journal, its files, the server's log."""
+class KilledRun:
+    """The run that is killed, seen from outside: its journal, its files and the server's log."""
 
     directory: Path
-    teacher: FakeOpenAI
+    server: FakeOpenAI
     flags: list[object]
     rng: random.Random
     ledger: Ledger = field(default_factory=Ledger)
-    arrived: Counter[str] = field(default_factory=Counter)  # how often each request came to the server, by its mark
-    saved_marks: set[str] = field(default_factory=set)  # of replies that were saved at a kill: how their marks begin
-    asked_again: set[str] = field(default_factory=set)  # those of them that came to the server later
-    in_flight: int = 0  # at the kills, by the journal
-    stages: Counter[str] = field(default_factory=Counter)  # which the kills hit
-    outlived: int = 0  # lives that were over before their instant came
-    startup: float = 0.5  # seconds from the beginning to the first request, the last time that this was seen
+    arrived: Counter[str] = field(default_factory=Counter)  # arrivals at the server, by the mark of a request
+    saved_marks: set[str] = field(default_factory=set)  # beginnings of the marks of the replies that were saved at a kill
+    sent_again: set[str] = field(default_factory=set)  # marks of those that arrived at the server later
+    in_flight: int = 0  # calls in flight at the kills, by the journal
+    stages: Counter[str] = field(default_factory=Counter)  # the kills by what they hit
+    finished_early: int = 0  # runs that ended before they were killed
+    startup: float = 0.5  # seconds from start to first request, as last observed
 
     def __post_init__(self) -> None:
-        self.journal, self.log = Growing(self.directory / "journal.jsonl"), Growing(self.teacher.log)
+        self.journal, self.log = GrowingFile(self.directory / "journal.jsonl"), GrowingFile(self.server.log)
         self.errors = self.directory.with_suffix(".txt")
 
     def kill(self, kind: str, most: int) -> None:
-        """Begin the run, and kill it at an instant of this kind, after `most` requests at the latest.
+        """Start the run and kill it at a moment of this kind, after `most` requests at the latest.
 
-        One that is over before that must have ended well; it is begun again, and writes its files again.
+        A run that ends earlier must have succeeded. It is started again, and writes its files again.
         """
-        for _ in range(_LIVES):
+        for _ in range(_ATTEMPTS):
             before, sent = self.files(), self.ledger.lines["sent"]
             process = self.begin()
-            if self.instant(kind, process, before, most):
+            if self.wait_for_moment(kind, process, before, most):
                 process.kill()
             if process.wait() == -signal.SIGKILL:
-                self.look()
+                self.read_logs()
                 self.stages[self.stage(process.pid, before, sent)] += 1
-                self.in_flight += len(self.ledger.cut_off())
+                self.in_flight += len(self.ledger.process_killed())
                 self.check()
                 return
             require(process.returncode == 0, f"a run ended with status {process.returncode}: {self.errors.read_text()}")
-            require(kind == "files", "the run was over before all kills had hit it: take more rows or fewer kills")
-            self.look()
-            self.outlived += 1
-        raise Broken(f"{_LIVES} runs in a row were over before they could be killed while they wrote their files")
+            require(kind == "files", "the run ended before all kills. Fix: set more --rows or fewer --kills")
+            self.read_logs()
+            self.finished_early += 1
+        raise Violation(f"{_ATTEMPTS} runs in a row ended before they were killed while writing their files")
 
     def finish(self) -> None:
-        """The same command once more, undisturbed."""
+        """Run the same command once more to its end."""
         process = self.begin()
         require(process.wait() == 0, f"the last run ended with status {process.returncode}: {self.errors.read_text()}")
-        self.look()
-        require(not self.ledger.open, f"sent, and without an end in the journal: {sorted(self.ledger.open)[:5]}")
+        self.read_logs()
+        require(not self.ledger.open, f"sent, without an end in the journal: {sorted(self.ledger.open)[:5]}")
 
     def begin(self) -> subprocess.Popen[bytes]:
+        """Start or resume the run."""
         return start(generate(self.directory, *self.flags), self.errors)
 
-    def instant(self, kind: str, process: subprocess.Popen[bytes], before: dict[str, int], most: int) -> bool:
-        """Wait for a random instant of this kind; False: the process ended before it came."""
+    def wait_for_moment(self, kind: str, process: subprocess.Popen[bytes], before: dict[str, int], most: int) -> bool:
+        """Wait for a random moment of this kind. Return False when the process ended before."""
         began, first = time.monotonic(), self.arrived.total()
         if kind == "early":
             end = began + self.rng.uniform(0, self.startup)
-            return until(process, lambda: time.monotonic() >= end or self.arrivals() >= first + most)
+            return wait_until(process, lambda: time.monotonic() >= end or self.count_arrivals() >= first + most)
         if kind == "files":
-            came = until(process, lambda: self.files() != before)
+            came = wait_until(process, lambda: self.files() != before)
             time.sleep(self.rng.uniform(0, 0.01))
             return came
-        if not until(process, lambda: self.arrivals() > first):
+        if not wait_until(process, lambda: self.count_arrivals() > first):
             return False
         self.startup = time.monotonic() - began
         wanted = first + self.rng.randint(1, most)
-        came = until(process, lambda: self.arrivals() >= wanted)
+        came = wait_until(process, lambda: self.count_arrivals() >= wanted)
         time.sleep(self.rng.uniform(0, 0.02))
         return came
 
-    def arrivals(self) -> int:
-        """How many requests have come to the server; notes those whose reply was saved before."""
-        for line in self.log.look():
+    def count_arrivals(self) -> int:
+        """Count the requests that have arrived at the server, and note those whose reply was saved before."""
+        for line in self.log.new_lines():
             self.arrived[line["mark"]] += 1
             if line["mark"][:_MARK] in self.saved_marks:
-                self.asked_again.add(line["mark"])
+                self.sent_again.add(line["mark"])
         return self.arrived.total()
 
-    def look(self) -> None:
-        """Read what the log and the journal have become, the log first: all that came to the server was noted before."""
-        self.arrivals()
-        for line in self.journal.look():
+    def read_logs(self) -> None:
+        """Read the new lines of log and journal. The log comes first, because a call is in the journal before it arrives."""
+        self.count_arrivals()
+        for line in self.journal.new_lines():
             self.ledger.add(line)
             if line["kind"] == "reply":
                 self.saved_marks.add(line["raw"]["id"].removeprefix("x-"))
 
     def files(self) -> dict[str, int]:
-        """The files that are put in place whole, each with a number that changes when it is replaced."""
+        """Return the files that are replaced as a whole, with an inode number that changes when one is."""
         if not self.directory.exists():
             return {}
         with os.scandir(self.directory) as found:
             return {file.name: file.inode() for file in found if file.name not in ("journal.jsonl", ".lock")}
 
     def stage(self, pid: int, before: dict[str, int], sent: int) -> str:
-        """What a process that was killed was doing, by what it left behind."""
+        """Return what the killed process was doing, judged by the files that it left."""
         now = self.files()
         if any(name.endswith(".new") for name in now) or any(before.get(name) != now.get(name) for name in DERIVED):
             return "writing files"
@@ -219,49 +237,49 @@ class Victim:
         return "replaying" if opened and self.ledger.saved else "starting up"
 
     def check(self) -> None:
-        """What must hold at each kill: whatever came to the server is saved, or was in flight at a kill."""
+        """Require that each request that arrived is saved, or was in flight at a kill."""
         arrived, saved = self.arrived.total(), len(self.ledger.saved)
         known = saved + self.in_flight
         require(
             arrived <= known, f"{arrived:,} requests arrived, but only {saved:,} are saved and {self.in_flight:,} were in flight"
         )
-        require(not self.asked_again, f"saved before a kill, and asked again after it: {sorted(self.asked_again)[:5]}")
+        require(not self.sent_again, f"saved before a kill, but asked again after it: {sorted(self.sent_again)[:5]}")
         require(not self.ledger.problems, f"the journal: {'; '.join(self.ledger.problems[:5])}")
 
 
-def until(process: subprocess.Popen[bytes], came: Callable[[], bool]) -> bool:
-    """Wait for an event; False: the process ended before."""
+def wait_until(process: subprocess.Popen[bytes], came: Callable[[], bool]) -> bool:
+    """Wait for an event. Return False when the process ended before."""
     while not came():
         if process.poll() is not None:
             return False
-        time.sleep(_LOOK)
+        time.sleep(_POLL)
     return True
 
 
-def compare(victim: Victim, expected: dict[str, bytes], options: argparse.Namespace) -> None:
-    """Print what was seen, and require what must hold in the end."""
-    ledger, stages = victim.ledger, victim.stages
-    again = victim.arrived.total() - len(victim.arrived)
-    never = ledger.lines["sent"] - victim.arrived.total()
+def compare(run: KilledRun, expected: dict[str, bytes], options: argparse.Namespace) -> None:
+    """Print the counts, and require what must hold in the end."""
+    ledger, stages = run.ledger, run.stages
+    again = run.arrived.total() - len(run.arrived)
+    never = ledger.lines["sent"] - run.arrived.total()
     shown = ", ".join(f"{count} {stage}" for stage, count in stages.most_common())
-    print(f"kills that hit a living process: {stages.total()} of {options.kills} ({shown})")
-    print(f"runs that ended before their instant, and were begun again: {victim.outlived}")
-    reached = victim.in_flight - never
-    print(f"in flight at the kills: {victim.in_flight:,} by the journal, {reached:,} of them had reached the server")
-    print(f"requests: {len(ledger.saved):,} saved, {again:,} asked again, none of them after it was saved")
-    print(f"lines that a kill tore: {victim.journal.torn}")
-    victim.check()
-    require(len({mark[:_MARK] for mark in victim.arrived}) == len(victim.arrived), "two marks begin alike; take another --seed")
-    require(stages.total() == options.kills, "not every kill hit a living process")
-    require(stages["asking"] >= _LEAST_ASKING * options.kills, "too few kills hit a run that was asking; take more rows")
-    require(again <= victim.in_flight, f"{again:,} requests were asked again, but only {victim.in_flight:,} were in flight")
-    found = derived(victim.directory)
+    print(f"kills that hit a running process: {stages.total()} of {options.kills} ({shown})")
+    print(f"runs that ended before they were killed, and were started again: {run.finished_early}")
+    reached = run.in_flight - never
+    print(f"in flight at the kills: {run.in_flight:,} by the journal, {reached:,} of them had arrived at the server")
+    print(f"requests: {len(ledger.saved):,} saved, {again:,} sent again, none of them after it was saved")
+    print(f"torn lines: {run.journal.torn}")
+    run.check()
+    require(len({mark[:_MARK] for mark in run.arrived}) == len(run.arrived), "two marks begin alike. Fix: set another --seed")
+    require(stages.total() == options.kills, "not every kill hit a running process")
+    require(stages["asking"] >= _LEAST_ASKING * options.kills, "too few kills hit a run that was asking. Fix: set more --rows")
+    require(again <= run.in_flight, f"{again:,} requests were sent again, but only {run.in_flight:,} were in flight")
+    found = derived(run.directory)
     for name in DERIVED:
-        require(found.get(name) == expected[name], f"{name} is not that of the undisturbed run")
+        require(found.get(name) == expected[name], f"{name} differs from the undisturbed run")
     rows = found["dataset.jsonl"].count(b"\n")
     require(rows == options.rows, f"there are {rows:,} rows instead of {options.rows:,}")
-    print(f"{len(found)} derived files: the bytes of the undisturbed run")
+    print(f"{len(found)} derived files have the bytes of the undisturbed run")
 
 
 if __name__ == "__main__":
-    ending(main)
+    run_and_report(main)

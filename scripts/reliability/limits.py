@@ -1,10 +1,10 @@
-"""How much of a rate limit a run uses, and how often it is refused: the command line against servers that enforce limits.
+"""Measure which share of a rate limit a run uses and how often it is refused, against servers that enforce limits.
 
-    python scripts/reliability/limits.py [--seconds 60] [--cases bucket bare ...] [--rate 600]
+    .venv/bin/python scripts/reliability/limits.py [--seconds 60] [--cases bucket bare ...] [--rate 600]
 
-One case after the other. The allowance, in calls or tokens, is what the server's limit grants in that time; what was used
-is what the server's log says it granted. Exit status 1 if a case uses less than 95 % of its allowance after the first ten
-seconds, or is refused more than 1 % of its calls then.
+The cases run one after the other. The allowance is the number of calls or tokens that the server's limit grants in that time.
+The used share is counted from the server's log. The program exits with status 1 if, after the first ten seconds, a case uses
+less than 95 % of its allowance or more than 1 % of its calls are refused.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import FakeOpenAI, running_fake_openai
+from harness import FakeOpenAI, environment, running_fake_openai
 
-TOKENS_A_CALL = 1200  # about what a call of the method `alpaca` takes at the tests' teacher
+TOKENS_A_CALL = 1200  # about the tokens of a call of the method `alpaca` at the stand-in server
 USED, REFUSED = 0.95, 0.01
-SETTLING = 10.0  # seconds in which a pace may be learned
+SETTLING = 10.0  # seconds for learning the limit, which do not count
 
 
 @dataclass(frozen=True)
 class Case:
-    """A server's limit, what the user states of it, and whether it counts tokens."""
+    """A server's limit. With `tokens` it counts tokens, and with `stated` the user gives it as a flag."""
 
     name: str
     style: str
     tokens: bool = False
     stated: bool = False
 
-    def server(self, rate: float) -> dict[str, Any]:
+    def options(self, rate: float) -> dict[str, Any]:
+        """Return the options of the server that grants `rate` calls a minute."""
         limit = {"limit_tokens": rate * TOKENS_A_CALL} if self.tokens else {"limit_requests": rate}
         return {"limit_style": self.style, **limit}
 
     def flags(self, rate: float) -> list[str]:
+        """Return the flags by which a user states the limit."""
         if not self.stated:
             return []
         return ["--tpm", f"{rate * TOKENS_A_CALL:g}"] if self.tokens else ["--rpm", f"{rate:g}"]
@@ -57,7 +59,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Result:
-    """Shares from 0 to 1: used of the allowance, and refused of the calls, after the settling time and in all."""
+    """Shares from 0 to 1 of the allowance used and of the calls refused, after the settling time and in all."""
 
     used: float
     refused: float
@@ -67,7 +69,7 @@ class Result:
 
 
 def measure(log: list[dict[str, Any]], end: float, case: Case, rate: float, settling: float) -> Result:
-    """What a server's log says of the time until `end`."""
+    """Return the shares for the time until `end`, counted from the server's log."""
     lines = [line for line in log if "mark" in line and line["time"] < end]
     first = lines[0]["time"]
 
@@ -81,13 +83,13 @@ def measure(log: list[dict[str, Any]], end: float, case: Case, rate: float, sett
 
 
 def run(case: Case, args: argparse.Namespace, directory: Path) -> Result:
-    """One run against one server, for so many seconds from its first request on."""
-    with running_fake_openai(latency=args.latency, **case.server(args.rate)) as teacher:
-        flags = ["--base-url", teacher.url, "--model", "m", "--num", "1000000", "--concurrency", str(args.concurrency)]
+    """Run against one server for `args.seconds` from the first request on."""
+    with running_fake_openai(latency=args.latency, **case.options(args.rate)) as server:
+        flags = ["--base-url", server.url, "--model", "m", "--num", "1000000", "--concurrency", str(args.concurrency)]
         command = [sys.executable, "-m", "selfinstruct", "generate", str(directory), *flags, *case.flags(args.rate)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment())
         try:
-            wait_for_request(teacher, process)
+            wait_for_request(server, process)
             time.sleep(args.seconds)
             end = time.time()
             process.send_signal(signal.SIGINT)
@@ -95,27 +97,28 @@ def run(case: Case, args: argparse.Namespace, directory: Path) -> Result:
         finally:
             process.kill()
         if process.returncode != 130:
-            raise SystemExit(f"{case.name}: ended with status {process.returncode}:\n{said}")
-        return measure(teacher.log_lines(), end, case, args.rate, args.settling)
+            raise SystemExit(f"{case.name}: the run ended with status {process.returncode}:\n{said}")
+        return measure(server.log_lines(), end, case, args.rate, args.settling)
 
 
-def wait_for_request(teacher: FakeOpenAI, process: subprocess.Popen[str]) -> None:
-    while not teacher.log.stat().st_size:
+def wait_for_request(server: FakeOpenAI, process: subprocess.Popen[str]) -> None:
+    """Wait until the first request has arrived."""
+    while not server.log.stat().st_size:
         if process.poll() is not None:
-            raise SystemExit(f"ended before its first request: {process.communicate()[1]}")
+            raise SystemExit(f"the run ended before its first request: {process.communicate()[1]}")
         time.sleep(0.02)
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each case")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each case")
     parser.add_argument("--settling", type=float, default=SETTLING, help="seconds that do not count")
     parser.add_argument("--rate", type=float, default=600.0, help="calls a minute that the server grants")
-    parser.add_argument("--latency", type=float, default=0.3)
+    parser.add_argument("--latency", type=float, default=0.3, help="mean seconds that the server takes for a reply")
     parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--used", type=float, default=USED, help="share of the allowance to be used")
-    parser.add_argument("--refused", type=float, default=REFUSED, help="share of calls that may be refused")
-    parser.add_argument("--cases", nargs="+", default=[case.name for case in CASES])
+    parser.add_argument("--used", type=float, default=USED, help="least share of the allowance that must be used")
+    parser.add_argument("--refused", type=float, default=REFUSED, help="largest share of calls that may be refused")
+    parser.add_argument("--cases", nargs="+", default=[case.name for case in CASES], help="names of cases")
     return parser.parse_args()
 
 

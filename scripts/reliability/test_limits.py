@@ -1,4 +1,4 @@
-"""Small versions of the two scripts that hold a run's limits against real servers."""
+"""The programs for rate limits and for limits on money pass with small sizes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,29 @@ def ran(script: str, *flags: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_limit_that_is_only_told_by_refusals_is_found() -> None:
-    flags = ("--seconds", 7, "--settling", 4, "--cases", "bare", "--used", 0.4, "--refused", 0.5, "--concurrency", 12)
-    done = ran("limits.py", *flags)  # wide bounds, for the machine may be busy; unheeded, nine in ten are refused
+def test_a_rate_limit_that_only_refusals_show_is_found() -> None:
+    # A low rate and wide bounds, so that a busy machine passes. A run that ignored the limit would have 90 % refused.
+    flags = (
+        "--seconds",
+        7,
+        "--settling",
+        4,
+        "--cases",
+        "bare",
+        "--used",
+        0.4,
+        "--refused",
+        0.5,
+        "--concurrency",
+        12,
+        "--rate",
+        240,
+    )
+    done = ran("limits.py", *flags)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_limit_on_money_is_ever_passed() -> None:
+def test_no_limit_on_money_is_exceeded() -> None:
     done = ran("money.py", "--settings", 4, "--seed", 290, "--largest", 5)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 settings" in done.stdout

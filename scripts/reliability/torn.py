@@ -1,13 +1,13 @@
-"""Tear the journal of a small run at every byte, and go on each time; what comes out must be as if nothing had happened.
+"""Truncate the journal of a small run at every byte and resume each time.
 
-    python scripts/reliability/torn.py [--rows 6] [--every 1]
+    .venv/bin/python scripts/reliability/torn.py [--rows 6] [--every 1]
 
-The journal has every kind of line that live calls write: sent, fault, reply and failure. Exit status 1 with the reason
-unless, for each length that a crash can leave of it,
+The journal has every kind of line that live calls write: sent, fault, reply and failure. The program exits with status 1 and
+the reason unless, for each length that a crash can leave,
 
-- dataset, provenance, rejected candidates and card are, byte for byte, those of the whole run,
-- no request is asked whose reply or failure is in what was left (lacking its newline at most),
-- what was left of the journal is still its beginning afterwards, byte for byte, and the new journal gives the same files.
+- dataset, provenance, rejected candidates and card have the bytes of the whole run,
+- no request is sent whose reply or failure is in the remaining journal, even if only its newline is missing,
+- the new journal begins with the bytes of the remaining one, and a rebuild from it gives the same files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import Ledger, derived, ending, require
+from harness import Ledger, derived, require, run_and_report
 
 import selfinstruct as si
 from selfinstruct.errors import RATE_LIMIT, RequestRefused, TransientError
@@ -38,65 +38,65 @@ def main() -> None:
         journal, lengths = tear(Path(place), options.rows, options.every)
     kinds = Counter(json.loads(line)["kind"] for line in journal.splitlines())
     print(f"the journal: {len(journal):,} bytes, {', '.join(f'{count} {kind}' for kind, count in kinds.items())}")
-    print(f"torn to {len(lengths):,} different lengths: the same bytes each time, and nothing saved was asked again")
+    print(f"truncated to {len(lengths):,} different lengths: the same bytes each time, and no saved reply was asked again")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=6)
-    parser.add_argument("--every", type=int, default=1, help="take one byte in so many, and all at the ends of lines")
-    parser.add_argument("--place", help="where to put the run's directories; one in memory is faster")
+    parser.add_argument("--every", type=int, default=1, help="take every N-th length, and all lengths near the ends of lines")
+    parser.add_argument("--place", help="folder for the run directories (one in memory is faster)")
     return parser.parse_args()
 
 
 def tear(place: Path, rows: int, every: int = 1) -> tuple[bytes, Sequence[int]]:
-    """Make a run, tear its journal to each length and go on; its journal, and the lengths."""
+    """Make a run, then truncate its journal to each length and resume. Return the journal and the lengths."""
     (place / "seeds.jsonl").write_text("".join(json.dumps(seed(number)) + "\n" for number in range(len(_SEEDS))))
     whole = place / "whole"
-    si.Run(whole, seeds=place / "seeds.jsonl", teacher=Moody(), num=rows).generate()
+    si.Run(whole, seeds=place / "seeds.jsonl", teacher=ScriptedFaults(), num=rows).generate()
     expected, journal = derived(whole), (whole / "journal.jsonl").read_bytes()
     require(len(expected) == 4 and expected["dataset.jsonl"].count(b"\n") == rows, "the whole run did not make its rows")
     missing = _KINDS - {json.loads(line)["kind"] for line in journal.splitlines()}
-    require(not missing, f"the journal has no {' and no '.join(sorted(missing))}; take more rows")
+    require(not missing, f"the journal has no {' and no '.join(sorted(missing))}. Fix: set more --rows")
     ends = [place + 1 for place, byte in enumerate(journal) if byte == 10]
     near = {end + offset for end in ends for offset in (-2, -1, 0, 1)}
     lengths = sorted(length for length in {*range(0, len(journal), every), *near} if 0 <= length <= len(journal))
     for length in lengths:
-        go_on(whole, place / "torn", journal[:length], expected)
+        resume(whole, place / "torn", journal[:length], expected)
     return journal, lengths
 
 
-def go_on(whole: Path, torn: Path, left: bytes, expected: dict[str, bytes]) -> None:
-    """Go on with a copy of a run of whose journal this much is left, and require what must hold."""
+def resume(whole: Path, torn: Path, left: bytes, expected: dict[str, bytes]) -> None:
+    """Resume a copy of a run with only this much of its journal, and require what must hold."""
     shutil.rmtree(torn, ignore_errors=True)
     shutil.copytree(whole, torn)
     (torn / "journal.jsonl").write_bytes(left)
     for name in expected:
         (torn / name).unlink()
-    teacher = Moody()
+    teacher = ScriptedFaults()
     si.Run(torn, teacher=teacher).generate()
-    where = f"torn to {len(left):,} bytes"
+    where = f"truncated to {len(left):,} bytes"
     for name, content in expected.items():
-        require((torn / name).read_bytes() == content, f"{where}: {name} is another one")
-    require(si.Run(torn).files() == expected, f"{where}: the journal that came of it gives other files")
+        require((torn / name).read_bytes() == content, f"{where}: {name} differs")
+    require(si.Run(torn).files() == expected, f"{where}: the new journal gives other files")
     again = saved(left) & teacher.asked.keys()
-    require(not again, f"{where}: asked again though it was saved: {sorted(again)}")
-    require((torn / "journal.jsonl").read_bytes().startswith(left), f"{where}: what was left of the journal was changed")
+    require(not again, f"{where}: saved, but asked again: {sorted(again)}")
+    require((torn / "journal.jsonl").read_bytes().startswith(left), f"{where}: the remaining journal was changed")
 
 
 def saved(left: bytes) -> set[str]:
-    """The requests whose outcome is in this much of a journal, be it without its newline."""
+    """Return the keys whose outcome is in this part of a journal. The last line may lack its newline."""
     ledger = Ledger()
     for line in left.split(b"\n"):
         try:
             ledger.add(json.loads(line))
         except ValueError:
-            continue  # torn, or nothing
+            continue  # torn or empty
     return set(ledger.saved)
 
 
-class Moody:
-    """A teacher that refuses some requests, fails others at the first call, and answers by a function of the key."""
+class ScriptedFaults:
+    """Teacher that refuses some requests, fails others at the first call, and answers by a function of the key."""
 
     name, host, model = "moody", "none", "script"
 
@@ -104,21 +104,21 @@ class Moody:
         self.asked: Counter[str] = Counter()
 
     async def reply(self, key: str, request: Request) -> Reply:
-        """The scripted answer, or the trouble that this request has."""
+        """Return the scripted answer, or raise the error that this request has."""
         self.asked[key] += 1
         if int(key) % 3 == 0 and self.asked[key] == 1:
-            raise TransientError("slow down", cause=RATE_LIMIT, wait=0.0)  # the one fault that is tried again at once
+            raise TransientError("slow down", cause=RATE_LIMIT, wait=0.0)  # the only fault that is retried at once
         if int(key) % 5 == 0:
             raise RequestRefused("HTTP 400: no", cause="content_policy", status=400)
-        usage = Usage(300, 40) if int(key) % 2 else None  # some servers do not count
+        usage = Usage(300, 40) if int(key) % 2 else None  # some servers do not count tokens
         return Reply(answer(key), "stop", self.model, usage, self.host, 0)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
 
 def answer(key: str) -> str:
-    """Three tasks: a good one, one that a filter drops, and one that is good for each key."""
+    """Return three tasks: a good one, one that a filter rejects, and one that differs for each key."""
     odd = " ".join(random.Random(key).sample(_WORDS, 7))
     tasks = [(f"Explain why number {key} likes {odd}.", "<noinput>"), (f"Draw a {key} now.", "<noinput>"), (f"{odd}?", f"i{key}")]
     return "\n###\n".join(
@@ -128,10 +128,10 @@ def answer(key: str) -> str:
 
 
 def seed(number: int) -> dict[str, object]:
-    """A row of the seed file."""
+    """Return a row of the seed file."""
     instances = [{"input": "", "output": "Yes."}]
     return {"id": f"s{number}", "name": f"s{number}", "instruction": _SEEDS[number], "instances": instances}
 
 
 if __name__ == "__main__":
-    ending(main)
+    run_and_report(main)
