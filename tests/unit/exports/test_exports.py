@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,28 @@ from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.errors import PluginError, RecipeError, UserMistake
 from selfinstruct.rundir.exporting import Exported, Target, export, names, writer
 
+
+def row(id: str, instruction: str, input: str, output: str) -> ExportRow:
+    """A row with the provenance that a run records."""
+    called = {
+        "request_key": "3",
+        "model": "m",
+        "endpoint": "api.openai.com",
+        "time": "2026-01-02T03:04:05Z",
+        "sampling": {"temperature": 1.0, "max_tokens": 4096},
+        "finish_reason": "stop",
+        "usage": {"prompt_tokens": 900, "completion_tokens": 800},
+    }
+    origin = {"method": "alpaca", "prompt": {"name": "alpaca", "digest": "0" * 64}, "teacher": "openai"}
+    place = {"id": id, "candidate": "3#1", "position": 1, "seeds": ["seed_task_7"]}
+    rest = {"proposed_by": None, "nearest": [{"id": "seed:seed_task_7", "score": 0.25}]}
+    return ExportRow(id, instruction, input, output, {**place, **origin, **called, **rest})
+
+
 ROWS = [
-    ExportRow("a1", "Name a river.", "", "The Niger.", {"id": "a1"}),
-    ExportRow("b2", "Translate.", 'He said "hi".\nTwice.', "Er sagte: \u201eHallo\u201c\u2028zweimal.", {"id": "b2"}),
-    ExportRow("c3", "\u8bf4\u660e\u539f\u56e0", "\U0001f600\ud800", "\\n is not a line end", {"id": "c3"}),
+    row("00000000000000a1", "Name a river.", "", "The Niger."),
+    row("00000000000000b2", "Translate.", 'He said "hi".\nTwice.', "Er sagte: \u201eHallo\u201c\u2028zweimal."),
+    row("00000000000000c3", "\u8bf4\u660e\u539f\u56e0", "\U0001f600\ud800", "\\n is not a line end"),
 ]
 
 
@@ -27,7 +46,7 @@ def exported(to: Any, out: Path | str, rows: Iterable[ExportRow] = ROWS, **optio
 
 
 def with_system(text: str) -> list[ExportRow]:
-    return [ExportRow(row.id, row.instruction, row.input, row.output, row.provenance, text) for row in ROWS]
+    return [replace(row, system=text) for row in ROWS]
 
 
 def loaded(path: Path, cache: Path) -> list[dict[str, Any]]:
@@ -146,7 +165,8 @@ def test_an_export_that_fails_half_way_leaves_neither_file_nor_directory(tmp_pat
         assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_are_taken_one_after_the_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["alpaca_json", "messages"])
+def test_rows_are_written_one_after_the_other(name: str, tmp_path: Path) -> None:
     taken: list[int] = []
 
     class Watched:
@@ -171,12 +191,9 @@ def test_rows_are_taken_one_after_the_other(tmp_path: Path) -> None:
             seen.append(row)
             yield row
 
-    for name in names():
-        function = plugins.find("export", name.replace("-", "_"))
-        seen.clear()
-        taken.clear()
-        exported(lambda rows, files, function=function: function(rows, Watched(files)), tmp_path / name, rows())
-        assert taken[:3] == [1, 2, 3]
+    function = plugins.find("export", name)
+    exported(lambda rows, files: function(rows, Watched(files)), tmp_path, rows())
+    assert taken[:3] == [1, 2, 3]
 
 
 def split(rows: Iterable[ExportRow], files: ExportFiles, *, every: int = 3) -> None:
@@ -209,7 +226,7 @@ def test_an_export_cannot_write_outside_of_its_directory(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("to", "options", "error", "message"),
     [
-        ("mesages", {}, PluginError, "export 'mesages': does not exist. Fix: choose from alpaca-json, messages, or give"),
+        ("mesages", {}, PluginError, f"export 'mesages': does not exist. Fix: choose from {', '.join(names())}, or give"),
         ("", {}, PluginError, "export '': does not exist"),
         ("no_such_module:f", {}, PluginError, "'no_such_module'"),
         ("messages", {"colour": 5}, RecipeError, "export 'messages': has no option 'colour'. Fix: remove it."),
