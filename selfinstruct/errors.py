@@ -101,7 +101,7 @@ class TableError(UserMistake):
 class PluginError(UserMistake):
     """Raised when a method, filter, teacher, notation or export does not exist, cannot be loaded or breaks its contract.
 
-    Check the name with `selfinstruct list`. If the code is your own, correct it as described in `contracts.py`.
+    Check the name with `selfinstruct list`. If the code is your own, correct it as described in `contracts/`.
     """
 
 

@@ -18,7 +18,7 @@ from selfinstruct.client.ask import DurableAsk
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.errors import ReplyMissing, RequestRefused
-from selfinstruct.generate.lookahead import Demand
+from selfinstruct.generate.lookahead import Lookahead
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.generate.ordering import Sequencer
 from selfinstruct.records import Candidate, Decision, ParseDefect, ParsedTask
@@ -48,8 +48,8 @@ async def generate_rows(
     Raises what a method, a filter or `watch` raised.
     """
     async with _reporting(ask, watch) as report:
-        demand = Demand(num, method.rows_at_most, in_rounds=in_rounds)
-        loop = GenerationLoop(method, ask, curator, demand, give_up_after, least_acceptance, report)
+        lookahead = Lookahead(num, method.rows_at_most, in_rounds=in_rounds)
+        loop = GenerationLoop(method, ask, curator, lookahead, give_up_after, least_acceptance, report)
         await loop.run(window)
     return loop.dataset
 
@@ -62,7 +62,7 @@ class GenerationLoop:
         method: Mixture,
         ask: DurableAsk,
         curator: Curator,
-        demand: Demand,
+        lookahead: Lookahead,
         give_up_after: int,
         least_acceptance: float,
         report: Callable[[Dataset], None],
@@ -70,12 +70,12 @@ class GenerationLoop:
         self.method = method
         self.ask = ask
         self.curator = curator
-        self.demand = demand
-        self.num = demand.num
+        self.lookahead = lookahead
+        self.num = lookahead.num
         self.give_up_after = give_up_after
         self.least_acceptance = least_acceptance
         self.report = report
-        self.memory = method.steering.memory
+        self.task_pool = method.turns.task_pool
         self.dataset = Dataset(target=self.num, pool=curator.pool)
         self.over = False
         self._admission = Sequencer()
@@ -97,7 +97,7 @@ class GenerationLoop:
         index = 0
         try:
             while under_way or not self.over:
-                for _ in range(0 if self.over else self.demand.more(index, len(under_way), window)):
+                for _ in range(0 if self.over else self.lookahead.to_begin(index, len(under_way), window)):
                     task = asyncio.create_task(self.root(index))
                     under_way.add(task)
                     task.add_done_callback(ended)
@@ -114,15 +114,15 @@ class GenerationLoop:
         """One root request, from the question to the rows."""
         try:
             candidates = await self.propose(index)
-            await self._admission.turn(index)
+            await self._admission.wait_for(index)
             decisions = self.curator.admit(candidates)
-            self.memory.add(candidates, decisions)
-            self._admission.next()
+            self.task_pool.add(candidates, decisions)
+            self._admission.advance()
             if any(decision.accepted and decision.candidate.item.output is None for decision in decisions):
                 decisions = [one for solved in await _all(self.solve(each) for each in decisions) for one in solved]
-            await self._collection.turn(index)
+            await self._collection.wait_for(index)
             self.collect(decisions)
-            self._collection.next()
+            self._collection.advance()
         except ReplyMissing:
             self.end(after=index)
 
@@ -161,7 +161,7 @@ class GenerationLoop:
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
-        self.demand.collected(len(self.dataset.rows), self.dataset.roots)
+        self.lookahead.record(len(self.dataset.rows), self.dataset.roots)
         gained = len(self.dataset.rows) - before
         self._empty_streak = 0 if unanswered or gained else self._empty_streak + 1
         self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in final))
@@ -192,7 +192,7 @@ class GenerationLoop:
         self.over = True
         self._admission.close(after)
         self._collection.close(after)
-        self.memory.close(after)
+        self.task_pool.close(after)
 
 
 async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[list[Decision]]:

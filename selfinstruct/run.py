@@ -19,7 +19,7 @@ from selfinstruct.contracts import Export, Teacher
 from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
-from selfinstruct.generate.assembly import assembled, curator, first_request
+from selfinstruct.generate.assembly import assemble, first_request, make_curator
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL
@@ -42,7 +42,7 @@ class Run:
     """A run directory with its recipe: new, or continued from what is on the disk.
 
     `recipe` is the path of a TOML file; any setting of a recipe may be given as a keyword, and wins. `teacher` and
-    `method` may be names or objects (see `contracts.py`), `filters` a mapping from names to True, False or options, or a
+    `method` may be names or objects (see `contracts/`), `filters` a mapping from names to True, False or options, or a
     sequence of functions to add. Nothing is written before `generate` or `write`.
 
     Raises UserMistake (and its kinds) for whatever the caller can correct.
@@ -227,7 +227,7 @@ class Run:
         """Write the rows in another shape, such as "messages". Nothing is asked, and the run stays as it is.
 
         Args:
-            to: An export's name, "package.module:function", or a function (see `Export` in `contracts.py`).
+            to: An export's name, "package.module:function", or a function (see `Export` in `contracts/exports.py`).
             out: A new file, or a directory. A path without a file ending is a directory. Existing files are not overwritten.
             dataset: A built dataset. By default, the rows that the journal and the run's settings give.
             system: A system text that goes with every row.
@@ -249,7 +249,7 @@ class Run:
 
     def methods(self) -> Mixture:
         """The run's methods, ready to be asked for tasks."""
-        return assembled(self.definition, self._method, self._filters)
+        return assemble(self.definition, self._method, self._filters)
 
     def first_request(self) -> Request:
         """The first request that would be sent; asks nobody."""
@@ -291,9 +291,9 @@ class Run:
         definition = definition or self.definition
         recipe = definition.recipe
         dataset = await generate_rows(
-            assembled(definition, self._method, self._filters),
+            assemble(definition, self._method, self._filters),
             ask,
-            curator(definition, self._filters),
+            make_curator(definition, self._filters),
             num=recipe.curate.num,
             give_up_after=recipe.generate.give_up_after,
             least_acceptance=recipe.curate.least_acceptance,

@@ -15,6 +15,7 @@ from selfinstruct.cli import costs
 from selfinstruct.cli.terminal import clock, dollars, note, safe, short
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RunDirectoryError, UserMistake
+from selfinstruct.generate import options
 from selfinstruct.inputs import prompts, seed_check
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE, REJECTED
@@ -227,6 +228,8 @@ def catalogue() -> None:
         print(f"{kind}s")
         for name in plugins.names(kind):
             _entry(name.replace("_", "-") if kind == "export" else name, plugins.about(kind, name), width)
+            for option, meaning in options.described(name) if kind == "method" else ():
+                _entry(f"  {option}", meaning, width, 32)
         print()
         if kind == "method":
             print("prompts")
@@ -242,11 +245,13 @@ def _columns() -> int:
     return min(120, shutil.get_terminal_size().columns)
 
 
-def _entry(name: str, about: str, width: int) -> None:
-    lines = textwrap.wrap(about, max(40, width - 22)) or [""]
-    print(f"  {name:18}  {lines[0]}")
-    for line in lines[1:]:
-        print(f"{'':22}{line}")
+def _entry(name: str, about: str, width: int, indent: int = 22) -> None:
+    """Print a name and its description, the description from column `indent` on, on the next line after a long name."""
+    lines = textwrap.wrap(about, max(40, width - indent)) or [""]
+    start = f"  {name:{indent - 4}}  "
+    print(start + lines.pop(0) if len(start) == indent else start.rstrip())
+    for line in lines:
+        print(f"{'':{indent}}{line}")
 
 
 def _print_texts(row: Mapping[str, Any]) -> None:

@@ -1,21 +1,21 @@
-"""How many root requests to begin, so that the rows come soon and little is asked for that no row needs.
+"""How many root requests to begin ahead, so that rows come soon and few replies are left over.
 
-The yield is taken from the run so far, beginning with the most that the method can give, so that a run errs towards asking
-too little at once, which costs a moment, and not too much, which costs money.
+The yield is the number of rows that a root request gives. It is taken from the run so far and begins at the most that the method
+can give. So a run errs towards asking too little at once, which costs a moment, and not too much, which costs money.
 """
 
 from __future__ import annotations
 
 from math import ceil
 
-_BELIEF = 20  # root requests that it takes to half believe in a yield, where a wrong guess is a whole round asked too much
+_BELIEF = 20  # root requests until a measured yield weighs half, where a wrong guess wastes a whole round of requests
 
 
-class Demand:
-    """The root requests that `num` rows are likely to need, at `most` rows each.
+class Lookahead:
+    """A count of the root requests that `num` rows are likely to need, at `most` rows each.
 
-    Where replies come `in_rounds`, many at once, those that will be needed are planned, at each root request in its turn:
-    whatever comes together, and however often a run is interrupted, it plans the same.
+    With `in_rounds`, replies come many at once, and the root requests that will be needed are planned. The plan changes only
+    as root requests are recorded in index order, so neither rounds nor interruptions change it.
     """
 
     def __init__(self, num: int, most: int, *, in_rounds: bool) -> None:
@@ -23,19 +23,22 @@ class Demand:
         self.most = most
         self._in_rounds = in_rounds
         self._rows = self._roots = self._planned = 0
-        self.collected(0, 0)
+        self.record(0, 0)
 
-    def collected(self, rows: int, roots: int) -> None:
-        """So many rows have come from the first so many root requests."""
+    def record(self, rows: int, roots: int) -> None:
+        """Record that the first `roots` root requests gave `rows` rows in all."""
         self._rows, self._roots = rows, roots
         promised = (self._planned - roots) * self._yield(_BELIEF)
         self._planned += max(0, ceil((self.num - rows - promised) / self._yield(_BELIEF)))
 
-    def more(self, begun: int, under_way: int, window: int) -> int:
-        """How many to begin now, of which at most `window` may be under way; one at least where none is."""
+    def to_begin(self, begun: int, under_way: int, window: int) -> int:
+        """Return how many root requests to begin now.
+
+        At most `window` may be under way at a time. Where none is, the result is at least 1.
+        """
         wanted = self._planned - begun if self._in_rounds else ceil((self.num - self._rows) / self._yield(1)) - under_way
         return max(0 if under_way else 1, min(wanted, window - under_way))
 
     def _yield(self, belief: int) -> float:
-        """The rows that a root request is likely to give, a little too many as long as little is known."""
+        """Return the rows that a root request is likely to give, a little too many while few are recorded."""
         return max((self._rows + belief * self.most) / (self._roots + belief), 0.01)

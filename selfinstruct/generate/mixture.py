@@ -1,4 +1,4 @@
-"""The methods of a run: one, or several that take turns by their weights."""
+"""The methods of a run: one method, or several that take turns by their weights."""
 
 from __future__ import annotations
 
@@ -6,56 +6,61 @@ import inspect
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from math import ceil
 from typing import Any
 
-from selfinstruct.contracts import Ask, Method, MethodContext, Turn
+from selfinstruct.contracts import Ask, Draw, Method, MethodContext, Turn
 from selfinstruct.errors import PluginError, RequestRefused
-from selfinstruct.generate.turns import Steering
-from selfinstruct.records import Candidate, Example, ParsedTask, Reply, Request, clean
+from selfinstruct.generate.turns import Turns
+from selfinstruct.records import Candidate, Example, ParsedTask, Reply, Request, Seed, clean
 
-_AHEAD = 4  # root requests under way for each call in flight, where they make one or two
-Make = Callable[[MethodContext], Method]
-Coroutine = Callable[[Turn, Ask, MethodContext], Awaitable[Sequence[Example | Candidate]]]
+_AHEAD = 4  # root requests under way for each call in flight, where a root request makes one or two calls
+CoroutineFunction = Callable[[Turn, Ask, MethodContext], Awaitable[Sequence[Example | Candidate]]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A method with its setting and its weight among the others of a run."""
+    """A method of a run with its context, and its weight among the run's methods."""
 
     weight: float
-    setting: MethodContext
+    context: MethodContext
     method: Method
 
 
 class Mixture:
-    """The parts of a run by name; which of them has a root request follows from the recipe's seed and the index."""
+    """The parts of a run by name. The recipe's seed and the index of a root request decide which part has it.
 
-    def __init__(self, parts: Mapping[str, Part], steering: Steering, seed: int) -> None:
+    Attributes:
+        parts: The parts by the names that the recipe gives them, "" for the only one.
+        turns: The turns of the run.
+        rows_at_most: The most rows that one root request is likely to give.
+    """
+
+    def __init__(self, parts: Mapping[str, Part], turns: Turns, seed: int) -> None:
         self.parts = parts
-        self.steering = steering
-        self._seed = seed
+        self.turns = turns
         self.rows_at_most = max(part.method.rows_at_most for part in parts.values())
+        self._seed = seed
 
     @property
     def tasks_of_a_root(self) -> tuple[float, float]:
-        """How many tasks a root request gives, and how many more requests they take if all are admitted, by the weights."""
+        """Tasks that a root request gives, and further requests if all of them are admitted: means over the weights."""
         whole = sum(part.weight for part in self.parts.values())
         each = [(part.weight / whole * part.method.rows_at_most, part.method) for part in self.parts.values()]
         return sum(tasks for tasks, _ in each), sum(tasks * getattr(method, "asks_per_task", 0) for tasks, method in each)
 
     def window(self, calls: int) -> int:
-        """How many root requests to have under way for so many calls at a time.
+        """Return how many root requests to have under way for `calls` calls at a time.
 
-        More than calls, so that one slow reply does not hold up the others; but where each root request goes on to many more
-        calls, no more than calls, so that what was begun is finished before the next is begun, and a limit leaves little open.
+        It is more than `calls`, so that one slow reply does not hold up the others. Where a root request goes on to many calls,
+        it is closer to `calls`: what was begun is finished first, and a limit leaves little open.
         """
         _, more = self.tasks_of_a_root
         return max(calls, ceil(calls * _AHEAD / max(1.0, more)))
 
     def part_of(self, index: int) -> str:
-        """The name of the part that has a root request."""
+        """Return the name of the part that has a root request."""
         names = list(self.parts)
         if len(names) == 1:
             return names[0]
@@ -63,73 +68,132 @@ class Mixture:
         return random.Random(f"{self._seed}/{index}/method").choices(names, weights)[0]
 
     async def propose(self, index: int, ask: Ask) -> list[Candidate]:
-        """What the teacher invents in the turn of a root request."""
+        """Return the tasks that the teacher invents in the turn of a root request."""
         part = self.parts[self.part_of(index)]
-        return await part.method.propose(self.steering.turn(index, part.setting), ask)
+        return await part.method.propose(self.turns.turn(index, part.context), ask)
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
-        """An admitted candidate with its output, once for each instance."""
+        """Return an admitted candidate with its output, once for each input."""
         return await self.parts[self.part_of(candidate.root)].method.solve(candidate, ask)
 
 
-def made(make: Callable[..., Any], name: str, setting: MethodContext) -> Method:
-    """The method that a function makes of a setting, or that a coroutine function is; raises PluginError if it is none."""
+def make_method(make: Callable[..., Any], name: str, context: MethodContext) -> Method:
+    """Return the method that a function makes of a context, or that a coroutine function is.
+
+    Raises:
+        PluginError: The function does not make a method.
+    """
     if inspect.iscoroutinefunction(make):
-        return CoroutineMethod(make, setting)
+        return CoroutineMethod(make, context)
     try:
-        method: Method = make(setting)
+        method: Method = make(context)
     except (TypeError, AttributeError) as error:
-        raise PluginError(f"method {name!r} cannot be made from a MethodContext ({error}); see contracts.py") from None
+        raise PluginError(
+            f"method {name!r}: cannot be made from a MethodContext ({error}). Fix: set it up as in methods/few_shot.py"
+        ) from None
     if not (hasattr(method, "propose") and hasattr(method, "rows_at_most")):
-        raise PluginError(f"method {name!r} gives {type(method).__name__}, which is no Method (see contracts.py)")
+        raise PluginError(
+            f"method {name!r}: must make a Method (got {type(method).__name__}). Fix: add `propose` and `rows_at_most` to it, "
+            "see contracts/methods.py"
+        )
     return method
 
 
 class CoroutineMethod:
-    """A coroutine function as a method: it gets a turn, `ask` and the setting, and gives finished examples or candidates.
+    """A coroutine function as a method. It is called with a turn, `ask` and the context.
 
-    An example is taken to be from the reply that was asked for first, solved by the one that was asked for last.
+    It returns finished examples or candidates. An example counts as proposed by the first reply that was asked for, and as solved
+    by the last. The topic and the language of a draw are recorded with it if a request had the draw's steering lines.
     """
 
     rows_at_most = 1
 
-    def __init__(self, function: Coroutine, setting: MethodContext) -> None:
+    def __init__(self, function: CoroutineFunction, context: MethodContext) -> None:
         self.function = function
-        self.setting = setting
+        self.context = context
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
-        """What the coroutine gives in this turn."""
-        keys: list[str] = []
-        name = self.function.__name__
+        """Return what the coroutine gives in this turn.
 
-        async def noted(key: str, request: Request) -> Reply:
+        Raises:
+            PluginError: The coroutine breaks the contract.
+        """
+        name, watched = self.function.__name__, _WatchedTurn(turn)
+        keys: list[str] = []
+        requests: list[Request] = []
+
+        async def watched_ask(key: str, request: Request) -> Reply:
             if not re.fullmatch(rf"{turn.index}([./].+)?", key):
-                raise PluginError(f"method {name!r} asks under the key {key!r}; in this turn keys begin with {turn.index}/")
+                raise PluginError(
+                    f"method {name!r}: asks under a key of another turn (got {key!r}). Fix: set a key that begins with "
+                    f"`turn.key`, here {turn.key}/"
+                )
             keys.append(key)  # in the order of asking, which does not depend on how long replies take
+            requests.append(request)
             try:
                 return await ask(key, request)
             except RequestRefused:
-                keys.remove(key)  # no example can come from it
+                keys.remove(key)  # an example cannot come from it
                 raise
 
-        found = await self.function(turn, noted, self.setting)
-        if not isinstance(found, list | tuple) or not all(isinstance(one, Example | Candidate) for one in found):
-            raise PluginError(f"method {name!r} gave {found!r:.80}; a method gives a list of examples")
-        if any(not isinstance(text, str) for one in found if isinstance(one, Example) for text in astuple(one)):
-            raise PluginError(
-                f"method {name!r} gave an example with something that is no text; instruction, input and output are"
-            )
-        if strange := [one.key for one in found if isinstance(one, Candidate) and one.key not in keys]:
-            raise PluginError(f"method {name!r} gave a candidate of the key {strange[0]!r}, under which it has no reply")
-        if found and not keys:
-            raise PluginError(f"method {name!r} gave examples without asking; where they come from must be known")
-        items = [
-            ParsedTask(clean(one.instruction), clean(one.input), clean(one.output)) for one in found if isinstance(one, Example)
-        ]
-        own = turn.candidates(keys[0] if keys else turn.key, items)
-        solved = keys[-1] if len(keys) > 1 else None
-        return [*(replace(one, solved_by=solved) for one in own), *(one for one in found if isinstance(one, Candidate))]
+        results = await self.function(watched, watched_ask, self.context)
+        _check_results(name, results, keys)
+        examples = [result for result in results if isinstance(result, Example)]
+        tasks = [ParsedTask(clean(example.instruction), clean(example.input), clean(example.output)) for example in examples]
+        key, solved_by = keys[0] if keys else turn.key, keys[-1] if len(keys) > 1 else None
+        trace = watched.trace_in(requests)
+        own = [Candidate(key, position, task, solved_by=solved_by, trace=trace) for position, task in enumerate(tasks)]
+        return [*own, *(result for result in results if isinstance(result, Candidate))]
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
-        """Nothing to do: what a coroutine gives is finished."""
+        """Return the candidate as it is: a coroutine gives finished tasks."""
         return [candidate]
+
+
+class _WatchedTurn:
+    """A turn that keeps its draws."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._draws: list[Draw] = []
+
+    @property
+    def index(self) -> int:
+        return self._turn.index
+
+    @property
+    def key(self) -> str:
+        return self._turn.key
+
+    async def draw(
+        self, seeds: int = 0, generated: int = 0, *, among: Sequence[Seed] | None = None, finished: bool = False
+    ) -> Draw:
+        self._draws.append(await self._turn.draw(seeds, generated, among=among, finished=finished))
+        return self._draws[-1]
+
+    def trace_in(self, requests: Sequence[Request]) -> Mapping[str, str]:
+        """Return the trace of the last draw whose steering lines stand in a request, else an empty one."""
+        texts = [text for request in requests for text in (request.prompt or "", *(one["content"] for one in request.messages))]
+        for draw in reversed(self._draws):
+            lines = draw.steering() if draw.trace else ""
+            if lines and any(lines in text for text in texts):
+                return draw.trace
+        return {}
+
+
+def _check_results(name: str, results: object, keys: Sequence[str]) -> None:
+    """Raise PluginError unless a coroutine's results are examples and candidates that come from its replies."""
+    if not isinstance(results, list | tuple) or not all(isinstance(result, Example | Candidate) for result in results):
+        raise PluginError(f"method {name!r}: must return a list of examples (got {results!r:.80}). Fix: set what it returns")
+    for result in results:
+        if isinstance(result, Example) and not all(isinstance(text, str) for text in astuple(result)):
+            raise PluginError(
+                f"method {name!r}: an example has a field that is not text (got {result!r:.80}). Fix: set instruction, input and "
+                "output to texts"
+            )
+        if isinstance(result, Candidate) and result.key not in keys:
+            raise PluginError(
+                f"method {name!r}: a candidate names a key without a reply (got {result.key!r}). Fix: set the key that was asked"
+            )
+    if results and not keys:
+        raise PluginError(f"method {name!r}: returns examples without asking. Fix: add a call of `ask` that they come from")

@@ -1,47 +1,55 @@
-"""Where a run is steered to, and what each root request draws: seeds, generated tasks, a topic, a language."""
+"""Turns: what each root request draws, and which topic it is given.
+
+A draw follows from the recipe, its inputs and the index. Where it depends on accepted tasks, these are the tasks of root requests
+below the turn's horizon (see `task_pool`).
+"""
 
 from __future__ import annotations
 
 import random
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from selfinstruct.contracts import MethodContext
-from selfinstruct.generate.diversity import Spread, Weights, draw
-from selfinstruct.generate.task_pool import Memory, blocks, horizon
+from selfinstruct.contracts import Draw, MethodContext
+from selfinstruct.generate.diversity import Diversity, Weights, weighted_sample
+from selfinstruct.generate.task_pool import TaskPool, blocks, horizon
 from selfinstruct.recipe.schema import Generate
-from selfinstruct.records import Candidate, ParsedTask, Seed, Topic
+from selfinstruct.records import Candidate, Seed, Topic
 
-_KEPT = 4  # horizons whose state is remembered; no more than two are in use at a time
-_TURNS = 2.0  # how often a topic that gives little may have its turn, for each turn of its share
-_WEIGHED = 1_000  # generated tasks, drawn at random, of which `spread` takes those from where it is thin
-_AT_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one place
+_HORIZONS_KEPT = 4  # horizons whose state is held: no more than two are in use at a time
+_MOST_TURNS = 2.0  # turns of a topic that gives few tasks, for each turn of its share
+_WEIGHED = 1_000  # generated tasks, drawn at random, among which `spread` draws by weight
+_SHARE_OF_HOME = 0.6  # share of a prompt's seeds that `spread` takes from one domain
 
 
 @dataclass
-class Known:
-    """What counts at a horizon: how many candidates were admitted below it, how thin it is where, and the topics so far.
+class HorizonState:
+    """The facts that the turns of one horizon depend on.
 
-    `topics` counts the tasks of each topic, `turns` the root requests that had it, and `each` how many tasks one gives.
-    `plan` are the topics of the root requests from the horizon on, as far as somebody asked, and counted as if they were over.
+    Attributes:
+        admitted: How many candidates were admitted below the horizon.
+        weights: The weights for drawing seeds and generated tasks. None unless the recipe samples by `spread`.
+        tasks: How many admitted tasks each topic has. Planned turns are counted as if they were over.
+        turns: How many root requests were given each topic. Planned turns are counted too.
+        tasks_per_turn: The mean number of tasks that a turn gives a topic.
+        plan: The topics of the root requests from the horizon on, as far as they were asked for.
     """
 
     admitted: int
     weights: Weights | None
-    topics: dict[str, float]
+    tasks: dict[str, float]
     turns: Counter[str]
-    each: float
+    tasks_per_turn: float
     plan: list[Topic] = field(default_factory=list)
 
 
-class Steering:
-    """What the recipe says of a run's direction, and what has been admitted so far.
+class Turns:
+    """The turns of a run, and the state at each horizon that they depend on.
 
-    `languages` has the names of the recipe's languages by code. Where seeds are drawn by `spread` and name their domains, these
-    stand for topics, each as much as the others.
+    `languages` has the English names of the recipe's languages by code. Where seeds are sampled by `spread` and name their
+    domains, and the recipe has no topics, the domains stand for topics with equal quotas.
     """
 
     def __init__(
@@ -50,175 +58,148 @@ class Steering:
         seeds: Sequence[Seed],
         topics: Sequence[Topic] = (),
         languages: Mapping[str, str] | None = None,
-        memory: Memory | None = None,
+        task_pool: TaskPool | None = None,
     ) -> None:
         self.generate = generate
-        self.spread = Spread(seeds) if generate.seed_sampling == "spread" else None
+        self.diversity = Diversity(seeds) if generate.seed_sampling == "spread" else None
         self.has_quotas = bool(topics)
-        self.topics = topics or (_domains(seeds, generate.seed) if self.spread else ())
+        self.topics = topics or (_domains(seeds, generate.seed) if self.diversity else ())
         self.languages = languages or {}
-        self.memory = memory or Memory()
+        self.task_pool = task_pool or TaskPool()
         self._blocks = blocks(generate.lag)
-        self._next = next(self._blocks)
-        self._known: dict[int, Known] = {}
-        self._counted: Counter[str] = Counter()
+        self._next_horizon = next(self._blocks)
+        self._states: dict[int, HorizonState] = {}
+        self._tasks: Counter[str] = Counter()
         self._turns: Counter[str] = Counter()
-        self._taken = 0
+        self._taken = 0  # admitted candidates that are counted in a state
 
-    def turn(self, index: int, setting: MethodContext) -> OneTurn:
-        """The turn of a root request, for a method with this setting."""
-        return OneTurn(index, setting, self)
+    def turn(self, index: int, context: MethodContext) -> RootTurn:
+        """Return the turn of a root request for the method of this context."""
+        return RootTurn(index, context, self)
 
-    async def known(self, index: int) -> Known:
-        """What counts for a root request; waits until it is known."""
+    async def state(self, index: int) -> HorizonState:
+        """Wait until the state that a root request depends on is known, and return it.
+
+        Raises:
+            ReplyMissing: The run ends before it is known.
+        """
         at = horizon(index, self.generate.lag)
-        await self.memory.below(at)
-        while self._next <= at:  # each horizon in turn, whichever is asked for first
-            self._known[self._next] = self._take(self._next)
-            self._next = next(self._blocks)
-            for old in sorted(self._known)[:-_KEPT]:
-                del self._known[old]
-        return self._known[at]
+        await self.task_pool.wait_below(at)
+        while self._next_horizon <= at:  # each horizon in order, whichever is asked for first
+            self._states[self._next_horizon] = self._state_at(self._next_horizon)
+            self._next_horizon = next(self._blocks)
+            for old in sorted(self._states)[:-_HORIZONS_KEPT]:
+                del self._states[old]
+        return self._states[at]
 
     async def topic(self, index: int) -> Topic | None:
-        """The topic of a root request: the one furthest behind its quota, if all before it give as much as they have so far.
+        """Return the topic of a root request, or None without topics.
 
-        One that gives little gets more turns, but no more than twice its share of them.
+        It is the topic that is furthest behind its quota if every earlier turn gives as many tasks as turns gave so far. A
+        topic that gives few tasks gets more turns, but no more than twice its share of them.
         """
         if not self.topics:
             return None
-        await self.known(index)
+        await self.state(index)
         return self._planned(index)
 
     def _planned(self, index: int) -> Topic:
+        """Return a root request's topic from the plan of its horizon, which must be known."""
         at = horizon(index, self.generate.lag)
-        known = self._known[at]
-        while len(known.plan) <= index - at:
-            known.plan.append(self._furthest_behind(known))
-        return known.plan[index - at]
+        state = self._states[at]
+        while len(state.plan) <= index - at:
+            state.plan.append(self._furthest_behind(state))
+        return state.plan[index - at]
 
-    def _furthest_behind(self, known: Known) -> Topic:
-        """The next topic of a horizon's plan; it is counted as if its turn were over."""
-        whole, turns = sum(topic.quota for topic in self.topics), known.turns.total() + 1
-        total = sum(known.topics.values()) + known.each
-        may = [one for one in self.topics if known.turns[one.name] < _TURNS * one.quota / whole * turns]
-        chosen = max(may or self.topics, key=lambda one: one.quota / whole * total - known.topics[one.name])
-        known.turns[chosen.name] += 1
-        known.topics[chosen.name] += known.each
+    def _furthest_behind(self, state: HorizonState) -> Topic:
+        """Return the next topic of a plan, and count it in the state as if its turn were over."""
+        quotas, turns = sum(topic.quota for topic in self.topics), state.turns.total() + 1
+        tasks = sum(state.tasks.values()) + state.tasks_per_turn
+        allowed = [topic for topic in self.topics if state.turns[topic.name] < _MOST_TURNS * topic.quota / quotas * turns]
+        chosen = max(allowed or self.topics, key=lambda topic: topic.quota / quotas * tasks - state.tasks[topic.name])
+        state.turns[chosen.name] += 1
+        state.tasks[chosen.name] += state.tasks_per_turn
         return chosen
 
-    def _take(self, at: int) -> Known:
-        end = self.memory.end(at)
-        fresh = self.memory.admitted[self._taken : end]
+    def _state_at(self, at: int) -> HorizonState:
+        end = self.task_pool.size_below(at)
+        fresh = self.task_pool.admitted[self._taken : end]
         self._taken = end
-        if self.spread:
-            self.spread.add(fresh)
-        weights = self.spread.weights() if self.spread else None
+        if self.diversity:
+            self.diversity.add(fresh)
+        weights = self.diversity.weights() if self.diversity else None
         if not self.topics:
-            return Known(end, weights, {}, Counter(), 1.0)
-        if self.has_quotas or self.spread is None:
-            self._counted.update(str(one.trace["topic"]) for one in fresh if "topic" in one.trace)
-        else:  # whatever was asked for: what they are near to
-            self._counted.update(filter(None, map(self.spread.domain_of, fresh)))
+            return HorizonState(end, weights, {}, Counter(), 1.0)
+        if self.has_quotas or self.diversity is None:
+            self._tasks.update(str(task.trace["topic"]) for task in fresh if "topic" in task.trace)
+        else:  # the domain that a task came out near to counts, not the domain that it was asked for
+            self._tasks.update(filter(None, map(self.diversity.domain_of, fresh)))
         self._turns.update(self._planned(index).name for index in range(self._turns.total(), at))
-        counts = {topic.name: float(self._counted[topic.name]) for topic in self.topics}
-        return Known(end, weights, counts, self._turns.copy(), self._counted.total() / at if self._counted else 1.0)
+        tasks = {topic.name: float(self._tasks[topic.name]) for topic in self.topics}
+        return HorizonState(end, weights, tasks, self._turns.copy(), self._tasks.total() / at if self._tasks else 1.0)
 
 
-class OneTurn:
-    """A turn (see `contracts.Turn`): everything random comes from streams of the recipe's seed and the index."""
+@dataclass(frozen=True)
+class RootTurn:
+    """A turn (see `contracts.Turn`). It holds no state: each draw starts the random streams of its index again."""
 
-    def __init__(self, index: int, setting: MethodContext, steering: Steering) -> None:
-        self.index = index
-        self.setting = setting
-        self.steering = steering
-        self.rng = setting.rng(index)
-        self._trace: dict[str, Any] = {}
-        self._drew = False  # seeds, by `spread`: then, and only then, a prompt says their domain where no topic is asked for
+    index: int
+    context: MethodContext
+    turns: Turns
 
     @property
     def key(self) -> str:
         """The index as a request key."""
         return str(self.index)
 
-    async def seeds(self, count: int, among: Sequence[Seed] | None = None) -> list[Seed]:
-        """Seeds to show: at random, or, by `spread`, most of them from one place where it is thin; those stand last."""
-        pool = self.setting.seeds if among is None else among
+    async def draw(
+        self, seeds: int = 0, generated: int = 0, *, among: Sequence[Seed] | None = None, finished: bool = False
+    ) -> Draw:
+        """Draw tasks to show, a topic and a language (see `contracts.Turn`)."""
+        turns, generate, prompt = self.turns, self.turns.generate, self.context.prompt
+        rng = self.context.rng(self.index)
+        drawn = await self._seeds(rng, seeds, self.context.seeds if among is None else among) if seeds else []
+        tasks = await self._generated(generated, finished) if generated else []
+        # A domain of the seeds is a topic only where seeds of it are shown and the prompt has words for it.
+        has_topic = turns.has_quotas or (turns.diversity is not None and seeds > 0 and prompt.has("topic"))
+        topic = await turns.topic(self.index) if has_topic else None
+        trace, language = {"topic": topic.name} if topic else {}, ""
+        if generate.languages:
+            codes, weights = list(generate.languages), list(generate.languages.values())
+            trace["language"] = self.context.rng(self.index, "language").choices(codes, weights)[0]
+            language = turns.languages[trace["language"]]
+        return Draw(prompt, rng, tuple(drawn), tuple(tasks), generate.domain, topic, language, trace)
+
+    async def _seeds(self, rng: random.Random, count: int, pool: Sequence[Seed]) -> list[Seed]:
+        """Draw seeds at random or by `spread`. By `spread` most are of one domain where it is thin, and these stand last."""
         count = min(count, len(pool))
-        spread = self.steering.spread
-        weights = (await self.steering.known(self.index)).weights if spread else None
-        if spread is None or weights is None:
-            return self.rng.sample(pool, count)
-        topic = await self.steering.topic(self.index)
-        self._drew = True
+        diversity = self.turns.diversity
+        if diversity is None or (weights := (await self.turns.state(self.index)).weights) is None:
+            return rng.sample(pool, count)
+        topic = await self.turns.topic(self.index)
         thin = [weights.seeds[seed.id] for seed in pool]
         home = frozenset(seed.id for seed in pool if topic and seed.domain == topic.name)
-        home = home or spread.around(pool[draw(self.rng, thin, 1)[0]])
-        order = [pool[place] for place in draw(self.rng, thin, len(pool))]
+        home = home or diversity.around(pool[weighted_sample(rng, thin, 1)[0]])
+        order = [pool[place] for place in weighted_sample(rng, thin, len(pool))]
         here, elsewhere = [seed for seed in order if seed.id in home], [seed for seed in order if seed.id not in home]
-        here = here[: max(1, round(_AT_HOME * count), count - len(elsewhere))]
+        here = here[: max(1, round(_SHARE_OF_HOME * count), count - len(elsewhere))]
         return [*elsewhere[: count - len(here)], *here]
 
-    async def generated(self, count: int, *, finished: bool = False) -> list[Candidate]:
-        """Tasks to show that this run gave below the horizon; from where it is thin, by `spread`."""
-        known = await self.steering.known(self.index)
-        memory, rng = self.steering.memory, self.setting.rng(self.index, "generated")
-        there = bisect_left(memory.finished, known.admitted) if finished else known.admitted
-        wanted = min(there, count if known.weights is None else _WEIGHED)
-        drawn = rng.sample(range(there), wanted)
-        tasks = [memory.admitted[memory.finished[place] if finished else place] for place in drawn]
-        if known.weights is None:
+    async def _generated(self, count: int, finished: bool) -> list[Candidate]:
+        """Draw tasks that were admitted below the horizon, at random or by `spread`."""
+        state = await self.turns.state(self.index)
+        pool, rng = self.turns.task_pool, self.context.rng(self.index, "generated")
+        size = bisect_left(pool.finished, state.admitted) if finished else state.admitted
+        places = rng.sample(range(size), min(size, count if state.weights is None else _WEIGHED))
+        tasks = [pool.admitted[pool.finished[place] if finished else place] for place in places]
+        if state.weights is None:
             return tasks
-        thin = [known.weights.generated[task.id] for task in tasks]
-        return [tasks[place] for place in draw(rng, thin, min(count, len(tasks)))]
-
-    async def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
-        """A section of the prompt with this turn's domain, topic and language, or with those of what is `shown`."""
-        return self.setting.prompt.fill(section, **values, steering=await self._steering(shown))
-
-    def candidates(
-        self, key: str, items: Iterable[ParsedTask], shown: Iterable[Seed | Candidate] = (), **trace: Any
-    ) -> list[Candidate]:
-        """The items of a reply as candidates."""
-        seeds: list[str] = []
-        generated: list[str] = []
-        for one in shown:
-            (seeds if isinstance(one, Seed) else generated).append(one.id)
-        whole = {**self._trace, **({"generated": generated} if generated else {}), **trace}
-        return [Candidate(key, position, item, tuple(seeds), trace=whole) for position, item in enumerate(items)]
-
-    async def _steering(self, shown: Seed | Candidate | None) -> str:
-        """The lines that say where this turn is steered to, in the prompt's words; of what is shown, what it is about."""
-        generate, prompt = self.steering.generate, self.setting.prompt
-        fill = prompt.fill
-        lines = [fill("domain", domain=generate.domain)] if generate.domain else []
-        says = self.steering.has_quotas or (self._drew and prompt.has("topic"))
-        topic = await self.steering.topic(self.index) if says else None
-        if topic and shown is None:
-            self._trace["topic"] = topic.name
-            lines.append(fill("topic", topic=topic.name, about=topic.about or topic.name))
-        elif topic and (own := _topic_of(shown)):
-            lines.append(fill("topic", topic=own, about=_in_words(own)))
-        if generate.languages and shown is None:
-            codes, weights = list(generate.languages), list(generate.languages.values())
-            code = self.setting.rng(self.index, "language").choices(codes, weights)[0]
-            self._trace["language"] = code
-            lines.append(fill("language", language=self.steering.languages[code]))
-        return "\n".join(lines)
+        thin = [state.weights.generated[task.id] for task in tasks]
+        return [tasks[place] for place in weighted_sample(rng, thin, min(count, len(tasks)))]
 
 
 def _domains(seeds: Sequence[Seed], seed: int) -> list[Topic]:
-    """The domains that seeds name, as topics, in an order that is the recipe's own."""
-    names = sorted({seed.domain for seed in seeds if seed.domain})
+    """Return the domains that seeds name as topics, in an order that the run's seed decides. One domain alone is none."""
+    names = sorted({task.domain for task in seeds if task.domain})
     order = random.Random(f"{seed}/domains").sample(names, len(names))
-    return [Topic(name, about=_in_words(name)) for name in order] if len(order) > 1 else []
-
-
-def _topic_of(shown: Seed | Candidate | None) -> str:
-    if isinstance(shown, Seed):
-        return shown.domain
-    return str(shown.trace.get("topic", "")) if shown else ""
-
-
-def _in_words(name: str) -> str:
-    return name.replace("_", " ")
+    return [Topic(name, about=name.replace("_", " ")) for name in order] if len(order) > 1 else []

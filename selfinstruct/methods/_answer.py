@@ -1,4 +1,4 @@
-"""Answering an admitted instruction: what the methods that work one task at a time share."""
+"""The step "solve" of the methods that work one task at a time: an accepted instruction is asked as a user would ask it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from selfinstruct.contracts import Ask, MethodContext
 from selfinstruct.records import Candidate, ParseDefect, clean
 
-INSTRUCTION_TOKENS = 96  # room for an instruction of some 70 words; a longer one is most often a model that rambles
+INSTRUCTION_TOKENS = 96  # enough for some 70 words; a longer instruction is most often a model that rambles
 
-NEEDED = ("solve", "solve_without_input")  # what a prompt must have for this
+NEEDED = ("solve", "solve_without_input")  # sections that a prompt must have for `answer`
 SECTIONS = {
     "solve_system": frozenset[str](),
     "solve": frozenset({"instruction", "input"}),
@@ -17,16 +17,21 @@ SECTIONS = {
 }
 
 
-async def answer(setting: MethodContext, candidate: Candidate, ask: Ask) -> list[Candidate]:
-    """Solve a candidate by a plain chat call, as any user would ask; sampled as the recipe's `solve_...` options say."""
-    item, prompt = candidate.item, setting.prompt
-    section = "solve" if item.input else "solve_without_input"
-    values = {"instruction": item.instruction} | ({"input": item.input} if item.input else {})
-    turns = [{"role": "user", "content": prompt.fill(section, **values)}]
+async def answer(context: MethodContext, candidate: Candidate, ask: Ask) -> list[Candidate]:
+    """Return a candidate with the teacher's answer as its output, asked in a chat of one question.
+
+    Raises:
+        RequestRefused: The teacher will never answer it.
+        ReplyMissing: Nothing may be sent now.
+    """
+    task, prompt = candidate.item, context.prompt
+    section = "solve" if task.input else "solve_without_input"
+    values = {"instruction": task.instruction} | ({"input": task.input} if task.input else {})
+    messages = [{"role": "user", "content": prompt.fill(section, **values)}]
     if prompt.has("solve_system"):
-        turns.insert(0, {"role": "system", "content": prompt.fill("solve_system")})
+        messages.insert(0, {"role": "system", "content": prompt.fill("solve_system")})
     key = f"{candidate.key}.{candidate.position}/solve"
-    reply = await ask(key, setting.request("solve", key, turns=turns))
+    reply = await ask(key, context.request("solve", key, messages=messages))
     defect = ParseDefect("content_filter", "the provider cut the answer") if reply.filtered else None
-    solved = replace(item, output=clean(reply.text), defect=defect, cut=reply.cut)
+    solved = replace(task, output=clean(reply.text), defect=defect, cut=reply.cut)
     return [replace(candidate, item=solved, solved_by=key)]

@@ -1,4 +1,4 @@
-"""Tasks from the user's own documents: a passage is shown, and the answer gives the words of the passage that it rests on."""
+"""Tasks on passages of your own documents. Each answer quotes the words of the passage that support it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selfinstruct.contracts import Ask, Method, MethodContext, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Option, Turn
 from selfinstruct.errors import UserMistake
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS
 from selfinstruct.records import Candidate, ParseDefect, Passage, Reply, clean
@@ -20,9 +20,15 @@ SECTIONS = {
     **dict.fromkeys(KINDS, frozenset({"passage", "title", "steering"})),
     **dict.fromkeys(("answer", "answer_plain"), frozenset({"passage", "title", "instruction"})),
 }
+OPTIONS = {
+    "kinds": Option("both", "tasks to ask for on each passage", choices=("both", *KINDS)),
+    "quote": Option("verified", "reject answers without a quote that stands in the passage", choices=("verified", "none")),
+    "quote_in": Option("provenance", "where the quote goes", choices=("provenance", "output")),
+    "passage_in": Option("input", "where the passage goes", choices=("input", "provenance")),
+}
 
-_ENDS = ("\nPassage",)  # a model that completes texts goes on with a passage of its own
-_LEAST_WORDS = 3  # of a quote: one word of a passage, such as "the", supports nothing
+_ENDS = ("\nPassage",)  # a model that completes texts goes on with another passage
+_LEAST_WORDS = 3  # of a quote: a single word such as "the" supports nothing
 _QUOTE_LINE = re.compile(r"^[ \t>*_#-]*quote[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
 _ANSWER_LINE = re.compile(r"^[ \t>*_#-]*answer[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
 _QUOTATION_MARKS = (
@@ -35,50 +41,53 @@ _AROUND = f"{_QUOTATION_MARKS}*_ \t\n"
 _WORD = re.compile(rf"[{WITHOUT_SPACES}]|\w+")
 
 
-def documents(setting: MethodContext) -> Method:
-    """A question or task on a passage of your own documents; once admitted, it is answered with a quote that is verified."""
-    return _Documents(setting)
+def documents(context: MethodContext) -> Method:
+    """Ask for a question or task on a passage of your own documents, then for its answer with a quote that is verified."""
+    return _Documents(context)
 
 
 class _Documents:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: MethodContext) -> None:
-        self.setting = setting
-        if not setting.passages:
-            raise UserMistake("the method `documents` has no documents; name a folder or a file of them (--documents)")
-        kinds = setting.choice("kinds", "both", *KINDS)
-        self.verified = setting.choice("quote", "verified", "none") == "verified"
-        self.quote_in_output = setting.choice("quote_in", "provenance", "output") == "output"
-        self.passage_in_input = setting.choice("passage_in", "input", "provenance") == "input"
+    def __init__(self, context: MethodContext) -> None:
+        self.context = context
+        if not context.passages:
+            raise UserMistake("generate.documents: the method 'documents' needs some. Fix: set --documents to a folder or a file")
+        options = context.options
+        self.verified = options["quote"] == "verified"
+        self.quote_in_output = options["quote_in"] == "output"
+        self.passage_in_input = options["passage_in"] == "input"
         self.section = "answer" if self.verified else "answer_plain"
-        self.kinds = KINDS if kinds == "both" else (kinds,)
-        setting.prompt.require(*self.kinds, self.section)
-        self.passages = {passage.id: passage for passage in setting.passages}
+        self.kinds = KINDS if options["kinds"] == "both" else (options["kinds"],)
+        context.prompt.require(*self.kinds, self.section)
+        self.passages = {passage.id: passage for passage in context.passages}
         self._orders: dict[int, list[int]] = {}
         self._first_kinds = {number: place % len(self.kinds) for place, number in enumerate(self._order(0))}
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
-        """A question or a task on the passage whose turn it is, which becomes the input."""
-        passage, kind = self._drawn(turn.index)
-        prompt = await turn.fill(kind, passage=passage.text, title=passage.title)
-        notation = self.setting.notation
-        one: dict[str, Any] = {"max_tokens": INSTRUCTION_TOKENS} if self.setting.prompt.notation == "plain" else {}
-        reply = await ask(turn.key, self.setting.request("propose", turn.key, prompt, ends=_ENDS, **one, **notation.sampling()))
-        items = notation.parse(_without_label(prompt, reply.text), reply.finish_reason)
+        """Return a question or a task on this turn's passage. The passage becomes its input."""
+        passage, kind = self._passage_and_kind(turn.index)
+        draw = await turn.draw()
+        text = draw.fill(kind, passage=passage.text, title=passage.title)
+        notation = self.context.notation
+        sampling = dict(notation.sampling())
+        if self.context.prompt.notation == "plain":  # one task is expected
+            sampling.setdefault("max_tokens", INSTRUCTION_TOKENS)
+        reply = await ask(turn.key, self.context.request("propose", turn.key, text, completion_stop=_ENDS, **sampling))
+        tasks = notation.parse(_without_label(text, reply.text), reply.finish_reason)
         input = passage.text if self.passage_in_input else ""
-        # A notation may bring an output too: here the answer is always asked for, with the passage in sight.
-        items = [replace(item, input=input, output=None) for item in items]
-        return turn.candidates(turn.key, items, passage=self._trace(passage), kind=kind)
+        # A notation may bring an output too. The answer is still asked for, because then the passage is in the prompt.
+        tasks = [replace(task, input=input, output=None) for task in tasks]
+        return draw.candidates(turn.key, tasks, passage=self._trace(passage), kind=kind)
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
-        """The answer from the passage, with the quote that it ends in looked up there."""
+        """Return the task with its answer. The answer's quote is looked up in the passage."""
         passage = self.passages[candidate.trace["passage"]["id"]]
         values = {"passage": passage.text, "title": passage.title, "instruction": candidate.item.instruction}
-        prompt = self.setting.prompt.fill(self.section, **values)
+        prompt = self.context.prompt.fill(self.section, **values)
         key = f"{candidate.key}.{candidate.position}/solve"
-        reply = await ask(key, self.setting.request("solve", key, prompt, ends=_ENDS))
+        reply = await ask(key, self.context.request("solve", key, prompt, completion_stop=_ENDS))
         text = clean(_without_label(prompt, reply.text))
         answer = self._checked(text, passage, reply) if self.verified else _Answer(text)
         if reply.filtered:
@@ -87,17 +96,17 @@ class _Documents:
         trace = {**candidate.trace, **({"quote": answer.quote} if answer.quote else {})}
         return [replace(candidate, item=item, solved_by=key, trace=trace)]
 
-    def _drawn(self, index: int) -> tuple[Passage, str]:
-        """The passage and the kind of a root request: all passages in a random order, then in another, kinds swapped."""
-        times, place = divmod(index, len(self.setting.passages))
+    def _passage_and_kind(self, index: int) -> tuple[Passage, str]:
+        """Return the passage and the kind of a root request: all passages in a random order, then in another, kinds swapped."""
+        times, place = divmod(index, len(self.context.passages))
         number = self._order(times)[place]
         kind = self.kinds[(self._first_kinds[number] + times) % len(self.kinds)]
-        return self.setting.passages[number], kind
+        return self.context.passages[number], kind
 
     def _order(self, times: int) -> list[int]:
         if times not in self._orders:
-            order = list(range(len(self.setting.passages)))
-            random.Random(f"{self.setting.seed}/passages/{times}").shuffle(order)
+            order = list(range(len(self.context.passages)))
+            random.Random(f"{self.context.seed}/passages/{times}").shuffle(order)
             self._orders[times] = order
         return self._orders[times]
 
@@ -107,20 +116,18 @@ class _Documents:
         return place if self.passage_in_input else {**place, "text": passage.text}
 
     def _checked(self, text: str, passage: Passage, reply: Reply) -> _Answer:
-        """The answer without its quote, and the quote as it stands in the passage, or what is wrong with it."""
+        """Return the answer without its quote, and the quote as the passage has it, or a defect."""
         before, quote = _quoted(text)
         if not quote:
-            why = (
-                ParseDefect("truncated", "the reply ended at the token limit, before its quote")
-                if reply.cut
-                else ParseDefect("no_quote")
-            )
-            return _Answer(text, defect=why)
-        found = _found(quote, passage.text)
+            defect = ParseDefect("no_quote")
+            if reply.cut:
+                defect = ParseDefect("truncated", "the reply ended at the token limit, before its quote")
+            return _Answer(text, defect=defect)
+        place = _place(quote, passage.text)
         answer = text if self.quote_in_output else before
-        if not found:
+        if not place:
             return _Answer(answer, defect=ParseDefect("unsupported_quote", quote))
-        start, end = found
+        start, end = place
         return _Answer(answer, {"text": passage.text[start:end], "start": start})
 
 
@@ -132,9 +139,9 @@ class _Answer:
 
 
 def _without_label(prompt: str, text: str) -> str:
-    """A reply without the label, such as `Question:`, that the prompt ends with, where the reply says it again.
+    """Return a reply without the label, such as `Question:`, that the prompt ends with and the reply may repeat.
 
-    A quote that the prompt has begun for the teacher is completed.
+    Where the prompt ends with a begun quote, put that beginning before the reply instead, if the reply lacks it.
     """
     label = prompt.rstrip().rpartition("\n")[2]
     text = text.lstrip()
@@ -145,7 +152,7 @@ def _without_label(prompt: str, text: str) -> str:
 
 
 def _quoted(text: str) -> tuple[str, str]:
-    """An answer without its quote, and the quote: all that follows `Quote:`, but for an `Answer:` that follows it."""
+    """Return an answer without its quote, and the quote: the text after `Quote:`, up to an `Answer:` if one follows."""
     line = _QUOTE_LINE.search(text)
     if line is None:
         return text, ""
@@ -154,10 +161,11 @@ def _quoted(text: str) -> tuple[str, str]:
     return text[: line.start()].rstrip(), text[line.end() :].strip(_AROUND)
 
 
-def _found(quote: str, passage: str) -> tuple[int, int] | None:
-    """Where a quote stands in a passage, whatever signs are used for spaces, quotation marks and dashes, in any case.
+def _place(quote: str, passage: str) -> tuple[int, int] | None:
+    """Return the start and the end of a quote in a passage, or None.
 
-    A full stop or a comma that ends the quote may be the quoting sentence's own.
+    Case and the characters for spaces, quotation marks and dashes do not matter. A full stop or a comma at the end of the quote
+    may belong to the quoting sentence.
     """
     sought, _ = _plain(quote)
     text, places = _plain(passage)
@@ -169,20 +177,20 @@ def _found(quote: str, passage: str) -> tuple[int, int] | None:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """A text as quotes are compared, and the place in the text of each of its characters."""
+    """Return a text as quotes are compared, and the position in the original of each of its characters."""
     plain: list[str] = []
     places: list[int] = []
     for place, sign in enumerate(text):
         if sign in _UNSEEN:
             continue
         if sign in _QUOTATION_MARKS:
-            sign = '"'
+            form = '"'
         elif sign in _DASHES:
-            sign = "-"
+            form = "-"
         elif sign.isspace():
-            sign = " " if plain and plain[-1] != " " else ""
+            form = " " if plain and plain[-1] != " " else ""
         else:
-            sign = unicodedata.normalize("NFKD", sign).casefold()
-        plain += sign
-        places += [place] * len(sign)
+            form = unicodedata.normalize("NFKD", sign).casefold()
+        plain += form
+        places += [place] * len(form)
     return "".join(plain), places

@@ -1,8 +1,14 @@
-"""Evol-Instruct (Xu et al., 2023, WizardLM): tasks are made harder, or give rise to others, round by round.
+"""Evol-Instruct (Xu et al., 2023, WizardLM): tasks are made harder, or turned into others, round by round.
 
-What is evolved are the seeds, the rows of a finished run, or any Alpaca file. A task goes through its rounds in one root
-request: each round takes one of five ways to make it harder, or breadth, and what a round spoils is not evolved further. The
-rules of elimination are the paper's: nothing gained, an answer that evades, an answer of no words, the prompt's own words.
+The tasks to evolve are the seeds, the rows of a finished run, or any Alpaca file. A task goes through its rounds in one root
+request. Each round makes it harder in one of five ways, or broader. A task that a round spoils is not evolved further.
+
+The rules of elimination are the paper's:
+
+    nothing_gained    the round changed nothing
+    evasive_answer    the answer evades the task
+    empty_words       the answer has no words with content
+    copied_prompt     the task has the words of the prompt
 """
 
 from __future__ import annotations
@@ -11,14 +17,14 @@ import random
 import re
 from dataclasses import replace
 
-from selfinstruct.contracts import Ask, Method, MethodContext, Turn
+from selfinstruct.contracts import Ask, Draw, Method, MethodContext, Option, Turn
 from selfinstruct.errors import RequestRefused
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import answer
 from selfinstruct.records import Candidate, ParseDefect, ParsedTask, Seed
 
 PROMPT = "evol"
-STEPS = ("equal",)
+STEPS = ("propose", "equal", "solve")
 OPERATIONS = ("constraints", "deepen", "concretise", "reasoning", "complicate_input", "breadth")
 SECTIONS = {
     **dict.fromkeys(OPERATIONS, frozenset({"task", "steering"})),
@@ -26,73 +32,80 @@ SECTIONS = {
     "copied": frozenset[str](),
     **_answer.SECTIONS,
 }
-_EVASIVE_WORDS = 80  # an answer that says sorry and is shorter gives nothing (as in the paper)
+OPTIONS = {
+    "rounds": Option(4, "times that a task is evolved", least=1),
+    "longest_task_words": Option(0, "longest task to evolve, in words (0: any)", least=0),
+    "judge": Option("equal", "ask whether a round gained anything, or not", choices=("equal", "none")),
+}
+_EVASIVE_WORDS = 80  # a shorter answer that says sorry is evasive (as in the paper)
 _EMPTY = """a an and are as at be but by for from had has have he her his i if in is it its me my no not of on or our she so that
 the their them then there these they this to us was we were what when which who will with you your"""
 
 
-def evol(setting: MethodContext) -> Method:
-    """Evol-Instruct: tasks of the seeds, a finished run or a file are made harder or varied, over 4 rounds; then answered."""
-    return _Evol(setting)
+def evol(context: MethodContext) -> Method:
+    """Make tasks of the seeds, a finished run or a file harder or varied over 4 rounds, then ask for answers (Evol-Instruct)."""
+    return _Evol(context)
 
 
 class _Evol:
-    asks_per_task = 2  # its round, but for the first, and its answer; a verdict comes on top
+    asks_per_task = 2  # its round, except for the first, and its answer (a judge adds one)
 
-    def __init__(self, setting: MethodContext) -> None:
-        self.setting = setting
-        self.operations = [name for name in OPERATIONS if setting.prompt.has(name)]
-        setting.prompt.require(self.operations[0] if self.operations else OPERATIONS[0], *_answer.NEEDED)
-        self.rows_at_most = setting.option("rounds", 4)
-        longest = setting.option("longest_task_words", 0, least=0)
-        tasks = setting.source
+    def __init__(self, context: MethodContext) -> None:
+        self.context = context
+        prompt, options = context.prompt, context.options
+        self.operations = [name for name in OPERATIONS if prompt.has(name)]
+        prompt.require(self.operations[0] if self.operations else OPERATIONS[0], *_answer.NEEDED)
+        self.rows_at_most: int = options["rounds"]
+        longest = options["longest_task_words"]
+        tasks = context.source
         self.tasks = tuple(task for task in tasks if not longest or len(_text(task).split()) <= longest) or tasks
         self._order: tuple[int, list[int]] = (-1, [])
-        self.judges = setting.choice("judge", "equal", "none") == "equal"
+        self.judges = options["judge"] == "equal"
         if self.judges:
-            setting.prompt.require("equal")
-        words = setting.prompt.fill("copied") if setting.prompt.has("copied") else ""
+            prompt.require("equal")
+        words = prompt.fill("copied") if prompt.has("copied") else ""
         self.copied = [line.strip().lower() for line in words.split("\n") if line.strip()]
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
-        """What the rounds make of one task, each a candidate, also those that were spoiled."""
-        task = self._task(turn.index)
-        now, parent = _text(task), task.id
-        found: list[Candidate] = []
+        """Return the task of each round as a candidate, also those that were spoiled."""
+        source = self._task(turn.index)
+        draw = await turn.draw()
+        text, parent = _text(source), source.id
+        candidates: list[Candidate] = []
         for number in range(1, self.rows_at_most + 1):
-            operation = turn.rng.choice(self.operations)
+            operation = draw.rng.choice(self.operations)
             key = f"{turn.index}/{number}"
             try:
-                item = await self._evolved(turn, key, operation, now, ask)
+                task = await self._evolved(draw, key, operation, text, ask)
             except RequestRefused as error:
-                item = ParsedTask("", defect=ParseDefect("request_refused", f"{error.cause}: {error}"))
-            origin = {"task": task.id, "round": number, "operation": operation, "from": parent}
-            shown = [task] if self.setting.source == self.setting.seeds else []
-            found += turn.candidates(key, [item], shown, evolved=origin)
-            if not item.defect:
-                now, parent = item.instruction, found[-1].id
-        return found
+                task = ParsedTask("", defect=ParseDefect("request_refused", f"{error.cause}: {error}"))
+            origin = {"task": source.id, "round": number, "operation": operation, "from": parent}
+            shown = [source] if self.context.source == self.context.seeds else []
+            candidates += draw.candidates(key, [task], shown, evolved=origin)
+            if not task.defect:
+                text, parent = task.instruction, candidates[-1].id
+        return candidates
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
-        """The teacher's answer; one that shows that the task was spoiled is a flaw."""
-        (solved,) = await answer(self.setting, candidate, ask)
+        """Return the task with the teacher's answer. An answer that shows that the task was spoiled is a defect."""
+        (solved,) = await answer(self.context, candidate, ask)
         defect = solved.item.defect or _no_answer(solved.item.output or "")
         return [replace(solved, item=replace(solved.item, defect=defect))]
 
     def _task(self, index: int) -> Seed:
-        """The task of a root request: all of them in a random order, then again in another one."""
+        """Return the task that a root request evolves: all tasks in a random order, then again in another order."""
         tasks = self.tasks
         again, place = divmod(index, len(tasks))
         if self._order[0] != again:
-            order = random.Random(f"{self.setting.seed}/source/{again}").sample(range(len(tasks)), len(tasks))
+            order = random.Random(f"{self.context.seed}/source/{again}").sample(range(len(tasks)), len(tasks))
             self._order = again, order
         return tasks[self._order[1][place]]
 
-    async def _evolved(self, turn: Turn, key: str, operation: str, task: str, ask: Ask) -> ParsedTask:
-        """What one round makes of a task; flawed where it spoils it."""
-        text = await turn.fill(operation, task=task)
-        reply = await ask(key, self.setting.request("propose", key, text, ends=["\nTask:", "\nNew task:"]))
-        item = self.setting.notation.parse(reply.text, reply.finish_reason)[0]
+    async def _evolved(self, draw: Draw, key: str, operation: str, task: str, ask: Ask) -> ParsedTask:
+        """Return the task that one round makes of a task, with a defect where the round spoils it."""
+        text = draw.fill(operation, task=task)
+        reply = await ask(key, self.context.request("propose", key, text, completion_stop=["\nTask:", "\nNew task:"]))
+        item = self.context.notation.parse(reply.text, reply.finish_reason)[0]
         if item.defect:
             return item
         if copied := next((words for words in self.copied if words in item.instruction.lower()), ""):
@@ -100,21 +113,21 @@ class _Evol:
         if item.instruction.casefold().split() == task.casefold().split():
             return replace(item, defect=ParseDefect("nothing_gained", "the same words"))
         if self.judges:
-            text = self.setting.prompt.fill("equal", first=task, second=item.instruction)
-            verdict = await ask(f"{key}/equal", self.setting.request("equal", f"{key}/equal", text, ends=["\n"], temperature=0))
+            text, key = self.context.prompt.fill("equal", first=task, second=item.instruction), f"{key}/equal"
+            verdict = await ask(key, self.context.request("equal", key, text, completion_stop=["\n"], temperature=0))
             if re.match(r"\W*equal\b", verdict.text, re.IGNORECASE):
                 return replace(item, defect=ParseDefect("nothing_gained", "judged equal"))
         return item
 
 
 def _text(task: Seed) -> str:
-    """A task as one text: its instruction, and its input below."""
+    """Return a task as one text: its instruction, and its input below."""
     example = task.example
     return f"{example.instruction}\n\n{example.input}" if example.input else example.instruction
 
 
 def _no_answer(output: str) -> ParseDefect | None:
-    """The paper's signs that a task can no longer be answered."""
+    """Return a defect if an answer has one of the paper's signs that its task cannot be answered."""
     words = re.findall(r"\w+", output.lower())
     if "sorry" in words and len(words) < _EVASIVE_WORDS:
         return ParseDefect("evasive_answer", f"says sorry in {len(words)} words")

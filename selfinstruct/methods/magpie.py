@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from selfinstruct.contracts import Ask, Method, MethodContext, Turn
+from selfinstruct.contracts import Ask, Method, MethodContext, Option, Turn
 from selfinstruct.methods import _answer
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS, answer
 from selfinstruct.records import Candidate
 
 PROMPT = "magpie-chatml"
 SECTIONS = {"template": frozenset({"instruction", "steering"}), **_answer.SECTIONS}
-_HERE = "\0"
+OPTIONS: dict[str, Option] = {}
+_HERE = "\0"  # stands where the model is to write
 
 
-def magpie(setting: MethodContext) -> Method:
-    """One task per request: the model completes an empty user turn of its chat template, then answers it; no seeds."""
-    return _Magpie(setting)
+def magpie(context: MethodContext) -> Method:
+    """Let the model complete an empty user turn of its chat template, then answer it. Seeds are not shown."""
+    return _Magpie(context)
 
 
 class _Magpie:
     rows_at_most = 1
     asks_per_task = 1
 
-    def __init__(self, setting: MethodContext) -> None:
-        self.setting = setting
-        setting.prompt.require("template", *_answer.NEEDED)
+    def __init__(self, context: MethodContext) -> None:
+        self.context = context
+        context.prompt.require("template", *_answer.NEEDED)
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
-        """One user turn, invented by the model; the recipe's seeds play no part in it."""
-        # The template shows a whole user turn: it is cut where the instruction would stand, and what follows ends it.
-        before, _, after = (await turn.fill("template", instruction=_HERE)).partition(_HERE)
+        """Return one user turn that the model invents. Seeds are not shown."""
+        draw = await turn.draw()
+        # The template shows a whole user turn. It is cut where the instruction would stand. The text after it ends the turn.
+        before, _, after = draw.fill("template", instruction=_HERE).partition(_HERE)
         end = after.split("\n")[0]
-        request = self.setting.request(
-            "propose", turn.key, before, raw=True, ends=[end] if end else [], max_tokens=INSTRUCTION_TOKENS
+        request = self.context.request(
+            "propose", turn.key, before, raw=True, completion_stop=[end] if end else [], max_tokens=INSTRUCTION_TOKENS
         )
         reply = await ask(turn.key, request)
-        return turn.candidates(turn.key, self.setting.notation.parse(reply.text, reply.finish_reason))
+        return draw.candidates(turn.key, self.context.notation.parse(reply.text, reply.finish_reason))
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
-        """The same model's answer to its own question."""
-        return await answer(self.setting, candidate, ask)
+        """Return the question with the same model's answer."""
+        return await answer(self.context, candidate, ask)

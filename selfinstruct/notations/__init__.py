@@ -1,1 +1,1 @@
-"""Notations: how tasks are written in a prompt and read from a reply. One file each; contract in `contracts.py`."""
+"""Notations: how tasks are written in a prompt and read from a reply. One file each; contract in `contracts/notations.py`."""

@@ -26,7 +26,7 @@ LAYERS = (
 )
 LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}
 AT_THE_TOP = 12  # modules, besides __init__ and __main__
-LINES = 360  # a longer module usually holds two subjects. records.py and contracts.py are one page each, with every field.
+LINES = 360  # a longer module usually holds two subjects. records.py is one page, with every field.
 STATEMENTS = 60  # lines of a function's body
 
 

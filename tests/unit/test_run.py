@@ -180,9 +180,9 @@ def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(
         ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
         ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
         ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),
-        ({"options": {"seeds_per_request": -1}}, RecipeError, "whole number from 1 up"),
-        ({"options": {"seeds_per_requst": 2}}, RecipeError, "has no 'seeds_per_requst'"),
-        ({"options": {"tasks_per_request": 3}}, UserMistake, "can give no rows"),
+        ({"options": {"seeds_per_request": -1}}, RecipeError, "a whole number from 1 up"),
+        ({"options": {"seeds_per_requst": 2}}, RecipeError, "no option 'seeds_per_requst'"),
+        ({"options": {"tasks_per_request": 3}}, UserMistake, "gives at most 0 rows"),
     ]
     for settings, error, says in wrong:
         with pytest.raises(error, match=says):

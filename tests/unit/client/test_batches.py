@@ -21,7 +21,7 @@ from fake_openai import FakeOpenAI
 import selfinstruct as si
 from selfinstruct.client import batch_collection, batch_submission, retry
 from selfinstruct.errors import BatchGone, TeacherStop, TeacherUnavailable, TransientError
-from selfinstruct.generate.lookahead import Demand
+from selfinstruct.generate.lookahead import Lookahead
 from selfinstruct.records import Request
 from selfinstruct.report.integrity import fsck
 from selfinstruct.report.status import status
@@ -499,14 +499,14 @@ def test_results_that_break_off_are_a_passing_fault_and_strange_lines_are_passed
 
 @pytest.mark.parametrize("good", [0.9, 0.5, 0.1])
 def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
-    rng, demand, rows_had, begun, rounds = random.Random(3), Demand(500, 1, in_rounds=True), 0, 0, 0
+    rng, lookahead, rows_had, begun, rounds = random.Random(3), Lookahead(500, 1, in_rounds=True), 0, 0, 0
     collected = 0
     while rows_had < 500:
-        begun += demand.more(begun, 0, 20_000)
+        begun += lookahead.to_begin(begun, 0, 20_000)
         rounds += 1
         while collected < begun and rows_had < 500:
             rows_had, collected = rows_had + (rng.random() < good), collected + 1
-            demand.collected(rows_had, collected)
+            lookahead.record(rows_had, collected)
     assert begun <= 1.1 * collected
     assert rounds <= 4
 

@@ -20,12 +20,12 @@ from selfinstruct.report.status import status
 
 
 # The worked example of the README, as it stands there.
-async def opposites(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
+async def opposites(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     """Pairs of tasks: a seed's opposite, and its answer."""
-    (seed,) = await turn.seeds(1)
-    question = f"Write a task that asks for the opposite of this one: {seed.instruction}"
-    proposed = await ask(f"{turn.key}/task", setting.request("propose", f"{turn.key}/task", question))
-    answer = await ask(f"{turn.key}/answer", setting.request("solve", f"{turn.key}/answer", proposed.text))
+    draw = await turn.draw(seeds=1)
+    question = f"Write a task that asks for the opposite of this one: {draw.seeds[0].instruction}"
+    proposed = await ask(f"{turn.key}/task", context.request("propose", f"{turn.key}/task", question))
+    answer = await ask(f"{turn.key}/answer", context.request("solve", f"{turn.key}/answer", proposed.text))
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
@@ -44,49 +44,49 @@ def test_a_coroutine_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert str(origin["request_key"]).endswith("/answer") and origin["proposed_by"]["request_key"].endswith("/task")
     assert origin["method"] == f"{__name__}:opposites"
     readme = (ROOT / "README.md").read_text()
-    assert "async def opposites(turn, ask, setting):" in readme
+    assert "async def opposites(turn, ask, context):" in readme
 
 
 def test_what_a_coroutine_must_not_give_is_said(teacher: FakeOpenAI, tmp_path: Path) -> None:
-    async def nothing(turn: Turn, ask: Ask, setting: MethodContext) -> str:
+    async def nothing(turn: Turn, ask: Ask, context: MethodContext) -> str:
         return "a text"
 
-    async def made_up(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
+    async def made_up(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
         return [si.Example.of("From nowhere", "", "at all")]
 
-    wrong: list[tuple[Callable[..., Any], str]] = [(nothing, "a method gives a list of examples"), (made_up, "without asking")]
+    wrong: list[tuple[Callable[..., Any], str]] = [(nothing, "must return a list of examples"), (made_up, "without asking")]
     for method, says in wrong:
         with pytest.raises(PluginError, match=says):
             si.Run(tmp_path / method.__name__, base_url=teacher.url, model="m", method=method, num=5).generate()
 
 
-async def at_once(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
-    request = setting.request("propose", f"{turn.key}/task", "Write a task.")
+async def at_once(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
+    request = context.request("propose", f"{turn.key}/task", "Write a task.")
     first, second = await asyncio.gather(ask(f"{turn.key}/task", request), ask(f"{turn.key}/task", request))
     return [si.Example.of(first.text, "", second.text)]
 
 
-async def of_another_turn(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
+async def of_another_turn(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     key = f"{turn.index + 1}/task"
-    reply = await ask(key, setting.request("propose", key, "Write a task."))
+    reply = await ask(key, context.request("propose", key, "Write a task."))
     return [si.Example.of(reply.text, "", "x")]
 
 
-async def without_an_output(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
-    reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
+async def without_an_output(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
+    reply = await ask(turn.key, context.request("propose", turn.key, "Write a task."))
     return [si.Example(reply.text, "", cast(str, None))]
 
 
-async def from_nowhere(turn: Turn, ask: Ask, setting: MethodContext) -> list[Candidate]:
-    reply = await ask(turn.key, setting.request("propose", turn.key, "Write a task."))
+async def from_nowhere(turn: Turn, ask: Ask, context: MethodContext) -> list[Candidate]:
+    reply = await ask(turn.key, context.request("propose", turn.key, "Write a task."))
     return [Candidate(f"{turn.key}/other", 0, ParsedTask(reply.text, "", "x"))]
 
 
 MISUSES: dict[Callable[..., Any], str] = {
     at_once: "asks twice at a time under the key '0/task'",
-    of_another_turn: "in this turn keys begin with",
-    without_an_output: "something that is no text",
-    from_nowhere: r"a candidate of the key '\d/other', under which it has no reply",
+    of_another_turn: "key of another turn",
+    without_an_output: "a field that is not text",
+    from_nowhere: r"a candidate names a key without a reply \(got '\d/other'\)",
 }
 
 
@@ -96,12 +96,12 @@ def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teache
         si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5).generate()
 
 
-async def not_put_off(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
+async def not_put_off(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     try:
-        proposed = await ask(f"{turn.key}/first", setting.request("propose", turn.key, f"Write task {turn.key}."))
+        proposed = await ask(f"{turn.key}/first", context.request("propose", turn.key, f"Write task {turn.key}."))
     except RequestRefused:
-        proposed = await ask(f"{turn.key}/second", setting.request("propose", turn.key, f"Then write a task {turn.key}."))
-    answer = await ask(f"{turn.key}/answer", setting.request("solve", turn.key, f"{turn.key}: {proposed.text}"))
+        proposed = await ask(f"{turn.key}/second", context.request("propose", turn.key, f"Then write a task {turn.key}."))
+    answer = await ask(f"{turn.key}/answer", context.request("solve", turn.key, f"{turn.key}: {proposed.text}"))
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
@@ -115,10 +115,10 @@ def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher:
     assert fsck(run.path) == []
 
 
-async def late(turn: Turn, ask: Ask, setting: MethodContext) -> list[si.Example]:
+async def late(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     if turn.index == 0:
         return []
-    reply = await ask(turn.key, setting.request("propose", turn.key, f"Write task {turn.key}."))
+    reply = await ask(turn.key, context.request("propose", turn.key, f"Write task {turn.key}."))
     return [si.Example.of(reply.text, "", "x y")]
 
 

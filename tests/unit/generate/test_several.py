@@ -111,8 +111,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"teachers": {"a": {"modell": "m"}}}, "no setting 'generate.teachers.a.modell'"),
     ({"teachers": ["a"]}, "is a table for each by its name"),
     ({"mix": {"a": {"method": "few_shot"}}, "method": "alpaca"}, "mix and method cannot be given together"),
-    ({"mix": {"a": {"method": "few_shot", "options": {"rounds": 3}}}}, "has no 'rounds' with this method"),
-    ({"mix": {"a": {"method": "few_shot", "teachers": ["b"]}}}, "there is no teacher 'b'"),
+    ({"mix": {"a": {"method": "few_shot", "options": {"rounds": 3}}}}, "mix.a.options: method 'few_shot' has no option 'rounds'"),
+    ({"mix": {"a": {"method": "few_shot", "teachers": ["b"]}}}, r"teacher 'b' is not in \[generate.teachers\]"),
     ({"mix": {"a": {"weight": 1}}}, "mix.a.method"),
     ({"mix": {"a": {"method": "few_shot", "weight": 0}}}, "greater than 0"),
     ({"languages": {"xx": 1}}, "unknown language code 'xx'"),
@@ -120,7 +120,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seed_sampling": "thin"}, "seed_sampling"),
     ({"lag": 0}, "greater than or equal to 1"),
     ({"method": "documents"}, "documents"),
-    ({"method": "evol", "options": {"judge": "maybe"}}, "judge is one of equal, none"),
+    ({"method": "evol", "options": {"judge": "maybe"}}, "judge: must be one of equal, none"),
     ({"method": "magpie", "prompt": "magpie-mistral", "domain": "boats"}, "has no place for a domain"),
 ]
 
@@ -175,7 +175,7 @@ def test_one_of_two_methods_may_be_left_to_one_of_two_teachers(start_teacher: Ca
 
 def test_a_mix_whose_teachers_never_solve_is_refused(tmp_path: Path) -> None:
     mix = {"few": {"method": "few_shot", "teachers": ["strong"]}}
-    with pytest.raises(RecipeError, match="none has a weight to solve"):
+    with pytest.raises(RecipeError, match="strong has a weight to solve"):
         si.Run(tmp_path / "run", mix=mix, teachers={"strong": {"model": "m", "solve": 0}, "small": {"model": "n"}})
 
 
@@ -215,5 +215,5 @@ def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: FakeOpenAI,
 
 def test_a_pace_is_of_a_teacher_that_there_is(tmp_path: Path) -> None:
     for teachers in ({"teachers": {"a": NOBODY}}, NOBODY):
-        with pytest.raises(RecipeError, match=r"runtime\.pace\.b: there is no teacher 'b'"):
+        with pytest.raises(RecipeError, match=r"runtime\.pace\.b: teacher 'b' is not in"):
             si.Run(tmp_path / "run", method="few_shot", pace={"b": {"rpm": 60}}, **teachers)

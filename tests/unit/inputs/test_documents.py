@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from selfinstruct.contracts import Method, MethodContext
+from selfinstruct.contracts import Draw, Method, MethodContext
 from selfinstruct.errors import DocumentError, PromptError, RecipeError, RequestRefused, UserMistake
+from selfinstruct.generate.options import checked
 from selfinstruct.inputs import chunking, documents, prompts
 from selfinstruct.methods import documents as method
 from selfinstruct.notations.plain import plain
@@ -352,22 +353,14 @@ PROMPT = prompts.load("documents")
 
 
 class Turn:
-    """A turn that steers to nothing."""
+    """A turn that asks for Swahili."""
 
-    def __init__(self, index: int, setting: MethodContext) -> None:
-        self.index, self.setting, self.rng = index, setting, setting.rng(index)
-        self.key = str(index)
+    def __init__(self, index: int, context: MethodContext) -> None:
+        self.index, self.context, self.key = index, context, str(index)
 
-    async def seeds(self, *_: Any) -> list[Any]:
-        raise AssertionError("documents need no seeds")
-
-    generated = seeds
-
-    async def fill(self, section: str, **values: object) -> str:
-        return self.setting.prompt.fill(section, **values, steering="Write in Swahili.")
-
-    def candidates(self, key: str, items: Iterable[ParsedTask], shown: Iterable[Any] = (), **trace: Any) -> list[Candidate]:
-        return [Candidate(key, place, item, (), trace={"language": "sw", **trace}) for place, item in enumerate(items)]
+    async def draw(self, seeds: int = 0, generated: int = 0, **_: Any) -> Draw:
+        assert not seeds and not generated, "documents need no seeds"
+        return Draw(self.context.prompt, self.context.rng(self.index), language="Swahili", trace={"language": "sw"})
 
 
 class Asked:
@@ -389,13 +382,17 @@ class Asked:
 
 
 def made(*those: Passage, **options: Any) -> tuple[MethodContext, Method]:
-    setting = MethodContext((), PROMPT, plain(), seed=3, options=options, passages=those or (PLANTS,))
-    return setting, method.documents(setting)
+    context = MethodContext((), PROMPT, plain(), 3, values(**options), passages=those or (PLANTS,))
+    return context, method.documents(context)
+
+
+def values(**options: Any) -> Mapping[str, Any]:
+    return checked(method.documents, "documents", options, "generate.options").values
 
 
 def proposed(ask: Asked, index: int = 0, those: tuple[Passage, ...] = (PLANTS,), **options: Any) -> Candidate:
-    setting, made_method = made(*those, **options)
-    [candidate] = asyncio.run(made_method.propose(Turn(index, setting), ask))  # type: ignore[arg-type]
+    context, made_method = made(*those, **options)
+    [candidate] = asyncio.run(made_method.propose(Turn(index, context), ask))
     return candidate
 
 
@@ -433,11 +430,11 @@ def test_the_passage_can_be_left_to_the_provenance() -> None:
 
 def drawn(count: int, passages: int = 5, **options: Any) -> list[tuple[str, str]]:
     those = tuple(Passage(f"{number}", "d", "t", 0, f"Text {number}.") for number in range(passages))
-    setting, one = made(*those, **options)
+    context, one = made(*those, **options)
     found = []
     for index in reversed(range(count)):  # in any order: what is drawn depends on the index alone
         ask = Asked()
-        [candidate] = asyncio.run(one.propose(Turn(index, setting), ask))  # type: ignore[arg-type]
+        [candidate] = asyncio.run(one.propose(Turn(index, context), ask))
         assert f"Text {candidate.trace['passage']['id']}." in ask.said(str(index))
         section = PROMPT.sections[candidate.trace["kind"]].split("\n")[0]
         assert ask.said(str(index)).startswith(section)
@@ -531,7 +528,7 @@ def test_a_short_passage_can_be_quoted_whole() -> None:
 def test_any_words_copied_from_a_passage_are_found_in_it(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     quote = text[start : data.draw(st.integers(start + 1, len(text)))]
-    found = method._found(quote, text)
+    found = method._place(quote, text)
     if len(method._WORD.findall(quote.replace("*", "").replace("_", ""))) >= 3 and re.search(r"\w\W*\w", quote):
         assert found is not None and 0 <= found[0] < found[1] <= len(text)
     if found:
@@ -564,15 +561,15 @@ def test_a_refused_answer_is_the_pipelines_to_count() -> None:
 
 
 def test_settings_that_make_no_sense_are_said_before_anything_is_asked() -> None:
-    with pytest.raises(UserMistake, match=r"name a folder or a file of them \(--documents\)"):
-        method.documents(MethodContext((), PROMPT, plain()))
+    with pytest.raises(UserMistake, match="set --documents to a folder or a file"):
+        method.documents(MethodContext((), PROMPT, plain(), options=values()))
     for name, choices in {"kinds": "both, question, task", "quote": "verified, none", "quote_in": "provenance, output",
                           "passage_in": "input, provenance"}.items():  # fmt: skip
-        with pytest.raises(RecipeError, match=f"generate.options.{name} is one of {choices}"):
+        with pytest.raises(RecipeError, match=f"generate.options.{name}: must be one of {choices} "):
             made(**{name: "x"})
-    setting, _ = made()
-    assert setting.known_options == {"kinds", "quote", "quote_in", "passage_in"}
+    context, _ = made()
+    assert set(context.options) == {"kinds", "quote", "quote_in", "passage_in"}
     without = replace(PROMPT, sections={name: text for name, text in PROMPT.sections.items() if name != "answer"})
     with pytest.raises(PromptError, match="no section 'answer'"):
-        method.documents(MethodContext((), without, plain(), passages=(SHOP,)))
-    method.documents(MethodContext((), without, plain(), passages=(SHOP,), options={"quote": "none"}))
+        method.documents(MethodContext((), without, plain(), passages=(SHOP,), options=values()))
+    method.documents(MethodContext((), without, plain(), passages=(SHOP,), options=values(quote="none")))

@@ -12,7 +12,8 @@ import pytest
 from selfinstruct import plugins
 from selfinstruct.contracts import MethodContext, TeacherProfile, Turn
 from selfinstruct.errors import PromptError
-from selfinstruct.generate.turns import Steering
+from selfinstruct.generate.options import checked
+from selfinstruct.generate.turns import Turns
 from selfinstruct.inputs import prompts
 from selfinstruct.methods.alpaca import alpaca
 from selfinstruct.packaged import folder
@@ -46,16 +47,16 @@ def first_request(
         return Reply(REPLY, "stop", "m", None, "h")
 
     notation = plugins.find("notation", prompt.notation)()
-    setting = MethodContext(
-        SEEDS, prompt, notation, 0, options, (TeacherProfile(api=api, sampling=sampling or {"temperature": 1.0}),)
-    )
-    asyncio.run(alpaca(setting).propose(turn(0, setting), ask))
+    profile = TeacherProfile(api=api, sampling=sampling or {"temperature": 1.0})
+    chosen = checked(alpaca, "alpaca", options, "generate.options")
+    context = MethodContext(SEEDS, prompt, notation, 0, chosen.values, (profile,), step_options=chosen.by_step)
+    asyncio.run(alpaca(context).propose(turn(0, context), ask))
     (request,) = asked
     return request
 
 
-def turn(index: int, setting: MethodContext) -> Turn:
-    return Steering(Generate(), setting.seeds).turn(index, setting)
+def turn(index: int, context: MethodContext) -> Turn:
+    return Turns(Generate(), context.seeds).turn(index, context)
 
 
 def text_of(request: Request) -> str:
@@ -243,9 +244,10 @@ def test_the_alpaca_method_proposes_what_the_reply_holds_with_the_seeds_it_showe
         return Reply(REPLY, "stop", "m", None, "h")
 
     prompt = prompts.load("alpaca")
-    setting = MethodContext(SEEDS, prompt, plugins.find("notation", "numbered")())
-    method = alpaca(setting)
-    (candidate,) = asyncio.run(method.propose(turn(7, setting), ask))
+    options = checked(alpaca, "alpaca", {}, "generate.options").values
+    context = MethodContext(SEEDS, prompt, plugins.find("notation", "numbered")(), options=options)
+    method = alpaca(context)
+    (candidate,) = asyncio.run(method.propose(turn(7, context), ask))
     assert candidate.id == "7#0" and candidate.example == Example("Name a river.", "", "The Niger.")
     assert len(set(candidate.seed_ids)) == 3 and set(candidate.seed_ids) <= {seed.id for seed in SEEDS}
     assert method.rows_at_most == 17

@@ -15,7 +15,8 @@ import selfinstruct as si
 from selfinstruct import plugins
 from selfinstruct.contracts import Method, MethodContext, TeacherProfile
 from selfinstruct.errors import RequestRefused
-from selfinstruct.generate.turns import Steering
+from selfinstruct.generate.options import checked
+from selfinstruct.generate.turns import Turns
 from selfinstruct.inputs import prompts
 from selfinstruct.methods.self_instruct import _from_number, _pairs
 from selfinstruct.notations.listed import listed
@@ -44,14 +45,14 @@ class Asked:
 def made(name: str, api: str = "chat", source: tuple[Seed, ...] = SEEDS, **options: Any) -> tuple[MethodContext, Method]:
     prompt = prompts.load({"self_instruct": "self-instruct"}.get(name, name))
     notation = plugins.find("notation", prompt.notation)()
-    setting = MethodContext(
-        SEEDS, prompt, notation, 3, options, (TeacherProfile(api=api, sampling={"max_tokens": 99}),), source=source
-    )
-    return setting, plugins.find("method", name)(setting)
+    make, profile = plugins.find("method", name), TeacherProfile(api=api, sampling={"max_tokens": 99})
+    chosen = checked(make, name, options, "generate.options")
+    context = MethodContext(SEEDS, prompt, notation, 3, chosen.values, (profile,), source=source, step_options=chosen.by_step)
+    return context, make(context)
 
 
-def proposed(setting: MethodContext, method: Method, ask: Asked, index: int = 0) -> list[Candidate]:
-    return asyncio.run(method.propose(Steering(Generate(), SEEDS).turn(index, setting), ask))
+def proposed(context: MethodContext, method: Method, ask: Asked, index: int = 0) -> list[Candidate]:
+    return asyncio.run(method.propose(Turns(Generate(), SEEDS).turn(index, context), ask))
 
 
 def solved(method: Method, candidate: Candidate, ask: Asked) -> list[tuple[str, str, str]]:
@@ -60,9 +61,9 @@ def solved(method: Method, candidate: Candidate, ask: Asked) -> list[tuple[str, 
 
 
 def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() -> None:
-    setting, method = made("self_instruct")
+    context, method = made("self_instruct")
     ask = Asked({"0": "compare NASA and the ESA.\n10. iPhones: where are they made?\n11. What is pH:\n12. cut off|length"})
-    found = proposed(setting, method, ask)
+    found = proposed(context, method, ask)
     assert [one.item.instruction for one in found] == [
         "Compare NASA and the ESA.",
         "IPhones: where are they made?",
@@ -103,9 +104,9 @@ def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() ->
     ],
 )
 def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: str, rows: list[tuple[str, str, str]]) -> None:
-    setting, method = made("self_instruct")
+    context, method = made("self_instruct")
     ask = Asked({"/classify": verdict, "/instances": reply, "0": "Name it."})
-    (candidate,) = proposed(setting, method, ask)
+    (candidate,) = proposed(context, method, ask)
     assert solved(method, candidate, ask) == rows
     asked = ask.requests["0.0/instances"].messages[-1]["content"]
     assert ("Label:" in asked) == (verdict.startswith("Yes") and verdict != "Yesterday")
@@ -113,11 +114,11 @@ def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: st
 
 
 def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
-    setting, method = made("self_instruct", instances_per_task=2, instances_temperature=0.2, classify_max_tokens=3)
+    context, method = made("self_instruct", instances_per_task=2, instances_temperature=0.2, classify_max_tokens=3)
     ask = Asked(
         {"/classify": "No", "/instances": "Input: a\nOutput: b\nInput: c\nOutput: d\nInput: e\nOutput: f|length", "7": "Name it."}
     )
-    (candidate,) = proposed(setting, method, ask, 7)
+    (candidate,) = proposed(context, method, ask, 7)
     first, second = asyncio.run(method.solve(candidate, ask))
     assert (first.id, second.id) == ("7#0", "7#0.1") and first.admitted_as == second.admitted_as == "7#0"
     assert second.item.cut and not first.item.cut
@@ -127,16 +128,16 @@ def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
 
 
 def test_a_completion_ends_where_the_model_would_go_on_with_a_task_of_its_own() -> None:
-    setting, method = made("self_instruct", api="completions")
+    context, method = made("self_instruct", api="completions")
     ask = Asked({"/classify": " No", "/instances": " Output: b", "0": " Name it."})
-    (candidate,) = proposed(setting, method, ask)
+    (candidate,) = proposed(context, method, ask)
     solved(method, candidate, ask)
     assert ask.requests["0"].prompt and "\n17." in ask.requests["0"].sampling["stop"]
     assert ask.requests["0.0/classify"].sampling["stop"] == ["\n"]
 
 
 def test_a_round_goes_on_from_what_the_one_before_gave_and_not_from_what_it_spoiled() -> None:
-    setting, method = made("evol", rounds=4)
+    context, method = made("evol", rounds=4)
     replies = {
         "/1": "Say what number 3 is good for in a kitchen.",
         "/2": "New task: say it again",
@@ -145,7 +146,7 @@ def test_a_round_goes_on_from_what_the_one_before_gave_and_not_from_what_it_spoi
         "/1/equal": "Not equal",
         "/3/equal": "Not equal.",
     }
-    found = proposed(setting, method, ask := Asked(dict(sorted(replies.items(), key=lambda item: -len(item[0])))), 5)
+    found = proposed(context, method, ask := Asked(dict(sorted(replies.items(), key=lambda item: -len(item[0])))), 5)
     assert [one.item.defect.rule if one.item.defect else "" for one in found] == ["", "copied_prompt", "", "nothing_gained"]
     traces = [one.trace["evolved"] for one in found]
     assert [trace["from"] for trace in traces] == [traces[0]["task"], "5/1#0", "5/1#0", "5/3#0"]
@@ -154,11 +155,11 @@ def test_a_round_goes_on_from_what_the_one_before_gave_and_not_from_what_it_spoi
 
 
 def test_a_round_that_is_judged_equal_or_refused_is_dropped_and_the_chain_goes_on() -> None:
-    setting, method = made("evol", rounds=3)
+    context, method = made("evol", rounds=3)
     ask = Asked(
         {"/2/equal": "Equal", "/equal": "Not equal", "/1": "refused", "/2": "The same in other words", "/3": "A new thing to do"}
     )
-    found = proposed(setting, method, ask)
+    found = proposed(context, method, ask)
     assert [one.item.defect.rule if one.item.defect else "" for one in found] == ["request_refused", "nothing_gained", ""]
 
 
@@ -173,16 +174,16 @@ def test_a_round_that_is_judged_equal_or_refused_is_dropped_and_the_chain_goes_o
     ],
 )
 def test_an_answer_that_shows_that_a_task_was_spoiled_is_dropped(output: str, rule: str) -> None:
-    setting, method = made("evol", rounds=1, judge="none")
+    context, method = made("evol", rounds=1, judge="none")
     ask = Asked({"/solve": output, "/1": "Say what a kitchen is."})
-    (candidate,) = proposed(setting, method, ask)
+    (candidate,) = proposed(context, method, ask)
     assert [found for _, _, found in solved(method, candidate, ask)] == [rule]
 
 
 def test_all_tasks_are_evolved_before_one_comes_again() -> None:
-    setting, method = made("evol", rounds=1, judge="none")
+    context, method = made("evol", rounds=1, judge="none")
     order = [
-        proposed(setting, method, Asked({"/1": "Something else entirely"}), index)[0].trace["evolved"]["task"]
+        proposed(context, method, Asked({"/1": "Something else entirely"}), index)[0].trace["evolved"]["task"]
         for index in range(24)
     ]
     assert sorted(order[:12]) == sorted(order[12:]) == sorted(seed.id for seed in SEEDS)

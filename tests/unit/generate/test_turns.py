@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import selfinstruct as si
 from selfinstruct.errors import PromptError, RecipeChanged, ReplyMissing, TopicError
-from selfinstruct.generate.diversity import Spread, draw
-from selfinstruct.generate.task_pool import Memory, blocks, horizon
+from selfinstruct.generate.diversity import Diversity, weighted_sample
+from selfinstruct.generate.task_pool import TaskPool, blocks, horizon
 from selfinstruct.records import Candidate, Decision, ParsedTask, Request, Seed
 
 
@@ -41,20 +41,20 @@ def admitted(*instructions: str, root: int = 0) -> list[Decision]:
 
 def test_a_memory_lets_wait_for_what_is_not_known_and_lets_go_of_what_never_will_be() -> None:
     async def scene() -> list[str]:
-        memory, seen = Memory(), []
+        pool, seen = TaskPool(), []
 
         async def look(root: int) -> None:
             try:
-                await memory.below(root)
-                seen.append(f"{root}: {memory.end(root)}")
+                await pool.wait_below(root)
+                seen.append(f"{root}: {pool.size_below(root)}")
             except ReplyMissing:
                 seen.append(f"{root}: never")
 
         tasks = [asyncio.create_task(look(root)) for root in (2, 1, 4, 2)]
         await asyncio.sleep(0)
-        memory.add([], admitted("a", "b"))
-        memory.add([], [*admitted("c"), Decision(Candidate("1", 1, ParsedTask("d")), "rouge")])
-        memory.close(2)
+        pool.add([], admitted("a", "b"))
+        pool.add([], [*admitted("c"), Decision(Candidate("1", 1, ParsedTask("d")), "rouge")])
+        pool.close(2)
         await asyncio.gather(*tasks)
         return seen
 
@@ -70,14 +70,14 @@ def test_a_memory_of_its_own_settings_decides_by_them_and_only_when_asked() -> N
             return [Decision(one, "too long" if len(one.item.instruction) > 3 else None) for one in candidates]
 
     async def scene() -> list[str]:
-        memory = Memory(Strict)  # type: ignore[arg-type]
+        pool = TaskPool(Strict)  # type: ignore[arg-type]
         for number in range(3):
             decisions = admitted("abc", "abcd", root=number)
-            memory.add([decision.candidate for decision in decisions], [])
+            pool.add([decision.candidate for decision in decisions], [])
         assert calls == []
-        await memory.below(2)
-        assert memory.end(2) == 2 and len(calls) == 2
-        return [one.id for one in memory.admitted]
+        await pool.wait_below(2)
+        assert pool.size_below(2) == 2 and len(calls) == 2
+        return [one.id for one in pool.admitted]
 
     assert asyncio.run(scene()) == ["0#0", "1#0"]
 
@@ -89,15 +89,15 @@ def seed(number: int, instruction: str, domain: str = "") -> Seed:
 def test_where_much_was_admitted_little_is_drawn() -> None:
     texts = {"bees": "Which bees make honey", "boats": "Why are boats afloat", "sky": "Name a planet"}
     seeds = [seed(number, text, name) for number, (name, text) in enumerate(texts.items())]
-    spread = Spread(seeds)
-    before = spread.weights()
+    diversity = Diversity(seeds)
+    before = diversity.weights()
     assert set(before.seeds.values()) == {1.0}
-    spread.add([Candidate("0", n, ParsedTask(f"Tell me how bees number {n} make honey")) for n in range(5)])
-    after = spread.weights()
+    diversity.add([Candidate("0", n, ParsedTask(f"Tell me how bees number {n} make honey")) for n in range(5)])
+    after = diversity.weights()
     assert after.seeds["s0"] < after.seeds["s1"] == after.seeds["s2"]
-    assert spread.domain_of(Candidate("2", 0, ParsedTask("Paint boats red"))) == "boats"
-    spread.add([Candidate("1", 0, ParsedTask("Describe the rings of Saturn"))])
-    own = spread.weights().generated
+    assert diversity.domain_of(Candidate("2", 0, ParsedTask("Paint boats red"))) == "boats"
+    diversity.add([Candidate("1", 0, ParsedTask("Describe the rings of Saturn"))])
+    own = diversity.weights().generated
     assert own["1#0"] > max(weight for name, weight in own.items() if name != "1#0")
 
 
@@ -106,7 +106,7 @@ def test_weighted_draws_take_each_once_and_by_weight() -> None:
 
     first: Counter[int] = Counter()
     for number in range(4000):
-        drawn = draw(random.Random(number), [1.0, 3.0, 0.0001, 4.0], 3)
+        drawn = weighted_sample(random.Random(number), [1.0, 3.0, 0.0001, 4.0], 3)
         assert len(set(drawn)) == 3
         first[drawn[0]] += 1
     assert first[2] < 10
