@@ -1,4 +1,4 @@
-"""The index: a growing pool of texts that answers exactly as `rouge_score`, pair for pair."""
+"""The index: a growing pool of texts, which gives for each pair exactly the score of `rouge_score`."""
 
 from __future__ import annotations
 
@@ -22,27 +22,35 @@ from selfinstruct.rouge.pool_compiled import CompiledPool
 from selfinstruct.rouge.tokens import Kind
 from selfinstruct.rouge.vocabulary import CompiledWords, PortableWords, Words
 
-_QUERIES = 4096  # texts that are encoded at a time when the neighbours of many are looked for
-_MEANS = 16  # texts whose scores to all others are held at a time
-_SORTED_FROM = 256  # neighbours from which on it is quicker to measure all texts and sort
+_QUERIES = 4096  # texts encoded at a time in a search for the neighbours of many
+_MEANS = 16  # texts whose scores to all others are in memory at a time
+_SORTED_FROM = 256  # from this many neighbours on, it is faster to measure all texts and sort them
 
 
 class RougeIndex:
-    """A growing pool of texts that answers: is one of them too near to this one, and which are nearest?
+    """A growing pool of texts that finds near-duplicates and nearest neighbours.
 
-    Too near is a ROUGE-L F-measure (Lin, 2004) above `threshold`, from 0 to 1: above, as in Self-Instruct (Wang et al., 2022),
-    so a score of exactly the threshold is not too near. Every answer is that of `rouge_score` on the same tokens, to the last
-    bit of the score. `tokens` says how they are made: "unicode" (as `rouge_score` for ASCII text, and for all other scripts
-    too) or "ascii" (as `rouge_score` for any text, which finds nothing in other scripts); `stem` stems them as `rouge_score`
-    does. A text without tokens is near to nothing.
+    Two texts are too near when their ROUGE-L F-measure (Lin, 2004) is above `threshold`, a number from 0 to 1. A score
+    that equals the threshold is not too near, as in Self-Instruct (Wang et al., 2022). Every score equals that of
+    `rouge_score` on the same tokens, to the last bit. A text without tokens is near to no text.
 
-    `engine` is "compiled", "portable" (the same answers without compiled code of this package, slower) or None for the best
-    there is. Long batches use up to `threads` threads of the compiled engine (None: all processors); answers do not depend on
-    it. Texts have ids, by which neighbours are named; left out, the id is the place in the pool: "0", "1", ... Give each text
-    another id. Several threads may use one index; they take turns. A copy, or a pickle, is made from the texts.
+    Each text has an id, which names it as a neighbour and must be unique. By default it is the place in the pool: "0", "1",
+    and so on. Several threads may use one index, one at a time. Copying and pickling rebuild the index from its texts.
 
-    Raises UserMistake for a threshold that no score can have, and for an engine that is not there. Whatever is raised while
-    texts are added, the pool is then as it was before the call.
+    If an error is raised while texts are added, the pool stays as it was before the call.
+
+    Args:
+        threshold: The highest F-measure of two texts that are not too near.
+        tokens: "unicode" gives the tokens of `rouge_score` for ASCII text, and tokens of all other scripts too. "ascii"
+            gives the tokens of `rouge_score` for any text, which are none in other scripts.
+        stem: Stem the tokens as `rouge_score` does.
+        engine: "compiled", "portable" (the same answers without compiled code of this package, but slower), or None for
+            the compiled one if it was built.
+        threads: The most threads of the compiled engine for long batches, or None for all processors. Answers do not
+            depend on it.
+
+    Raises:
+        UserMistake: `threshold`, `tokens`, `engine` or `threads` cannot be used.
     """
 
     def __init__(
@@ -55,9 +63,9 @@ class RougeIndex:
         threads: int | None = None,
     ) -> None:
         if not 0 <= threshold <= 1:
-            raise UserMistake(f"the threshold of a RougeIndex is a number from 0 to 1 (it is {threshold!r})")
+            raise UserMistake(f"RougeIndex: threshold must be a number from 0 to 1 (got {threshold!r}). Fix: set it to one.")
         if threads is not None and threads < 1:
-            raise UserMistake(f"a RougeIndex uses one thread or more (threads is {threads!r})")
+            raise UserMistake(f"RougeIndex: threads must be 1 or more (got {threads!r}). Fix: set it to 1 or more, or to None.")
         self.threshold = float(threshold)
         self.engine = _engine(engine)
         self._settings = {"tokens": tokens, "stem": stem, "threads": threads}
@@ -73,23 +81,23 @@ class RougeIndex:
 
     def __reduce__(self) -> Any:
         with self._turn:
-            return _again, (self.threshold, self.engine, self._settings, list(self._texts), dict(self._ids))
+            return _rebuild, (self.threshold, self.engine, self._settings, list(self._texts), dict(self._ids))
 
     @property
     def without_tokens(self) -> int:
-        """How many texts of the pool have no tokens, so that nothing can be near to them."""
+        """The number of texts in the pool that have no tokens, and so no near texts."""
         return self._lengths.count(0)
 
     def ids_without_tokens(self) -> list[str]:
-        """The ids of these, in the order in which they were added."""
+        """Return the ids of the texts that have no tokens, in the order of adding."""
         return [self._name(place) for place, length in enumerate(self._lengths) if not length]
 
     def add(self, text: str, id: str | None = None) -> None:
-        """Put a text into the pool, whatever it is near to."""
+        """Add a text to the pool, even if it is too near to another."""
         self.add_all([text], None if id is None else [id])
 
     def add_all(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> None:
-        """Put texts into the pool, whatever they are near to."""
+        """Add texts to the pool, even if some are too near to others."""
         texts, names = _paired(texts, ids)
         with self._growing():
             batch = self._words.encode(texts)
@@ -98,26 +106,26 @@ class RougeIndex:
                 self._note(text, name, length)
 
     def admits(self, text: str) -> bool:
-        """Whether no text of the pool is too near to this one."""
+        """Return whether no text of the pool is too near to `text`."""
         return self.too_near(text) is None
 
     def too_near(self, text: str) -> Neighbour | None:
-        """The nearest of the texts above the threshold, of equals the one that was added first; None if there is none."""
+        """Return the nearest text of the pool if it is too near, else None. Of equally near texts, the first added counts."""
         return self.too_near_all([text])[0]
 
     def too_near_all(self, texts: Iterable[str]) -> list[Neighbour | None]:
-        """The same for each of these texts; the pool stays as it is (decontamination)."""
+        """Return, for each text, what `too_near` returns. The pool does not change, as decontamination needs."""
         with self._turn:
             batch = self._words.encode(texts)
             places, commons = self._pool.look(batch)
             return [self._neighbour(*found) for found in zip(places, commons, batch.lengths.tolist(), strict=True)]
 
     def admit(self, text: str, id: str | None = None) -> Neighbour | None:
-        """What the text is too near to; where that is nothing, the text is put into the pool."""
+        """Return the nearest text that is too near. If there is none, add `text` to the pool and return None."""
         return self.admit_all([text], None if id is None else [id])[0]
 
     def admit_all(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Neighbour | None]:
-        """The same for one text after the other: of two that are too near to each other, the first is admitted."""
+        """Return, for one text after the other, what `admit` returns. Of two texts too near to each other, the first is added."""
         texts, names = _paired(texts, ids)
         near: list[Neighbour | None] = []
         with self._growing():
@@ -130,19 +138,19 @@ class RougeIndex:
         return near
 
     def above(self, text: str) -> list[Neighbour]:
-        """All texts of the pool that are too near to this one, in the order in which they were added."""
+        """Return all texts of the pool that are too near to `text`, in the order of adding."""
         with self._turn:
             batch = self._words.encode([text])
             return self._neighbours(self._pool.above(batch), len(batch.codes))
 
     def nearest(self, text: str, k: int = 10) -> tuple[Neighbour, ...]:
-        """The `k` nearest texts, nearest first; of equals, the one that was added first."""
+        """Return the `k` nearest texts, nearest first. Equally near texts are in the order of adding."""
         return next(self.nearest_all([text], k))
 
     def nearest_all(self, texts: Sequence[str], k: int = 10) -> Iterator[tuple[Neighbour, ...]]:
-        """The same for each of these texts: for many far quicker than one by one.
+        """Yield, for each text, what `nearest` returns. For many texts this is much faster than one call for each.
 
-        Texts that are added before the last answer was taken are not among the answers.
+        Texts that are added between this call and the last answer are not among the answers.
         """
         return self._nearest_of(texts, k, len(self))
 
@@ -154,7 +162,7 @@ class RougeIndex:
             yield from answers
 
     def nearest_earlier(self, ids: Sequence[str], k: int = 10) -> Iterator[tuple[Neighbour, ...]]:
-        """For each of these texts of the pool, the `k` nearest that were added before it, in the order of `nearest`."""
+        """Yield, for each text of the pool with one of these ids, the `k` nearest texts that were added before it."""
         places = self._places(ids)
         for start in range(0, len(places), _QUERIES):
             chunk = places[start : start + _QUERIES]
@@ -163,16 +171,16 @@ class RougeIndex:
             yield from answers
 
     def scores(self, text: str) -> NDArray[np.float64]:
-        """The ROUGE-L F-measure of `text` to every text of the pool, in the order in which they were added."""
+        """Return the F-measure (0 to 1) of `text` to every text of the pool, in the order of adding."""
         with self._turn:
             return self._pool.scores(self._words.encode([text]), [len(self)])[0]
 
     def mean(self, text: str) -> float:
-        """The mean F-measure to all texts of the pool, as Alpaca wrote it for each row; 0 for an empty pool."""
+        """Return the mean F-measure to all texts of the pool, as Alpaca has it for each row, or 0 for an empty pool."""
         return _mean(self.scores(text))
 
     def mean_earlier(self, ids: Iterable[str]) -> Iterator[float]:
-        """For each of these texts of the pool, the mean F-measure to all that were added before it."""
+        """Yield, for each text of the pool with one of these ids, the mean F-measure to all texts added before it."""
         places = self._places(ids)
         for start in range(0, len(places), _MEANS):
             chunk = places[start : start + _MEANS]
@@ -182,7 +190,7 @@ class RougeIndex:
 
     @contextmanager
     def _growing(self) -> Iterator[None]:
-        """One thread at a time; the pool as it was if anything is raised."""
+        """Let one thread at a time add texts, and restore the pool if an error is raised."""
         with self._turn:
             size = len(self)
             try:
@@ -204,7 +212,9 @@ class RougeIndex:
         try:
             return [place_of[id] for id in ids]
         except KeyError as error:
-            raise UserMistake(f"no text of this RougeIndex has the id {error.args[0]!r}; check what it was added under") from None
+            raise UserMistake(
+                f"RougeIndex: no text has the id {error.args[0]!r}. Fix: check the id that it was added with."
+            ) from None
 
     def _name(self, place: int) -> str:
         return self._ids.get(place, str(place))
@@ -236,23 +246,23 @@ class RougeIndex:
         return tuple(Neighbour(self._name(place), float(scores[place]), self._texts[place]) for place in order)
 
 
-def _again(threshold: float, engine: str, settings: dict[str, Any], texts: list[str], ids: dict[int, str]) -> RougeIndex:
-    """A copy; by the best engine there is where this one is not."""
-    there = engine == "portable" or library() is not None
-    index = RougeIndex(threshold, engine=engine if there else None, **settings)
+def _rebuild(threshold: float, engine: str, settings: dict[str, Any], texts: list[str], ids: dict[int, str]) -> RougeIndex:
+    """Return a copy of an index, on another engine where its own is missing."""
+    available = engine == "portable" or library() is not None
+    index = RougeIndex(threshold, engine=engine if available else None, **settings)
     index.add_all(texts)
     index._ids.update(ids)
     return index
 
 
 def _paired(texts: Iterable[str], ids: Iterable[str] | None) -> tuple[list[str], list[str | None]]:
-    """Texts, and for each an id or None; raises UserMistake where there are not as many."""
+    """Return the texts as a list, and an id or None for each. Raises UserMistake if their numbers differ."""
     if isinstance(texts, str):
-        raise UserMistake("a RougeIndex was given one text where it takes several; put it into a list")
+        raise UserMistake("RougeIndex: texts must be a list (got one text). Fix: put the text into a list.")
     texts = list(texts)
     names: list[str | None] = list(repeat(None, len(texts)) if ids is None else ids)
     if len(names) != len(texts):
-        raise UserMistake(f"{len(texts):,} texts were given to a RougeIndex with {len(names):,} ids; give each text one")
+        raise UserMistake(f"RougeIndex: got {len(texts):,} texts and {len(names):,} ids. Fix: give each text one id.")
     return texts, names
 
 
@@ -262,13 +272,13 @@ def _mean(scores: NDArray[np.float64]) -> float:
 
 def _engine(wanted: str | None) -> str:
     if wanted not in (None, "compiled", "portable"):
-        raise UserMistake(f"the engine of a RougeIndex is compiled or portable (it is {wanted!r})")
-    there = library() is not None
-    if wanted == "compiled" and not there:
+        raise UserMistake(f"RougeIndex: engine must be compiled or portable (got {wanted!r}). Fix: set it to one, or to None.")
+    available = library() is not None
+    if wanted == "compiled" and not available:
         raise UserMistake(
-            "the compiled ROUGE engine was not built; install this package again where there is a C compiler (such as gcc)"
+            "RougeIndex: the compiled engine was not built. Fix: install a C compiler such as gcc, then this package again."
         )
-    return wanted or ("compiled" if there else "portable")
+    return wanted or ("compiled" if available else "portable")
 
 
 def _pool(engine: str, threshold: float, threads: int | None) -> Pool:
@@ -280,5 +290,5 @@ def _pool(engine: str, threshold: float, threads: int | None) -> Pool:
 
 
 def _processors() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

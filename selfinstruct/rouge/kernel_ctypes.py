@@ -1,4 +1,4 @@
-"""The compiled library (the folder `kernel`), through ctypes: no Python header is needed to build it."""
+"""Load the compiled library (the folder `kernel`) through ctypes, so that building it needs no Python headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-VERSION = 2  # of the calls below; a library that was built from other sources is not used
+VERSION = 2  # of the calls below: a library of another version is not used
 
 _POINTER, _INT, _LONG, _PLACE, _REAL = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_uint32, ctypes.c_double
 _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -42,7 +42,7 @@ _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library, or None where it was not built (no C compiler at installation) or is of another version."""
+    """Return the library, or None if it was not built (no C compiler at installation) or has another version."""
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name(f"_kernel{suffix}")
         if not path.exists():
@@ -61,14 +61,14 @@ def library() -> ctypes.CDLL | None:
 
 
 def handle(owner: object, pointer: int | None, free: Callable[[int], None]) -> int:
-    """A pointer that is given back when its owner goes; raises MemoryError where it points to nothing."""
+    """Return a pointer that is freed once `owner` is garbage. Raises MemoryError for a null pointer."""
     if not pointer:
         raise MemoryError
-    # Not at the interpreter's exit: other threads may still be at work then, and the memory goes back anyway.
+    # Not at the interpreter's exit, when other threads may still use it. The system frees the memory then.
     weakref.finalize(owner, free, pointer).atexit = False
     return pointer
 
 
 def address(values: array[int], place: int = 0) -> int:
-    """Where a value is in memory, as long as the array is neither gone nor resized."""
+    """Return the address of a value, which is valid while the array exists and keeps its size."""
     return values.buffer_info()[0] + place * values.itemsize

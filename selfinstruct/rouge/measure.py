@@ -1,4 +1,4 @@
-"""ROUGE-L's F-measure (Lin, 2004), by the very floating-point operations of `rouge_score`, so that ties fall alike.
+"""Compute the F-measure of ROUGE-L (Lin, 2004) by the floating-point operations of `rouge_score`, so that ties are equal.
 
 With LCS the length of the longest common subsequence of two token lists of lengths m and n: precision = LCS/m,
 recall = LCS/n, F = 2 * precision * recall / (precision + recall).
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 
 def f_measure(common: int, length: int, other: int) -> float:
-    """The F-measure (0 to 1) of two texts of these lengths (tokens) with so many tokens in common, in their order."""
+    """Return the F-measure (0 to 1) of two texts.
+
+    `common` is the length of their longest common subsequence. `length` and `other` are their lengths in tokens.
+    """
     if common <= 0:
         return 0.0
     precision, recall = common / length, common / other
@@ -21,7 +24,7 @@ def f_measure(common: int, length: int, other: int) -> float:
 
 
 def f_measures(common: NDArray[Any], length: int, others: NDArray[Any]) -> NDArray[np.float64]:
-    """The same for one text and many others."""
+    """Return the F-measures of one text and many others, with arguments as those of `f_measure`."""
     scores = np.zeros(len(others))
     if length:
         precision = common / length

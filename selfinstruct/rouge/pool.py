@@ -1,4 +1,4 @@
-"""Texts as whole numbers: what the index hands to a pool, and what a pool is."""
+"""Define encoded texts, and the questions that a pool of them answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOWHERE = -1
 
 
 class Batch:
-    """Encoded texts, one after the other: those of text i are `codes[starts[i] : starts[i + 1]]`."""
+    """Encoded texts in sequence. The codes of text i, a whole number for each token, are `codes[starts[i] : starts[i + 1]]`."""
 
     __slots__ = ("codes", "starts")
 
@@ -25,56 +25,59 @@ class Batch:
         return len(self.starts) - 1
 
     def append(self, codes: Sequence[int]) -> None:
-        """One more text."""
+        """Append a text."""
         self.codes.extend(codes)
         self.starts.append(len(self.codes))
 
     def text(self, number: int) -> array[int]:
-        """The codes of one text."""
+        """Return the codes of one text."""
         return self.codes[self.starts[number] : self.starts[number + 1]]
 
     def only(self, number: int) -> Batch:
-        """A batch of this text alone."""
+        """Return a batch that has one text of this one."""
         batch = Batch()
         batch.append(self.text(number))
         return batch
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """The tokens of each text."""
+        """The number of tokens of each text."""
         starts = np.array(self.starts, np.int64)
         return starts[1:] - starts[:-1]
 
 
-Found = tuple[list[int], list[int]]  # for each text a place in the pool or NOWHERE, and the tokens in common
+Found = tuple[list[int], list[int]]  # for each text a place in the pool or NOWHERE, and the number of common tokens
 
 
 class Pool(Protocol):
-    """Encoded texts at places 0, 1, 2, ...; near is what has a ROUGE-L F-measure above the pool's threshold."""
+    """Encoded texts at places 0, 1, 2, and so on. Texts are near if their F-measure is above the pool's threshold."""
 
     def __len__(self) -> int:
-        """How many texts there are."""
+        """Return the number of texts."""
 
     def add(self, batch: Batch) -> None:
-        """Put texts at the end."""
+        """Append texts."""
 
     def cut(self, size: int) -> None:
-        """Forget all but the first `size` texts, and what an error left half added."""
+        """Remove all but the first `size` texts, and any text that an error left partly added."""
 
     def look(self, batch: Batch) -> Found:
-        """For each text the nearest that is near, of equals the one that was added first."""
+        """Return, for each text, the nearest text that is near. Of equally near texts, the first added counts."""
 
     def admit(self, batch: Batch) -> Found:
-        """The same for one text after the other, where each that is near to none is added before the next one."""
+        """Return, for one text after the other, what `look` returns, and add each text that is near to none."""
 
     def above(self, batch: Batch) -> Found:
-        """All that are near to the only text of the batch, in the order of adding."""
+        """Return all texts that are near to the only text of the batch, in the order of adding."""
 
     def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
-        """For each text i the nearest `count` of those at places below before[i], nearest first, of equals the earliest."""
+        """Return, for each text i, the nearest `count` texts at places below before[i].
+
+        They are sorted from near to far, and equally near texts by place.
+        """
 
     def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
-        """For each text i its F-measures to all at places below before[i], in the order of adding."""
+        """Return, for each text i, its F-measures to all texts at places below before[i], in the order of adding."""
 
     def texts(self, places: Sequence[int]) -> Batch:
-        """The texts at these places."""
+        """Return the texts at these places."""

@@ -1,4 +1,4 @@
-"""The pool in compiled code (the folder `kernel`)."""
+"""Keep the pool in compiled code (the folder `kernel`)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from selfinstruct.rouge.kernel_ctypes import address, handle, library
 from selfinstruct.rouge.pool import NOWHERE, Batch, Found
 
 _NOWHERE = 0xFFFF_FFFF
-_BLOCK = 4096  # texts that are looked up side by side before they are settled one after the other
-_SHARE = 128  # texts that one thread takes at a time
-_FEWEST = 512  # texts in a block or in a pool for which threads are worth their start
+_BLOCK = 4096  # texts that threads look up in parallel before they are admitted one after the other
+_SHARE = 128  # texts that a thread takes at a time
+_FEWEST = 512  # texts in a block and in the pool from which on threads save time
 
 COUNTERS = ("queries", "visited", "length_or_position", "sketch", "repeated", "whole_sketch", "stopped", "finished")
 
 
 class CompiledPool:
-    """A pool (see `encoding.Pool`) in compiled code; long batches go through up to `threads` threads."""
+    """A pool (see `pool.Pool`) in compiled code. Up to `threads` threads work on a long batch."""
 
     def __init__(self, threshold: float, threads: int) -> None:
         found = library()
@@ -32,21 +32,21 @@ class CompiledPool:
         self._calls = found
         self._threads = threads
         self._pool = handle(self, found.pool_new(threshold), found.pool_free)
-        self._queries: list[int] = []
-        self._made: list[int] = []
+        self._free_queries: list[int] = []
+        self._all_queries: list[int] = []
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def __reduce__(self) -> Any:
-        raise TypeError("a CompiledPool is memory of this process and cannot be copied; copy the RougeIndex")
+        raise TypeError("CompiledPool: cannot be copied, because it is memory of this process. Fix: copy the RougeIndex.")
 
     @property
     def counters(self) -> dict[str, int]:
-        """What became of the pairs that were looked at so far, over all threads."""
+        """The number of pairs of texts that each step has handled so far, over all threads."""
         sums = [0] * len(COUNTERS)
-        for query in self._made:
+        for query in self._all_queries:
             values = (ctypes.c_uint64 * len(COUNTERS))()
             self._calls.query_counters(query, values)
             sums = [one + other for one, other in zip(sums, values, strict=True)]
@@ -54,7 +54,7 @@ class CompiledPool:
 
     @property
     def bytes(self) -> int:
-        """Memory that the compiled side holds."""
+        """The memory (bytes) that the compiled code holds."""
         return int(self._calls.pool_bytes(self._pool))
 
     def add(self, batch: Batch) -> None:
@@ -135,7 +135,7 @@ class CompiledPool:
     def texts(self, places: Sequence[int]) -> Batch:
         batch = Batch()
         starts = (ctypes.c_int64 * (len(self) + 1)).from_address(self._calls.pool_starts(self._pool))
-        if not starts[len(self)]:  # no text has tokens, so there is no room for any
+        if not starts[len(self)]:  # no text has tokens, so no array of tokens was allocated
             return Batch(starts=array("q", [0] * (len(places) + 1)))
         tokens = (ctypes.c_int32 * starts[len(self)]).from_address(self._calls.pool_tokens(self._pool))
         for place in places:
@@ -143,7 +143,7 @@ class CompiledPool:
         return batch
 
     def _meet(self, batch: Batch) -> None:
-        """Count the tokens of texts that come now, and put all texts in order again where that pays."""
+        """Count the tokens of a new batch, and sort the tokens of all texts again where that saves time."""
         _checked(self._calls.pool_meet(self._pool, address(batch.codes), len(batch.codes)))
         if self._calls.pool_is_out_of_order(self._pool):
             with self._query() as query:
@@ -158,9 +158,9 @@ class CompiledPool:
         self._spread(some, first, last)
 
     def _spread(self, work: Callable[[int], Any], first: int, last: int, share: int | None = None) -> list[Any]:
-        """The results of `work` for each share of the texts, in order; the compiled calls let other threads run.
+        """Return the results of `work` for each share of the texts, in order. The compiled calls run in parallel threads.
 
-        All of it is done when this returns, so that nobody reads the pool while it changes.
+        All threads have ended when this returns, so that none reads the pool while it changes.
         """
         shares = range(first, last, share or _SHARE)
         if self._threads == 1 or len(shares) == 1:
@@ -170,16 +170,16 @@ class CompiledPool:
 
     @contextmanager
     def _query(self) -> Iterator[int]:
-        """Room to work in, for one thread at a time."""
+        """Yield a query object, which is the working memory of one thread at a time."""
         try:
-            query = self._queries.pop()
+            query = self._free_queries.pop()
         except IndexError:
             query = handle(self, self._calls.query_new(), self._calls.query_free)
-            self._made.append(query)
+            self._all_queries.append(query)
         try:
             yield query
         finally:
-            self._queries.append(query)
+            self._free_queries.append(query)
 
 
 def _checked(done: int) -> None:
@@ -188,7 +188,7 @@ def _checked(done: int) -> None:
 
 
 def _room(count: int) -> tuple[array[int], array[int]]:
-    """Room for places and for tokens in common."""
+    """Return arrays for the places and the common tokens of so many texts."""
     return array("I", bytes(4 * count)), array("q", bytes(8 * count))
 
 

@@ -1,12 +1,16 @@
-"""The pool without code of our own that must be compiled: numpy and rapidfuzz, which come as wheels.
+"""Keep the pool on numpy and rapidfuzz, without compiled code of this package.
 
-Decides exactly as the compiled pool. LCS comes from rapidfuzz's bit-parallel insertion/deletion distance over one character
-per token. Whether a text is above the threshold t is found by prefix filtering (Xiao et al., 2008): two texts that near share
-`least(m)` tokens or more, and `least(n)` or more, where the second `the` of a text counts as another token than the first. Put
-the tokens of every text into one and the same order. If s are shared, s - 3 of them come after the third, so the third is among
-the first m - s + 3 of the one text and n - s + 3 of the other: it is enough to index and to look up the first
-m - least(m) + 3, and to measure the texts found there 3 times (or `least(m)` times, where that is less). Any order is exact.
-Here a token that was met later comes first: such tokens are rarer, and no later text can change that.
+It decides exactly as the compiled pool. The longest common subsequence comes from rapidfuzz's bit-parallel distance of
+insertions and deletions, over one character for each token.
+
+Texts above the threshold t are found by prefix filtering (Xiao et al., 2008). Two near texts of m and n tokens share at least
+`least(m)` tokens, and at least `least(n)`. The second `the` of a text counts here as another token than the first.
+
+Sort the tokens of every text by one order. If two texts share s tokens, s - 3 of them come after the third shared one. So the
+third is among the first m - s + 3 tokens of the one text and n - s + 3 of the other. It is therefore enough to index and to
+look up the first m - least(m) + 3 tokens. Only texts that are found 3 times (or `least(m)` times, if that is less) are
+measured. Any order gives exact results. Here, tokens that were met later come first. They are rarer, and later texts cannot
+change that order.
 """
 
 from __future__ import annotations
@@ -22,22 +26,22 @@ from rapidfuzz.process import cdist
 from selfinstruct.rouge.measure import f_measure, f_measures
 from selfinstruct.rouge.pool import NOWHERE, Batch, Found
 
-_SURROGATES = (0xD800, 0xE000)  # code points that rapidfuzz need not see
+_SURROGATES = (0xD800, 0xE000)  # code points that are not used, because they are not characters
 _MOST_TOKENS = 0x110000 - (_SURROGATES[1] - _SURROGATES[0])
-_SHARED = 3  # tokens that two prefixes must share: with 1 many texts are measured for nothing, with 6 the prefixes are long
-_FEW = 50  # texts that are measured faster one by one than by a vector operation
-_SHORTLIST = 64  # distances of which only the least is looked at when the bound of the nearest is sought
-_CELLS = 1 << 23  # distances held at a time when the neighbours of many texts are looked for: 32 MB
+_SHARED = 3  # tokens that two prefixes must share: with 1 too many texts are measured, with 6 the prefixes are long
+_FEW = 50  # up to this many texts, measuring one by one is faster than a vector operation
+_SHORTLIST = 64  # distances in a group, which counts as its least one in the search for a bound
+_CELLS = 1 << 23  # distances in memory at a time (32 MB) in a search for the neighbours of many
 
 
 class PortablePool:
-    """A pool (see `encoding.Pool`) on numpy and rapidfuzz."""
+    """A pool (see `pool.Pool`) on numpy and rapidfuzz."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
-        self._bound = threshold * (1 - 1e-9)  # a hair less, so that rounding makes prefixes longer and never shorter
+        self._bound = threshold * (1 - 1e-9)  # slightly less, so that rounding makes prefixes longer and never shorter
         self._encoded: list[str] = []
-        self._places: dict[str, array[int]] = {}  # of each token of a prefix, the texts in whose prefix it is
+        self._places: dict[str, array[int]] = {}  # by token: the places of the texts with the token in their prefix
 
     def __len__(self) -> int:
         return len(self._encoded)
@@ -80,7 +84,7 @@ class PortablePool:
             chunk, limits = queries[start : start + size], before[start : start + size]
             table = cdist(chunk, self._encoded[: max(limits)], scorer=Indel.distance, dtype=np.float32, workers=-1)
             for query, limit, distances in zip(chunk, limits, table, strict=True):
-                near = np.arange(min(count, limit))  # where no text is nearer than another
+                near = np.arange(min(count, limit))  # a text without tokens is equally far from all
                 if query:
                     near = _promising(distances[:limit] / (rough[:limit] + np.float32(len(query))), count)
                 commons = ((len(query) + lengths[near] - distances[near]) / 2).astype(np.int64)
@@ -105,11 +109,11 @@ class PortablePool:
         return f_measures((len(query) + lengths - distances) / 2, len(query), lengths)
 
     def _least(self, length: int) -> int:
-        """Tokens that a text of this length shares at least with any text that is near."""
+        """Return the fewest tokens that a text of this length shares with any near text."""
         return int(length * self._bound / (2 - self._bound)) + 1
 
     def _prefix(self, encoded: str) -> list[str]:
-        """The tokens of a text that are indexed and looked up, the second of a kind as another token than the first."""
+        """Return the tokens of a text to index and look up. A repeated token counts as another token than the first."""
         ordered = sorted(encoded, reverse=True)
         if len(set(ordered)) < len(ordered):
             seen: dict[str, int] = {}
@@ -154,7 +158,7 @@ class PortablePool:
         return f_measure(common, len(encoded), len(self._encoded[place]))
 
     def _sharing(self, prefix: list[str], least: int) -> list[int]:
-        """The places of texts whose prefix shares so many tokens with this one, in the order of adding."""
+        """Return the places of the texts that share at least `least` tokens with this prefix, in the order of adding."""
         found = list(filter(None, map(self._places.get, prefix)))
         if len(found) < least:
             return []
@@ -166,10 +170,10 @@ class PortablePool:
 
 
 def _characters(batch: Batch) -> Iterator[str]:
-    """Each text as a string with one character for each token."""
+    """Yield each text as a string with one character for each token."""
     first, last = _SURROGATES
     if batch.codes and max(batch.codes) >= _MOST_TOKENS:
-        raise OverflowError(f"more than {_MOST_TOKENS:,} different tokens in one pool; the compiled index has no such limit")
+        raise OverflowError(f"RougeIndex: more than {_MOST_TOKENS:,} different tokens. Fix: use the compiled engine.")
     for number in range(len(batch)):
         yield "".join([chr(code if code < first else code + last - first) for code in batch.text(number)])
 
@@ -188,9 +192,9 @@ def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _promising(distances: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """The places of the `count` least, and of all that rounding might have put among them or beside them."""
+    """Return the places of the `count` least distances, and of all that rounding may have exchanged with them."""
     least, groups = distances, len(distances) // _SHORTLIST
-    if groups > count:  # as many groups as that have a member at or below the bound: quicker to find than the least themselves
+    if groups > count:  # the least of each group gives a bound sooner than all distances
         least = distances[: groups * _SHORTLIST].reshape(_SHORTLIST, groups).min(axis=0)
     if not 0 < count < len(least):
         return np.arange(len(distances))

@@ -1,8 +1,8 @@
-"""What ROUGE-L compares: the tokens of a text.
+"""Make the tokens of a text that ROUGE-L compares.
 
-`rouge_score` lower-cases and takes runs of a-z and 0-9. That is kept for ASCII text, token for token. In other scripts it
-finds nothing, so that two equal Thai texts score 0; there, by default, a token is a run of letters, marks and digits, and
-where a script puts no spaces between words, one letter or digit with its marks.
+`rouge_score` makes text lower case and takes runs of a-z and 0-9. For ASCII text, the tokens here are the same. In other
+scripts `rouge_score` finds no tokens, so that two equal Thai texts score 0. There, by default, a token is a run of letters,
+marks and digits. In scripts without spaces between words, it is one letter or digit with its marks.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ Tokenizer = Callable[[str], list[str]]
 Kind = Literal["unicode", "ascii"]
 
 _ASCII = re.compile(r"[a-z0-9]+")
-# Signs of English typesetting: a text that has no other characters beyond ASCII is treated as ASCII, which is quick.
+# Signs of English typesetting: text with no other characters beyond ASCII takes the fast path for ASCII.
 _ENGLISH_SIGNS = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u00a0\u00b0\u20ac\u00a3", " ")
 )
-_STEMMED_FROM = 4  # characters; `rouge_score` leaves shorter tokens as they are
+_STEMMED_FROM = 4  # characters: `rouge_score` does not stem shorter tokens
 
 
 def ascii_tokens(text: str) -> list[str]:
-    """The tokens of a text as `rouge_score` makes them without stemming: lower case, runs of a-z and 0-9."""
+    """Return the tokens of a text as `rouge_score` makes them without stemming: lower case, runs of a-z and 0-9."""
     found: list[str] = _ASCII.findall(text.lower())
     return found
 
 
 def unicode_tokens(text: str) -> list[str]:
-    """The same for ASCII text; for other text also runs of letters, marks and digits of any script.
+    """Return the tokens of `ascii_tokens` for ASCII text, and tokens of all scripts for other text.
 
-    The text is brought to one form first, so that one word written in two ways is one token: compatibility forms and case as
-    in Unicode's NFKC_Casefold, without characters that are invisible, stretch a word or enclose (joiners, soft hyphens,
-    variation selectors, Arabic tatweel, keycaps). A zero-width space ends a word, as it is meant to. Scripts that put no
-    spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan and others) give a token for each letter or digit.
-    Signs, emoji and marks without a letter give none.
+    A word that can be written in two ways becomes one token. The text is normalized by NFKC and case folding, as in
+    Unicode's NFKC_Casefold. Characters that are invisible, stretch a word or enclose one (joiners, soft hyphens, variation
+    selectors, Arabic tatweel, keycaps) are removed, except the zero-width space, which ends a word.
+
+    Scripts without spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan and others) give one token for each
+    letter or digit. Punctuation, emoji, and marks without a letter give none.
     """
     text = text.translate(_ENGLISH_SIGNS)
     if text.isascii():
         return ascii_tokens(text)
     run, ignored, piled = _patterns()
     normal = ignored.sub("", unicodedata.normalize("NFKC", piled.sub("", text))).casefold()
-    normal = normal.replace("i\u0307", "i")  # what Python makes of the Turkish capital of i
+    normal = normal.replace("i\u0307", "i")  # Python's case folding of the Turkish capital I with a dot
     found: list[str] = []
     for word in run.findall(unicodedata.normalize("NFKC", normal)):
         if word.isascii():
@@ -58,9 +59,9 @@ def unicode_tokens(text: str) -> list[str]:
 
 
 def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
-    """The function that makes tokens: `unicode` or `ascii`; with `stem`, by Porter's stemmer as in `rouge_score`.
+    """Return the function that makes tokens of a kind, with `stem` those of Porter's stemmer as in `rouge_score`.
 
-    Raises UserMistake for another kind.
+    Raises: UserMistake when `kind` is neither "unicode" nor "ascii".
     """
     functions: dict[str, Tokenizer] = {"unicode": unicode_tokens, "ascii": ascii_tokens}
     if kind not in functions:
@@ -74,8 +75,11 @@ def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
 
 @cache
 def _patterns() -> tuple[Any, Any, Any]:
-    """What a word is; which characters are left out; marks beyond the thirtieth in a row, which make normalization slow."""
-    import regex  # knows the scripts, which `re` does not; needed for text that is not ASCII only
+    """Return patterns of words, of ignored characters, and of marks after the thirtieth in a row.
+
+    Long rows of marks would make normalization slow.
+    """
+    import regex  # `re` does not know Unicode properties, which only text beyond ASCII needs
 
     ignored = r"[[\p{Default_Ignorable_Code_Point}\p{Me}\u0640]--[\u200B]]+"
     return (
@@ -85,9 +89,9 @@ def _patterns() -> tuple[Any, Any, Any]:
     )
 
 
-@lru_cache(1 << 16)  # to look up the script of each character takes long, and words come again
+@lru_cache(1 << 16)  # words repeat, and finding the parts of one is slow
 def _parts(word: str) -> tuple[str, ...]:
-    """A word as it is, or the letters of which it is made where its script puts no spaces."""
+    """Return the word itself, or its letters where its script has no spaces."""
     return tuple(_pattern_of_parts().findall(word))
 
 
@@ -102,7 +106,7 @@ def _pattern_of_parts() -> Any:
 
 @cache
 def _stems() -> Callable[[str], str]:
-    from nltk.stem.porter import PorterStemmer  # slow to load, and seldom wanted
+    from nltk.stem.porter import PorterStemmer  # slow to load, and rarely used
 
     stemmer = PorterStemmer()
     return cache(lambda token: stemmer.stem(token) if len(token) >= _STEMMED_FROM else token)

@@ -1,4 +1,4 @@
-"""From texts to numbers: each token has one, the next for a token that was not met before."""
+"""Number the tokens of texts: a token that was not met before gets the next whole number."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from selfinstruct.rouge.tokens import Kind, tokenizer
 
 
 class Words(Protocol):
-    """Knows the number of each token."""
+    """The numbers of tokens."""
 
     def encode(self, texts: Iterable[str]) -> Batch:
-        """The numbers of the tokens of each text."""
+        """Return the numbers of the tokens of each text, and number new tokens."""
 
 
 class PortableWords(dict[str, int]):
-    """Words in a dictionary."""
+    """Numbers of tokens in a dictionary."""
 
     def __init__(self, kind: Kind, stem: bool) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class PortableWords(dict[str, int]):
         return number
 
     def encode(self, texts: Iterable[str]) -> Batch:
-        """The numbers of the tokens of each text."""
+        """Return the numbers of the tokens of each text, and number new tokens."""
         batch = Batch()
         for text in texts:
             batch.append(array("i", map(self.__getitem__, self._tokens(text))))
@@ -39,7 +39,7 @@ class PortableWords(dict[str, int]):
 
 
 class CompiledWords:
-    """Words in the compiled library, which makes the tokens of ASCII text itself."""
+    """Numbers of tokens in the compiled library, which also splits ASCII text into tokens."""
 
     def __init__(self, kind: Kind, stem: bool) -> None:
         found = library()
@@ -51,13 +51,13 @@ class CompiledWords:
         self._ascii = kind == "ascii" and not stem
 
     def encode(self, texts: Iterable[str]) -> Batch:
-        """The numbers of the tokens of each text."""
+        """Return the numbers of the tokens of each text, and number new tokens."""
         parts, plain = [], bytearray()
         for text in texts:
             is_plain = self._plain and text.isascii()
             if is_plain:
                 part = text.encode()
-            elif self._ascii:  # bytes of other letters end a token, once letters have become small as Python has it
+            elif self._ascii:  # once Python has lower-cased the text, the library splits it at all other bytes
                 is_plain, part = True, text.lower().encode(errors="surrogatepass")
             else:
                 part = " ".join(self._tokens(text)).encode(errors="surrogatepass")

@@ -51,7 +51,7 @@ def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path
     elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     command: list[str | Path] = [sys.executable, "-c", code, tmp_path / "in.jsonl", tmp_path / "out"]
     done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
-    assert done.stdout.startswith("portable 2\nthe compiled ROUGE engine was not built; install"), done.stdout + done.stderr
+    assert done.stdout.startswith("portable 2\nRougeIndex: the compiled engine was not built. Fix: install"), done.stdout + done.stderr
 
 
 def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: FakeOpenAI, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Law 6: the index scores and decides as `rouge_score` does, pair for pair: either engine, in any portions, by any threads."""
+"""Law 6: the index scores and decides each pair as `rouge_score` does, with both engines and any number of threads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 @cache
 def reference(one: str, other: str) -> float:
-    """The F-measure of `rouge_score` itself."""
+    """Return the F-measure of `rouge_score` itself."""
     return float(rouge_scorer._score_lcs(tokenize(one, None), tokenize(other, None)).fmeasure)
 
 
@@ -101,7 +101,7 @@ def test_stemmed_scores_equal_those_of_rouge_score_with_its_stemmer(engine: str,
 
 
 @engines
-def test_a_random_batch_of_repeats_permutations_and_long_texts_scores_exactly_alike(engine: str) -> None:
+def test_random_repeats_permutations_and_long_texts_have_the_scores_of_rouge_score(engine: str) -> None:
     rng = random.Random(5)
     pool = ["", " ".join(rng.choices(WORDS, k=2000)), " ".join(["a"] * 300), "..."]
     for _ in range(150):
@@ -114,7 +114,7 @@ def test_a_random_batch_of_repeats_permutations_and_long_texts_scores_exactly_al
 
 
 @engines
-def test_two_thousand_tokens_against_as_many_score_alike(engine: str) -> None:
+def test_texts_of_two_thousand_tokens_have_the_score_of_rouge_score(engine: str) -> None:
     rng = random.Random(6)
     one = rng.choices(WORDS, k=2000)
     other = [word if rng.random() < 0.8 else rng.choice(WORDS) for word in one]
@@ -124,7 +124,7 @@ def test_two_thousand_tokens_against_as_many_score_alike(engine: str) -> None:
 @engines
 @pytest.mark.parametrize("length", [63, 64, 65, 127, 128, 129, 192, 193])
 @pytest.mark.parametrize("vocabulary", [1, 4, 300])
-def test_lengths_at_which_one_more_machine_word_is_needed_score_alike(engine: str, length: int, vocabulary: int) -> None:
+def test_lengths_around_multiples_of_64_tokens_have_the_score_of_rouge_score(engine: str, length: int, vocabulary: int) -> None:
     rng = random.Random(length)
     base = [f"w{rng.randrange(vocabulary)}" for _ in range(length)]
     changed = [word if rng.random() < 0.7 else "x" for word in base]
@@ -157,7 +157,7 @@ def test_scores_that_can_be_worked_out_by_hand(engine: str, one: str, other: str
 
 
 @engines
-def test_more_different_tokens_than_one_plane_of_characters_still_score_alike(engine: str) -> None:
+def test_more_than_65536_different_tokens_have_the_scores_of_rouge_score(engine: str) -> None:
     rng = random.Random(7)
     index = index_of([" ".join(f"w{n}" for n in range(70_000))], 0.0002, engine)
     for numbers in ([55_295, 55_296, 55_297, 57_343, 57_344], [0, 65_535, 65_536, 69_999], sorted(rng.sample(range(70_000), 20))):
@@ -170,8 +170,8 @@ def test_more_different_tokens_than_one_plane_of_characters_still_score_alike(en
 
 
 @engines
-def test_texts_of_as_many_tokens_as_sixteen_bits_can_hold_and_more_are_told_apart(engine: str) -> None:
-    """All are beginnings of one text, so that the shorter one is what two of them have in common."""
+def test_texts_of_65535_tokens_and_more_stay_distinct(engine: str) -> None:
+    """All texts are beginnings of one text, so that the shorter of two is their common subsequence."""
     words = [f"w{n % 1000}" for n in range(66_000)]
     lengths = [66_000, 65_536, 65_535, 65_534, 300]
     texts = [" ".join(words[:length]) for length in lengths]
@@ -188,7 +188,7 @@ def test_texts_of_as_many_tokens_as_sixteen_bits_can_hold_and_more_are_told_apar
         if length < 1000:
             assert index.scores(query).tolist() == expected
             assert [near.id for near in index.nearest(query, 3)] == ["t4", "t3", "t2"]
-    # A copy with two other words, at a threshold a hair below their score: bounds have not a token to spare.
+    # A copy with two other words, at a threshold slightly below their score: here every bound is tight.
     common = 65_998 / 66_000
     copied = " ".join(["new", *words[1:-1], "newer"])
     index = index_of(texts[:1], float(np.nextafter(2 * common * common / (common + common), 0)), engine)
@@ -200,7 +200,7 @@ def test_texts_of_as_many_tokens_as_sixteen_bits_can_hold_and_more_are_told_apar
 
 @given(SENTENCES, st.lists(SENTENCES, max_size=6), st.sampled_from([0.3, 0.5, 2 / 3, 0.7, 0.8, 1.0]))
 @REPEATABLE
-def test_the_verdict_on_a_candidate_is_that_of_rouge_score(query: str, pool: list[str], limit: float) -> None:
+def test_a_candidate_is_admitted_as_rouge_score_decides(query: str, pool: list[str], limit: float) -> None:
     seeds = [Seed(f"s{number}", "", text, (("", "x"),)) for number, text in enumerate(pool)]
     verdict = Curator(seeds, Curate(rouge=limit)).admit([Candidate("0", 0, ParsedTask(query))])[0]
     assert verdict.accepted == (not any(reference(query, text) > limit for text in pool))
@@ -211,7 +211,7 @@ def test_the_verdict_on_a_candidate_is_that_of_rouge_score(query: str, pool: lis
     ("common", "length", "other", "limit"), [(1, 2, 2, 0.5), (2, 3, 3, 2 / 3), (7, 10, 10, 0.7), (7, 9, 11, 0.7)]
 )
 @engines
-def test_ties_at_the_threshold_fall_as_they_do_in_rouge_score(
+def test_scores_equal_to_the_threshold_are_decided_as_by_rouge_score(
     engine: str, common: int, length: int, other: int, limit: float
 ) -> None:
     shared = [f"s{n}" for n in range(common)]
@@ -227,7 +227,7 @@ def test_ties_at_the_threshold_fall_as_they_do_in_rouge_score(
 @engines
 @given(HARD_TEXT, st.lists(HARD_TEXT, min_size=1, max_size=8), st.sampled_from((-1.0, 0.0, 1.0)), st.data())
 @REPEATABLE
-def test_a_threshold_that_is_a_pairs_own_score_or_beside_it(
+def test_thresholds_at_and_next_to_the_score_of_a_pair_are_exact(
     engine: str, query: str, pool: list[str], side: float, data: st.DataObject
 ) -> None:
     score = reference(query, data.draw(st.sampled_from(pool)))
@@ -255,7 +255,7 @@ def test_each_admitted_instruction_counts_for_the_next_and_a_dropped_one_does_no
 
 
 def nearest_above(query: str, pool: list[str], limit: float) -> Neighbour | None:
-    """By `rouge_score` and brute force: the highest score above the limit, of equals the earliest."""
+    """Return the first of the highest scores above the limit, by `rouge_score` and brute force."""
     found = [Neighbour(f"t{n}", reference(query, text), text) for n, text in enumerate(pool)]
     return max((near for near in found if near.score > limit), key=lambda near: near.score, default=None)
 
@@ -263,7 +263,7 @@ def nearest_above(query: str, pool: list[str], limit: float) -> Neighbour | None
 @engines
 @given(ANY_TEXT, st.lists(ANY_TEXT, max_size=12), st.sampled_from(THRESHOLDS) | st.floats(0, 1))
 @REPEATABLE
-def test_what_is_too_near_is_the_nearest_above_the_threshold(engine: str, query: str, pool: list[str], limit: float) -> None:
+def test_too_near_returns_the_nearest_text_above_the_threshold(engine: str, query: str, pool: list[str], limit: float) -> None:
     index = index_of(pool, limit, engine, tokens="ascii")
     expected = nearest_above(query, pool, limit)
     assert index.admits(query) == (expected is None)
@@ -275,7 +275,7 @@ def test_what_is_too_near_is_the_nearest_above_the_threshold(engine: str, query:
 @pytest.mark.parametrize("limit", FEW_THRESHOLDS)
 @pytest.mark.parametrize("vocabulary", [3, 40, 2000])
 def test_near_copies_in_a_growing_pool_are_found_as_by_brute_force(engine: str, vocabulary: int, limit: float) -> None:
-    """Zipf-like words, many of them repeated; half of the texts are changed copies of earlier ones."""
+    """Words are Zipf-distributed, and many are repeated. Half of the texts are changed copies of earlier ones."""
     rng = random.Random(f"{vocabulary}/{limit}")
     weights = [1 / (rank + 2) for rank in range(vocabulary)]
     index, slow = RougeIndex(limit, engine=engine), RougeIndex(limit, engine=engine)
@@ -300,7 +300,7 @@ def test_near_copies_in_a_growing_pool_are_found_as_by_brute_force(engine: str, 
 @engines
 @given(SENTENCES, st.lists(SENTENCES, max_size=25), st.integers(1, 12))
 @REPEATABLE
-def test_nearest_is_sorted_by_score_and_of_equals_by_age(engine: str, query: str, pool: list[str], count: int) -> None:
+def test_nearest_is_sorted_by_score_and_then_by_the_order_of_adding(engine: str, query: str, pool: list[str], count: int) -> None:
     best = sorted(range(len(pool)), key=lambda n: (-reference(query, pool[n]), n))[:count]
     found = index_of(pool, engine=engine).nearest(query, count)
     assert [(near.id, near.score, near.instruction) for near in found] == [
@@ -309,7 +309,7 @@ def test_nearest_is_sorted_by_score_and_of_equals_by_age(engine: str, query: str
 
 
 @engines
-def test_nearest_gives_ten_unless_told_otherwise_and_never_more_than_there_are(engine: str) -> None:
+def test_nearest_returns_ten_by_default_and_at_most_the_whole_pool(engine: str) -> None:
     index = index_of([f"a w{n}" for n in range(12)], engine=engine)
     assert [near.id for near in index.nearest("a")] == [f"t{n}" for n in range(10)]
     assert len(index.nearest("a", 12)) == len(index.nearest("a", 99)) == len(index) == 12
@@ -321,8 +321,8 @@ def test_nearest_gives_ten_unless_told_otherwise_and_never_more_than_there_are(e
 
 
 @engines
-def test_however_many_are_asked_for_the_whole_pool_is_the_most_there_is(engine: str) -> None:
-    """In a process of its own: asking for room for all of them would take the machine's memory."""
+def test_a_huge_k_returns_the_whole_pool(engine: str) -> None:
+    """The test runs a new process, because memory for `k` neighbours would be all that the machine has."""
     program = (
         "import resource, sys\n"
         "from selfinstruct.rouge import RougeIndex\n"
@@ -337,7 +337,7 @@ def test_however_many_are_asked_for_the_whole_pool_is_the_most_there_is(engine: 
 
 
 @engines
-def test_a_text_of_no_tokens_is_near_to_nothing_and_said_to_be_one(engine: str) -> None:
+def test_a_text_without_tokens_is_near_to_none_and_is_counted(engine: str) -> None:
     index = index_of(["a", "", "?"], engine=engine)
     assert [near.score for near in index.nearest("?!")] == [0.0, 0.0, 0.0]
     assert index.above("?!") == [] and index.admit("?!") is None and index.admit("") is None
@@ -345,7 +345,7 @@ def test_a_text_of_no_tokens_is_near_to_nothing_and_said_to_be_one(engine: str) 
 
 
 @engines
-def test_equal_texts_of_other_scripts_are_near_unless_only_ascii_counts(engine: str) -> None:
+def test_equal_texts_of_other_scripts_are_near_unless_tokens_are_ascii(engine: str) -> None:
     for text in ("\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22", "\u4e2d\u6587", "\u0939\u093f\u0928\u094d\u0926\u0940"):
         index = RougeIndex(1 - 1e-9, engine=engine)
         assert [near and near.score for near in index.admit_all([text, text])] == [None, 1.0]
@@ -354,7 +354,7 @@ def test_equal_texts_of_other_scripts_are_near_unless_only_ascii_counts(engine: 
 
 
 @engines
-def test_asking_leaves_the_pool_as_it_was(engine: str) -> None:
+def test_queries_do_not_change_the_pool(engine: str) -> None:
     index = index_of(["a b", "c d"], engine=engine)
     before = index.nearest("a c")
     index.scores("words that were never seen")
@@ -364,7 +364,7 @@ def test_asking_leaves_the_pool_as_it_was(engine: str) -> None:
 
 @engines
 @pytest.mark.parametrize("count", [1, 3, 10])
-def test_the_nearest_earlier_texts_are_those_that_were_nearest_when_a_text_came(engine: str, count: int) -> None:
+def test_nearest_earlier_returns_the_texts_that_were_nearest_before_each_was_added(engine: str, count: int) -> None:
     rng = random.Random(count)
     pool = ["", *(" ".join(rng.choices([f"w{n}" for n in range(30)], k=rng.randrange(9))) for _ in range(600))]
     index, expected, means = RougeIndex(engine=engine), {}, {}
@@ -381,7 +381,7 @@ def test_the_nearest_earlier_texts_are_those_that_were_nearest_when_a_text_came(
 
 
 class Slow:
-    """The index as it is meant: every pair by `rouge_score`, one after the other."""
+    """A simple model of the index: it measures every pair by `rouge_score`."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -459,7 +459,7 @@ def test_every_answer_is_that_of_the_slow_index(
 
 
 def many_texts(seed: int, count: int, vocabulary: int = 3000) -> list[str]:
-    """Short texts with frequent and rare words, some of them changed copies of earlier ones, some empty."""
+    """Return short texts with frequent and rare words. Some are changed copies of earlier ones, some are empty."""
     rng = random.Random(seed)
     texts: list[list[str]] = []
     for _ in range(count):
@@ -471,7 +471,7 @@ def many_texts(seed: int, count: int, vocabulary: int = 3000) -> list[str]:
 
 
 class Calls:
-    """The compiled kernel, with a note of which call came from the main thread (True) or from another one (False)."""
+    """The compiled kernel, which records for each call whether it came from the main thread."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool]] = []
@@ -489,7 +489,7 @@ class Calls:
 
 @pytest.fixture(scope="module")
 def portable_answers() -> dict[str, Any]:
-    """What the portable engine says of `many_texts`, admitted in one go."""
+    """Return the answers of the portable engine for `many_texts`, admitted in one batch."""
     index = RougeIndex(0.6, engine="portable")
     found = index.admit_all(many_texts(3, 3000))
     queries = many_texts(4, 300)
@@ -497,7 +497,7 @@ def portable_answers() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_long_batch_through_threads_and_in_portions_is_decided_as_by_the_portable_engine(
+def test_a_long_batch_in_threads_or_in_parts_is_decided_as_by_the_portable_engine(
     threads: int, portable_answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, rng = Calls(), random.Random(threads)
@@ -516,7 +516,7 @@ def test_a_long_batch_through_threads_and_in_portions_is_decided_as_by_the_porta
     assert list(index.nearest_all(queries[:9], 4)) == portable_answers["nearest"][:9]
     ordered = [number for number, (name, _) in enumerate(calls.seen) if name == "pool_order"]
     admitted = [number for number, (name, _) in enumerate(calls.seen) if name == "pool_admit"]
-    assert any(admitted[0] < number < admitted[-1] for number in ordered)  # texts were put in order again in the midst
+    assert any(admitted[0] < number < admitted[-1] for number in ordered)  # tokens were sorted again in the middle of the batch
     for name in ("pool_look", "pool_nearest"):
         assert (threads == 1) != ((name, False) in calls.seen)
 
@@ -554,7 +554,7 @@ def test_tokens_of_an_unknown_kind_are_refused() -> None:
 
 @pytest.fixture
 def loaded_anew() -> Iterator[None]:
-    """The kernel is looked for again, in the test and after it."""
+    """Let the kernel be loaded again, in the test and after it."""
     kernel_ctypes.library.cache_clear()
     yield
     kernel_ctypes.library.cache_clear()
@@ -574,7 +574,7 @@ def other_version(place: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("broken", [no_suffix, no_library, other_version])
-def test_without_the_kernel_the_portable_engine_serves_and_the_compiled_one_is_refused(
+def test_without_the_kernel_the_portable_engine_is_used_and_the_compiled_one_is_refused(
     broken: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, loaded_anew: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path, monkeypatch)
@@ -582,11 +582,11 @@ def test_without_the_kernel_the_portable_engine_serves_and_the_compiled_one_is_r
     index = RougeIndex(0.5)
     assert index.engine == "portable"
     assert [near and near.id for near in index.admit_all(["a b", "c d", "a b e"])] == [None, None, "0"]
-    with pytest.raises(UserMistake, match=r"was not built; install .* C compiler"):
+    with pytest.raises(UserMistake, match=r"was not built\. Fix: install a C compiler"):
         RougeIndex(engine="compiled")
 
 
-def test_the_compiled_engine_is_the_one_that_is_used_where_it_was_built() -> None:
+def test_the_compiled_engine_is_used_where_it_was_built() -> None:
     assert kernel_ctypes.library() is not None and RougeIndex().engine == "compiled"
 
 
@@ -617,7 +617,7 @@ def test_a_call_that_fails_leaves_the_index_as_it_was(engine: str, call: str) ->
 
 
 class Interrupted(Calls):
-    """A kernel in whose `pool_admit` Ctrl-C is pressed, the second time it is called."""
+    """A kernel that raises KeyboardInterrupt in the second call of `pool_admit`."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = super().__getattr__(name)
@@ -647,7 +647,7 @@ def test_ctrl_c_during_a_long_batch_leaves_the_index_as_it_was(monkeypatch: pyte
 
 @engines
 def test_the_nearest_is_found_where_it_shares_only_what_comes_after_65_535_other_tokens(engine: str) -> None:
-    """Lengths and positions are held in sixteen bits; here both are greater, and the text is the only one with both words."""
+    """Lengths and positions have 16 bits. Here both are greater, and only one text has both words."""
     long = " ".join(["w0", "w1", *(f"w{number}" for number in range(100, 66_200))])
     index = index_of(["w0", "w1", "zz", long], 0.7, engine)
     expected = 2 * (2 / 2 * 2 / 66_102) / (2 / 2 + 2 / 66_102)
@@ -658,7 +658,7 @@ def test_the_nearest_is_found_where_it_shares_only_what_comes_after_65_535_other
 @engines
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda index: pickle.loads(pickle.dumps(index))])
 @pytest.mark.parametrize("stem", [False, True])
-def test_a_copy_has_the_same_texts_and_a_life_of_its_own(
+def test_a_copy_has_the_same_texts_and_changes_independently(
     engine: str, copied: Callable[[RougeIndex], RougeIndex], stem: bool
 ) -> None:
     index = RougeIndex(0.5, engine=engine, stem=stem, tokens="ascii", threads=2)
@@ -676,8 +676,8 @@ def test_a_copy_has_the_same_texts_and_a_life_of_its_own(
 
 
 @engines
-def test_a_threshold_counts_with_the_precision_of_python(engine: str) -> None:
-    """numpy compares a score with a float32 as float32, which would make a score above it a tie."""
+def test_a_threshold_keeps_the_precision_of_a_python_float(engine: str) -> None:
+    """If the threshold were a float32, numpy would compare as float32, and a score slightly above it would be equal."""
     index = RougeIndex(cast(float, np.float32(0.7)), engine=engine)
     index.add(" ".join(f"w{n}" for n in range(10)))
     assert float(np.float32(0.7)) < 0.7
@@ -722,7 +722,7 @@ assert all(near.score > 0.5 for near in answers.values() if near)
 
 @engines
 @pytest.mark.parametrize("program", [ADDING_WHILE_ASKING, TWO_THREADS], ids=["adding while asking", "two threads"])
-def test_what_would_crash_the_process_if_the_pool_were_changed_under_a_reader(engine: str, program: str) -> None:
+def test_changing_the_pool_during_a_read_does_not_crash_the_process(engine: str, program: str) -> None:
     words = [sys.executable, "-c", program.replace("ENGINE", repr(engine))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""What ROUGE-L compares: `rouge_score`'s tokens for ASCII text, and tokens for all other scripts."""
+"""The tokens that ROUGE-L compares: those of `rouge_score` for ASCII text, and tokens for all other scripts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_english_with_typographic_signs_has_the_tokens_of_rouge_score(text: str)
     assert unicode_tokens(text) == tokenize(text, None)
 
 
-def test_every_pair_of_ascii_characters_has_the_tokens_of_rouge_score_beside_another_script_too() -> None:
+def test_pairs_of_ascii_characters_have_the_tokens_of_rouge_score_next_to_another_script() -> None:
     for one in map(chr, range(128)):
         for other in map(chr, range(128)):
             assert unicode_tokens(f"\u00e9 {one}{other}") == ["\u00e9", *tokenize(one + other, None)]
@@ -61,7 +61,7 @@ def test_every_pair_of_ascii_characters_has_the_tokens_of_rouge_score_beside_ano
 
 @given(st.text())
 @REPEATABLE
-def test_tokens_have_no_token_but_themselves(text: str) -> None:
+def test_the_tokens_of_a_token_are_the_token_itself(text: str) -> None:
     found = unicode_tokens(text)
     assert unicode_tokens("\u00e9 " + " ".join(found)) == ["\u00e9", *found]
     assert all(token and not set(token) & set(" \t\n.,!?") for token in found)
@@ -77,7 +77,7 @@ def test_every_form_of_a_text_has_the_same_tokens(text: str, form: str) -> None:
 @given(st.text())
 @REPEATABLE
 def test_a_text_with_a_letter_is_never_without_tokens(text: str) -> None:
-    visible = [character for character in text if character not in "\u115f\u1160\u3164\uffa0"]  # letters that show nothing
+    visible = [character for character in text if character not in "\u115f\u1160\u3164\uffa0"]  # invisible letters
     letters = any(unicodedata.category(character) in ("Lu", "Ll", "Lt", "Lo", "Nd") for character in visible)
     assert unicode_tokens(text) or not letters
 
@@ -148,7 +148,7 @@ def test_a_text_with_a_letter_is_never_without_tokens(text: str) -> None:
         ("1\ufe0f\u20e3 #\ufe0f\u20e3", "1"),  # keycaps
     ],
 )
-def test_tokens_of_a_script_are_words_or_where_it_has_no_spaces_characters_with_their_marks(text: str, expected: str) -> None:
+def test_tokens_are_words_or_letters_with_their_marks_in_scripts_without_spaces(text: str, expected: str) -> None:
     assert unicode_tokens(text) == expected.split()
 
 
@@ -160,28 +160,28 @@ def test_tokens_of_a_script_are_words_or_where_it_has_no_spaces_characters_with_
         "\U0001f469\u200d\U0001f469\u200d\U0001f467",
         "\U0001f1e9\U0001f1ea",
         "\u00a8 \u00b4 \u0301",  # accents without a letter
-        "\u3164\u115f",  # letters that show nothing
+        "\u3164\u115f",  # invisible letters
         "\u0f0b\u0f0d\u17d4\u104b\u0e4f\u0e3f\u3002\u060c",  # signs of scripts
         "\u200b\u200d\ufeff",
     ],
 )
-def test_signs_without_a_letter_or_digit_are_no_tokens(text: str) -> None:
+def test_signs_without_a_letter_or_digit_give_no_tokens(text: str) -> None:
     assert unicode_tokens(text) == []
 
 
-def test_thousands_of_marks_on_one_letter_take_no_longer_than_other_text() -> None:
-    """Without a limit this would take minutes, for normalization sorts marks by comparing each with each."""
+def test_thousands_of_marks_on_one_letter_are_not_slower_than_other_text() -> None:
+    """Without a limit this would take minutes, because normalization compares each mark with each other."""
     found = unicode_tokens("a" + "\u0315\u0300" * 400_000)
     assert len(found) == 1 and len(found[0]) <= 31
 
 
-def test_stemming_leaves_other_scripts_and_short_words_as_they_are() -> None:
+def test_stemming_does_not_change_other_scripts_and_short_words() -> None:
     stemmed = tokenizer(stem=True)
     text = "\u0939\u093f\u0928\u094d\u0926\u0940 \u043c\u0438\u0440\u043d\u044b\u0439 \u00e9t\u00e9s was"
     assert stemmed(text)[:2] == unicode_tokens(text)[:2] and stemmed(text)[3] == "was"
     assert stemmed("caf\u00e9 running")[1] == "run"
 
 
-def test_another_kind_of_tokens_is_refused() -> None:
+def test_an_unknown_kind_of_tokens_is_refused() -> None:
     with pytest.raises(UserMistake, match=r"unicode, ascii .*'words'"):
         tokenizer("words")  # type: ignore[arg-type]
