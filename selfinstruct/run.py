@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct import event_loop
 from selfinstruct.client.ask import DurableAsk
-from selfinstruct.client.connect import cancelled, limits_of, online
-from selfinstruct.client.load_balancer import Teachers
+from selfinstruct.client.connect import Teachers, cancel_batches, connect, limits_of
 from selfinstruct.client.shutdown import stopped_by_signals
 from selfinstruct.contracts import Export, Teacher
 from selfinstruct.curate import rules
@@ -90,8 +89,8 @@ class Run:
     ) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second; `on_stop`, when
-        an interruption comes, with the number of calls in flight and their seconds of grace; `on_write` with the number of rows
+        `watch` is called with the dataset so far and the counters of its `DurableAsk`, after each step and twice a second; `on_stop`,
+        when an interruption comes, with the number of calls in flight and their seconds of grace; `on_write` with the number of rows
         before they are written. Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer
         rows than asked for are no error here: see `shortfall`.
         """
@@ -114,7 +113,7 @@ class Run:
         try:
             with self._open_journal() as journal:
                 self._record()
-                ask, batching = online(journal, runtime, self.definition.price, self._teachers)
+                ask, batching = connect(journal, runtime, self.definition.price, self._teachers)
                 self._ask, self._loop = ask, asyncio.get_running_loop()
                 if self._interrupted:
                     ask.close()
@@ -126,7 +125,7 @@ class Run:
                 finally:
                     await batching.close()
                 if not ask.stopped_by and not self._interrupted:
-                    await batching.glean()
+                    await batching.collect_ended()
                 if batching.collector.late and not dataset.complete:  # the files must be what the journal gives
                     dataset = await self._replay_and_ask(DurableAsk(journal), 1, None)
                 try:
@@ -153,7 +152,7 @@ class Run:
     async def _cancel(self) -> dict[str, str]:
         try:
             with self._open_journal() as journal:
-                return await cancelled(journal, self.recipe.runtime, self._teachers)
+                return await cancel_batches(journal, self.recipe.runtime, self._teachers)
         finally:
             await self._teachers.close()
 
@@ -162,7 +161,7 @@ class Run:
         self._interrupted = self._busy
         if self._ask and self._loop:
             self._loop.call_soon_threadsafe(self._ask.close)
-            self._loop.call_soon_threadsafe(self._ask.shutdown.hurry, self.recipe.runtime.grace)
+            self._loop.call_soon_threadsafe(self._ask.shutdown.end_calls_within, self.recipe.runtime.grace)
             if self._on_stop:
                 self._on_stop(self._ask.in_flight, self.recipe.runtime.grace)
 

@@ -73,7 +73,7 @@ def _limits(run: Run, request: Request) -> Iterator[str]:
         cost = "" if price is None or not price.output else f", {dollars(price.of(request.teacher).usd(bound))}"
         yield f"  the worst case of the first request, reserved before it is sent: {bound.tokens:,} tokens{cost}"
     budget = Budget(limits, Counts(), price)
-    if budget.room(bound) == "never":
+    if budget.fit(bound) == "never":
         yield f"  {budget.reached}"
 
 

@@ -1,4 +1,4 @@
-"""The durable ask: a reply is paid for once, and is on the disk before anyone looks inside."""
+"""The durable ask: each reply is paid for once, and is on the disk before any code reads it."""
 
 from __future__ import annotations
 
@@ -18,49 +18,57 @@ from selfinstruct.records import Decision, Failure, Reply, Request, Usage, root_
 _KEY = re.compile(r"\d+([./].+)?")  # "41", "41.3/solve"
 
 
-class Way(Protocol):
-    """A way to get what the journal lacks: live calls, or batches."""
+class ReplySource(Protocol):
+    """A source of the replies that the journal lacks: live calls, or batches."""
 
     async def obtain(self, key: str, request: Request) -> Entry:
-        """The outcome, journaled and on the disk; raises ReplyMissing when it may not be asked for now."""
+        """Return the outcome, in the journal and on the disk. Raises ReplyMissing when nothing may be asked for now."""
 
 
 class DurableAsk:
-    """Replies from the journal where it has them, else by `way`, journaled first.
+    """Replies from the journal where it has them, else from `source`, which saves them in the journal first.
 
-    Without a way this is the offline half of the same thing: what the journal lacks is ReplyMissing.
+    Without a source, as in a rebuild, a reply that the journal lacks raises ReplyMissing.
     """
 
-    def __init__(self, journal: Journal, way: Way | None = None, shutdown: Shutdown | None = None) -> None:
+    def __init__(self, journal: Journal, source: ReplySource | None = None, shutdown: Shutdown | None = None) -> None:
         self.journal = journal
         self.shutdown = shutdown or Shutdown()
         self.obtained = 0  # outcomes that were not in the journal before
-        self.used: dict[str, tuple[Usage, bool, str]] = {}  # tokens by key, whether they were by batch, and whose
-        self._way = way
-        self._asked: set[str] = set()  # keys of requests that are under way
+        self.used: dict[str, tuple[Usage, bool, str]] = {}  # by key: the tokens, True if by batch, the teacher's name
+        self._source = source
+        self._asked: set[str] = set()  # keys of requests in flight
 
     async def __call__(self, key: str, request: Request) -> Reply:
-        """The reply to a request; raises RequestRefused, or ReplyMissing when there is none and none may be asked for."""
+        """Return the reply to a request.
+
+        Raises:
+            RequestRefused: when the teacher will never answer the request.
+            ReplyMissing: when the journal lacks the reply and nothing may be asked for now.
+            PluginError: when a method uses a wrong key, or one key twice at a time.
+            JournalError: when the journaled reply answers another request.
+        """
         if not _KEY.fullmatch(key):
             raise PluginError(
-                f"the method asks under the key {key!r}; a key is the index of its root request, then / or . and more"
+                "the method's request key must be the index of its root request, alone or followed by / or . and more "
+                f"(got {key!r}). Fix: start each key with `turn.key`"
             )
         entry = self.journal.get(key)
         if entry is None:
-            if self._way is None or self.shutdown.closed:
+            if self._source is None or self.shutdown.closed:
                 raise ReplyMissing(key)
             if key in self._asked:
-                raise PluginError(f"the method asks twice at a time under the key {key!r}; give each request a key of its own")
+                raise PluginError(f"the method asks twice at a time under the key {key!r}. Fix: set another key for each request")
             self._asked.add(key)
             try:
-                entry = await self._way.obtain(key, request)
+                entry = await self._source.obtain(key, request)
             finally:
                 self._asked.discard(key)
             self.obtained += 1
         if entry.request != request.digest:
             raise JournalError(
-                f"{self.journal.path}: the reply {key!r} answers another request than this run makes; the directory's "
-                "seeds, prompt or recipe, or the method's code, have been changed since"
+                f"{self.journal.path}: the reply {key!r} answers another request than this run makes, so the run's seeds, prompt "
+                "or recipe, or the method's code, were changed. Fix: undo that change, or choose another directory"
             )
         if isinstance(entry.outcome, Failure):
             raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)
@@ -69,22 +77,22 @@ class DurableAsk:
 
     @property
     def in_flight(self) -> int:
-        """Calls under way now."""
+        """The number of calls in flight now."""
         return len(self.journal.counts.open)
 
     @property
     def stopped_by(self) -> SelfInstructError | None:
-        """The error that made this run stop asking, if one did."""
+        """The error that made this run stop asking, or None."""
         return self.shutdown.cause
 
     @property
     def limit(self) -> str:
-        """The limit that was reached, in words; empty if none was."""
+        """The limit that was reached, in words, or an empty text."""
         return self.shutdown.limit
 
     def usage_below(self, root: int) -> tuple[int, dict[str, Tally]]:
-        """Requests answered for root requests with an index below `root`, and their tokens by teacher."""
-        used = [one for key, one in self.used.items() if root_of(key) < root]
+        """Return the number of requests answered for root requests below an index, and their tokens by teacher."""
+        used = [usage for key, usage in self.used.items() if root_of(key) < root]
         tallies: defaultdict[str, Tally] = defaultdict(Tally)
         for usage, batched, teacher in used:
             tallies[teacher].usage += usage
@@ -93,19 +101,19 @@ class DurableAsk:
         return len(used), dict(tallies)
 
     def account(self, dataset: Dataset) -> None:
-        """Say in a dataset what its requests took, and who wrote its rows."""
+        """Note in a dataset what its requests took, and which teachers wrote its rows."""
         dataset.requests, dataset.tallies = self.usage_below(dataset.roots)
         dataset.writers = self._writers(dataset.rows)
 
     def _writers(self, rows: Iterable[Decision]) -> dict[str, Counter[str]]:
-        """How many instructions, and how many outputs, of these rows each teacher wrote, by its name."""
-        found: dict[str, Counter[str]] = {"instructions": Counter(), "outputs": Counter()}
+        """Return how many instructions and how many outputs of some rows each teacher wrote, by its name."""
+        writers: dict[str, Counter[str]] = {"instructions": Counter(), "outputs": Counter()}
         for row in rows:
             key = row.candidate.key
-            for what, by in (("instructions", key), ("outputs", row.candidate.solved_by or key)):
-                found[what][self.used[by][2]] += 1
-        return found
+            for part, by in (("instructions", key), ("outputs", row.candidate.solved_by or key)):
+                writers[part][self.used[by][2]] += 1
+        return writers
 
     def close(self) -> None:
-        """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
+        """Ask nothing new from now on. Calls in flight still arrive and are saved, and retries are given up."""
         self.shutdown.close()

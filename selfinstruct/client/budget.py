@@ -1,8 +1,9 @@
-"""The budget: hard limits on calls, tokens and US dollars over the whole life of a run.
+"""Keep a run within hard limits on calls, tokens and US dollars, over its whole life.
 
-The journal is the ledger. A call's worst case is noted there before the call is made (`sent`), and counts until the reply's
-own figures take its place; a call that a crash cut off, or that came to nothing after the provider may have done the
-work, keeps counting at its worst case. So what is spent can never exceed a limit, however often a run is interrupted.
+The journal is the ledger. A call's worst case is noted there before the call is made (`sent`), and counts until the figures
+of the reply take its place. Some calls bring no reply although the provider may have done the work, for example when a crash
+cut them off. They keep counting at their worst case. So the cost can never exceed a limit, however often a run is
+interrupted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from selfinstruct.journal.totals import Counts, Tally
 from selfinstruct.recipe.schema import Runtime
 from selfinstruct.records import Usage
 
-Verdict = Literal["now", "later", "never"]
+Fit = Literal["now", "later", "never"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most calls, tokens and US dollars of a whole run; None where there is no limit."""
+    """The most calls, tokens and US dollars of a whole run. None means no limit."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -33,37 +34,39 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Whether there is a limit at all."""
+        """True if there is a limit at all."""
         return (self.requests, self.tokens, self.usd) != (None, None, None)
 
     @property
     def need_bounds(self) -> bool:
-        """Whether the worst case of each call must be known."""
+        """True if the worst case of each call must be known."""
         return self.tokens is not None or self.usd is not None
 
 
 class Budget:
-    """Says whether another call fits, by a journal's counts as they are at that moment."""
+    """The budget of a run. It reads the journal's counts as they are at the moment of each question."""
 
     def __init__(self, limits: Limits, counts: Counts, price: Price | None) -> None:
         self.limits = limits
         self.counts = counts
         self.price = price
-        self.reached = ""  # why the last call did not fit, in words
+        self.reached = ""  # the limit that the last call did not fit, in words
 
-    def room(self, bound: Usage | None, calls: int = 1, *, batch: bool = False, teacher: str = "") -> Verdict:
-        """Whether `calls` calls with these tokens at most in all fit now, later when others have settled, or never."""
-        settled = self._exceeded(bound or Usage(), calls, batch, teacher, reserved=False)
-        if settled:
-            self.reached = settled
+    def fit(self, bound: Usage | None, calls: int = 1, *, batch: bool = False, teacher: str = "") -> Fit:
+        """Return `now`, `later` or `never` for a number of calls that take the tokens in `bound` at most, in all.
+
+        `later` means that they fit if calls in flight take less than their worst case. `batch` is True for the batch price.
+        """
+        if reached := self._exceeded(bound or Usage(), calls, batch, teacher, reserved=False):
+            self.reached = reached
             return "never"
         return "later" if self._exceeded(bound or Usage(), calls, batch, teacher, reserved=True) else "now"
 
     def _exceeded(self, bound: Usage, calls: int, batch: bool, teacher: str, *, reserved: bool) -> str:
-        """The limit that a call would break, with or without what is reserved for calls in flight."""
+        """Return the limit that calls would exceed, in words, or an empty text. `reserved` counts calls in flight too."""
         limits, counts = self.limits, self.counts
         if limits.requests is not None and counts.calls + calls > limits.requests:
-            return f"the limit of {limits.requests:,} requests is reached; raise it with --max-requests"
+            return f"the limit of {limits.requests:,} requests is reached. Fix: set --max-requests higher"
         if limits.tokens is not None:
             spent = committed(counts, reserved).tokens + bound.tokens
             if spent > limits.tokens:
@@ -76,12 +79,12 @@ class Budget:
 
 
 def committed(counts: Counts, reserved: bool = True) -> Usage:
-    """All tokens that a run has, or may have, been billed for; with `reserved`, also those that it may be yet."""
+    """Return all tokens that a run was or may have been billed for. `reserved` adds those of calls in flight."""
     return sum((_committed(tally, reserved) for tally in counts.tallies.values()), Usage())
 
 
 def spent_usd(counts: Counts, price: Price, reserved: bool = True) -> float:
-    """The same in US dollars."""
+    """Return the US dollars that a run was or may have been billed for. `reserved` adds those of calls in flight."""
     each = ((price.of(name), tally) for name, tally in counts.tallies.items())
     return sum(
         own.usd(_committed(tally, reserved), tally.batched + tally.reserved_batched if reserved else tally.batched)
@@ -90,7 +93,7 @@ def spent_usd(counts: Counts, price: Price, reserved: bool = True) -> float:
 
 
 def replies_usd(counts: Counts, price: Price) -> float:
-    """What the replies alone cost, in US dollars."""
+    """Return what the replies alone cost, in US dollars."""
     return sum(price.of(name).usd(tally.usage, tally.batched) for name, tally in counts.tallies.items())
 
 
@@ -101,4 +104,4 @@ def _committed(tally: Tally, reserved: bool) -> Usage:
 
 def _too_much(limit: str, cost: str, flag: str, calls: int) -> str:
     each = "the next request" if calls == 1 else f"the next {calls:,} requests"
-    return f"{limit} no room for {each} (at most {cost}); raise it with {flag}"
+    return f"{limit} no room for {each} (at most {cost}). Fix: set {flag} higher"

@@ -1,17 +1,18 @@
-"""Asking a teacher now, one call for each request: paced, within the budget, and noted in the journal before and after."""
+"""Call a teacher now, once for each request: within its rate limits and the budget, and noted in the journal."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from selfinstruct.client.budget import Budget
-from selfinstruct.client.load_balancer import Call, Endpoints
-from selfinstruct.client.retry import persist
+from selfinstruct.client.load_balancer import LoadBalancer
+from selfinstruct.client.retry import call_with_retries
 from selfinstruct.client.shutdown import Shutdown
+from selfinstruct.contracts import Teacher
 from selfinstruct.errors import (
     RATE_LIMIT,
     JournalError,
@@ -27,21 +28,21 @@ from selfinstruct.journal.events import Entry, Fault, Line, Outcome, Sent
 from selfinstruct.journal.file import Journal
 from selfinstruct.records import Failure, Reply, Request, Usage, root_of
 
-_NOT_SAMPLING = {"response_format"}  # part of the request, but no news in every line of the journal
+_NOT_SAMPLING = {"response_format"}  # part of the request, but too long to repeat in every line of the journal
 FAILURES_IN_A_ROW = 20
-_ATTEMPTS = 8  # calls for one request that fail while others are answered
+_ATTEMPTS = 8  # calls for one request that fail while other requests are answered
 
 
 class Live:
-    """Replies from teachers' endpoints, which are given by the teacher's name.
+    """Replies from the endpoints of teachers. `balancers` has one entry for each teacher, by its name.
 
-    `timeout` is seconds for one call, `patience` seconds without any answer.
+    `timeout` is the seconds for one call, `patience` the seconds without any answer after which the run stops.
     """
 
     def __init__(
         self,
         journal: Journal,
-        endpoints: Mapping[str, Endpoints],
+        balancers: Mapping[str, LoadBalancer],
         budget: Budget,
         shutdown: Shutdown,
         *,
@@ -49,125 +50,135 @@ class Live:
         timeout: float,
     ) -> None:
         self.journal = journal
-        self.endpoints = endpoints
+        self.balancers = balancers
         self.budget = budget
         self.shutdown = shutdown
         self.patience = patience
         self.timeout = timeout
-        self._settled = asyncio.Event()
+        self._budget_changed = asyncio.Event()
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         self._trouble_since: float | None = None
-        shutdown.on_close += [*(one.stop for one in endpoints.values()), self._settled.set]
+        shutdown.on_close += [*(balancer.stop for balancer in balancers.values()), self._budget_changed.set]
 
     async def obtain(self, key: str, request: Request) -> Entry:
-        """The journaled outcome of a request that had none; raises ReplyMissing when the run must stop instead."""
+        """Return the outcome of a request that had none, once it is in the journal and on the disk.
+
+        Raises ReplyMissing when the run must stop instead.
+        """
         faults: list[float] = []
         try:
-            entry = await persist(
+            entry = await call_with_retries(
                 lambda: self._attempt(key, request, len(faults) + 1),
-                lambda fault: self._enough(fault, faults),
+                lambda fault: self._give_up(fault, faults),
                 self.shutdown.sleep,
             )
         except TransientError as fault:
-            if not self._is_its_own_fault(faults):
+            if not self._only_this_request_fails(faults):
                 raise ReplyMissing(key) from None
-            entry = entry_of(key, request, self._failed(Failure(fault.cause, str(fault))), 0.0, len(faults))
+            entry = entry_of(key, request, self._count_failure(Failure(fault.cause, str(fault))), 0.0, len(faults))
             self.note(entry)
         await self.saved()
         return entry
 
     def note(self, line: Line) -> None:
-        """Hand a line to the journal; when that fails, the run stops."""
+        """Append a line to the journal. If that fails, stop the run and raise ReplyMissing."""
         try:
             self.journal.append(line)
         except JournalError as error:
             self.shutdown.close(error)
             raise ReplyMissing(line.as_line().decode(errors="replace")[:20]) from None
-        self._settled.set()
+        self._budget_changed.set()
 
     async def saved(self) -> None:
-        """Wait until what was noted is on the disk; when that fails, the run stops."""
+        """Wait until what was noted is on the disk. If that fails, stop the run and raise ReplyMissing."""
         try:
             await self.journal.saved()
         except JournalError as error:
             self.shutdown.close(error)
             raise ReplyMissing("") from None
 
-    async def room(self, request: Request, *, batch: bool = False) -> None:
-        """Wait until the request's worst case fits the budget; raises ReplyMissing if it never will."""
+    async def wait_for_budget(self, request: Request, *, batch: bool = False) -> None:
+        """Wait until the worst case of a request fits the budget. Raises ReplyMissing if it never will."""
         bound = request.bound
         if bound is None and self.budget.limits.need_bounds:
             self.shutdown.close(
                 RecipeError(
-                    "--max-usd and --max-tokens need a bound on the length of each reply; set --reply-tokens to a number above 0"
+                    "--max-usd and --max-tokens: the length of each reply must be bounded (got no bound). "
+                    "Fix: set --reply-tokens to a number above 0"
                 )
             )
-        # At a limit nothing more is begun, not even what is smaller: proposals without room for their answers are no use.
+        # At a limit nothing more is begun, not even a smaller request: tasks that cannot be answered any more are useless.
         while not self.shutdown.closed and not self.shutdown.limit:
-            verdict = self.budget.room(bound, batch=batch, teacher=request.teacher)
-            if verdict == "now":
+            fit = self.budget.fit(bound, batch=batch, teacher=request.teacher)
+            if fit == "now":
                 return
-            if verdict == "never":
+            if fit == "never":
                 self.shutdown.limit = self.budget.reached
-                self._settled.set()
+                self._budget_changed.set()
                 break
-            self._settled.clear()
-            await self._settled.wait()
+            self._budget_changed.clear()
+            await self._budget_changed.wait()
         raise ReplyMissing("")
 
     async def _attempt(self, key: str, request: Request, number: int) -> Entry:
-        """One call: its place, its reservation, the reply, and the line in the journal, with no `await` before that."""
+        """Call the teacher once, and note what came of it in the journal. Raises TransientError or ReplyMissing.
+
+        There is no `await` between the reply and its line in the journal, so a cancelled task cannot lose a paid reply.
+        """
         bound = request.bound
         expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
-        endpoints = self.endpoints[request.teacher]
-        try:
-            call = await endpoints.begin(expected, root_of(key))
-        except SelfInstructError as error:  # a teacher that cannot be opened
-            self.shutdown.close(error)
-            raise ReplyMissing(key) from None
-        if call is None:
-            raise ReplyMissing(key)
-        pace, ticket = call.endpoint.pace, call.ticket
-        tell: Callable[[], None] = lambda: pace.abandoned(ticket)  # noqa: E731 (what the pace hears in the end)
-        try:
-            await self.room(request)
-            self.note(Sent(key, bound, time.time(), request.teacher))
-            if self.budget.limits.any:  # a limit must hold even if the power fails now
-                await self.saved()
-                if self.shutdown.closed:
-                    self.note(Fault(key, "unsent", False, time.time()))
-                    raise ReplyMissing(key)
-            started = time.monotonic()
-            outcome = await self._outcome(call, key, request)
-            entry = entry_of(key, request, outcome, time.monotonic() - started, number)
+        balancer = self._opened(key, request)
+        async with balancer.slot(expected, root_of(key)) as slot:
+            await self.wait_for_budget(request)
+            await self._note_sent(key, request, bound)
             try:
-                self.note(entry)
-            except (TypeError, ValueError, AttributeError):  # an own teacher's side fields: they must not cost the reply
-                assert isinstance(outcome, Reply)
-                entry = replace(entry, outcome=_plain(outcome))
-                self.note(entry)
-            usage = outcome.usage if isinstance(outcome, Reply) else None
-            allowances = outcome.allowances if isinstance(outcome, Reply) else {}
-            tell = lambda: pace.answered(ticket, usage.tokens if usage else None, allowances)  # noqa: E731
+                started = time.monotonic()
+                outcome = await self._outcome(slot.teacher, key, request)
+                entry = self._note_outcome(entry_of(key, request, outcome, time.monotonic() - started, number))
+            except TransientError as fault:
+                slot.failed(fault)
+                self.note(Fault(key, fault.cause, fault.charged, time.time()))
+                raise
+            reply = entry.outcome if isinstance(entry.outcome, Reply) else None
+            slot.answered(reply.usage.tokens if reply and reply.usage else None, reply.allowances if reply else {})
             self._last_answer, self._trouble_since = time.monotonic(), None
             return entry
-        except TransientError as fault:
-            wait = fault.wait
-            failed = pace.throttled if fault.cause == RATE_LIMIT else pace.failed
-            tell = lambda: failed(ticket, wait)  # noqa: E731
-            self.note(Fault(key, fault.cause, fault.charged, time.time()))
-            raise
-        finally:
-            tell()
-            endpoints.done()
 
-    async def _outcome(self, call: Call, key: str, request: Request) -> Outcome:
-        """The reply, or the failure to record; raises TransientError, or ReplyMissing when the run stops."""
-        teacher = call.endpoint.teacher
+    def _opened(self, key: str, request: Request) -> LoadBalancer:
+        """Return the opened endpoints of a request's teacher. If they cannot be opened, stop the run."""
+        balancer = self.balancers[request.teacher]
+        try:
+            balancer.open()
+        except SelfInstructError as error:
+            self.shutdown.close(error)
+            raise ReplyMissing(key) from None
+        return balancer
+
+    async def _note_sent(self, key: str, request: Request, bound: Usage | None) -> None:
+        """Note that a call is about to be made, with the most it can cost."""
+        self.note(Sent(key, bound, time.time(), request.teacher))
+        if self.budget.limits.any:  # a limit must hold even if the power fails now
+            await self.saved()
+            if self.shutdown.closed:
+                self.note(Fault(key, "unsent", False, time.time()))
+                raise ReplyMissing(key)
+
+    def _note_outcome(self, entry: Entry) -> Entry:
+        """Append an outcome to the journal. Side fields that JSON cannot hold are left out: they must not cost the reply."""
+        try:
+            self.note(entry)
+        except (TypeError, ValueError, AttributeError):  # only from a teacher that the user wrote
+            assert isinstance(entry.outcome, Reply)
+            entry = replace(entry, outcome=_plain(entry.outcome))
+            self.note(entry)
+        return entry
+
+    async def _outcome(self, teacher: Teacher, key: str, request: Request) -> Outcome:
+        """Return the reply, or the failure to record. Raises TransientError, or ReplyMissing when the run stops."""
         try:
             async with asyncio.timeout(self.timeout) as deadline:
-                with self.shutdown.watching(deadline):
+                with self.shutdown.shortening(deadline):
                     reply = await teacher.reply(key, request)
         except TimeoutError:
             if self.shutdown.closed:  # the grace is over
@@ -177,58 +188,73 @@ class Live:
                 f"{teacher.host} did not answer within {self.timeout:g} s", cause="timeout", charged=True
             ) from None
         except RequestRefused as error:
-            return self._failed(Failure(error.cause, str(error), error.status))
+            return self._count_failure(Failure(error.cause, str(error), error.status))
         except TeacherStop as error:
             self.note(Fault(key, "teacher_stop", False, time.time()))
             self.shutdown.close(error)
             raise ReplyMissing(key) from None
         if not isinstance(reply, Reply) or not isinstance(reply.text, str):
             self.note(Fault(key, "teacher_stop", True, time.time()))
-            what = f"the teacher answered request {key!r} with {type(reply).__name__} and no text; mend the teacher"
-            self.shutdown.close(TeacherStop(what))
+            self.shutdown.close(
+                TeacherStop(
+                    f"request {key!r}: the teacher must answer with a Reply that has a text (got {type(reply).__name__}). "
+                    "Fix: return selfinstruct.Reply(...) from the teacher's `reply`"
+                )
+            )
             raise ReplyMissing(key)
         self._failures_in_a_row = 0
         return reply
 
-    def _enough(self, fault: TransientError, faults: list[float]) -> bool:
-        """Whether a request that failed just now is not to be tried again; closes the run when patience is over."""
+    def _give_up(self, fault: TransientError, faults: list[float]) -> bool:
+        """Return True if a request that failed now is not to be tried again. Stops the run when patience is over.
+
+        `faults` collects the times of this request's failures, in seconds. Rate limits do not count.
+        """
         now = time.monotonic()
         if fault.cause != RATE_LIMIT:
             faults.append(now)
         self._trouble_since = self._trouble_since or now
         left = self._trouble_since + self.patience - now
         if left <= 0:
-            message = f"the teacher kept failing, and the patience of {self.patience:g} s is over: {fault}"
-            self.shutdown.close(TeacherUnavailable(message))
-        for endpoints in self.endpoints.values():
-            endpoints.open_by(left)  # the last call is made when patience ends, whatever the teacher asked for
-        return self.shutdown.closed or self._is_its_own_fault(faults)
+            self.shutdown.close(
+                TeacherUnavailable(
+                    f"the teacher gave no answer for {self.patience:g} s ({fault}). "
+                    "Fix: run the same command again later, or set --patience to more seconds"
+                )
+            )
+        for balancer in self.balancers.values():
+            balancer.open_by(left)  # the last call is made when patience ends, whatever the teacher asked for
+        return self.shutdown.closed or self._only_this_request_fails(faults)
 
-    def _is_its_own_fault(self, faults: list[float]) -> bool:
-        """Whether it is the request that fails and not the teacher: others were answered between its many attempts."""
+    def _only_this_request_fails(self, faults: list[float]) -> bool:
+        """Return True if the request fails and not the teacher: others were answered between its many attempts."""
         return len(faults) >= _ATTEMPTS and self._last_answer > (faults[0] + faults[-1]) / 2
 
-    def _failed(self, failure: Failure) -> Failure:
-        """Count a failure; after too many without a reply in between, stop instead of burning through the plan."""
+    def _count_failure(self, failure: Failure) -> Failure:
+        """Count a failure. After too many without a reply in between, stop the run before it asks everything in vain."""
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= FAILURES_IN_A_ROW:
-            count = self._failures_in_a_row
-            self.shutdown.close(TeacherStop(f"{count} requests failed in a row, the last one so: {failure.message}"))
+            self.shutdown.close(
+                TeacherStop(
+                    f"{self._failures_in_a_row} requests failed in a row (the last one: {failure.message}). "
+                    "Fix: remove the cause, then run the same command again"
+                )
+            )
         return failure
 
 
 def entry_of(key: str, request: Request, outcome: Outcome, seconds: float, attempts: int) -> Entry:
-    """The line that records what came of a request."""
+    """Return the journal's line for the outcome of a request."""
     how = sampling_of(request), seconds, attempts, time.time()
     return Entry(key, request.digest, outcome, *how, teacher=request.teacher)
 
 
+def sampling_of(request: Request) -> dict[str, Any]:
+    """Return the body fields that steered the answer, as the journal and the provenance show them."""
+    return {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}
+
+
 def _plain(reply: Reply) -> Reply:
-    """A reply without the side fields that cannot be written as JSON."""
+    """Return a reply without the side fields that cannot be written as JSON."""
     usage = reply.usage if isinstance(reply.usage, Usage) else None
     return Reply(reply.text, str(reply.finish_reason), str(reply.model), usage, str(reply.host))
-
-
-def sampling_of(request: Request) -> dict[str, Any]:
-    """The body fields that steered the answer, as the journal and the provenance show them."""
-    return {name: value for name, value in request.sampling.items() if name not in _NOT_SAMPLING}

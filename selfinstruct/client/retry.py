@@ -1,8 +1,8 @@
-"""The one place where a request is tried again.
+"""Retry a request.
 
-Rate limits, 5xx, timeouts, broken connections and unreadable bodies are tried again after a random, growing wait (full
-jitter). A rate limit needs no wait of its own: the pace of the endpoint holds all calls back for as long as it asked. What
-no retry can mend passes through at once.
+Rate limits, 5xx, timeouts, broken connections and unreadable bodies are retried. The wait before each retry is random and
+grows (exponential backoff with full jitter). A rate limit needs no wait here, because the endpoint's limiter holds all calls
+back for as long as the endpoint asked. Every other error is raised at once. This is the only place where a call is retried.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds
 _backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
 
 
-async def persist(
+async def call_with_retries(
     attempt: Callable[[], Awaitable[T]],
-    enough: Callable[[TransientError], bool],
+    give_up: Callable[[TransientError], bool],
     sleep: Callable[[float], Awaitable[None]],
 ) -> T:
-    """Attempt until there is a result, or until `enough` says so of a fault, which is then raised.
+    """Call `attempt` until it returns, and return its result.
 
-    `sleep` waits between two attempts. Any other error is raised as it comes.
+    `give_up` is called with each fault, and True ends the retries. `sleep` waits a number of seconds between two attempts.
+
+    Raises:
+        TransientError: the last fault, when `give_up` returned True.
     """
 
     def fault(state: RetryCallState) -> TransientError:
@@ -38,12 +41,12 @@ async def persist(
     try:
         return await attempt()  # most requests need no more, and tenacity's bookkeeping costs a good part of a call
     except TransientError as error:
-        if enough(error):
+        if give_up(error):
             raise
         await sleep(0.0 if error.cause == RATE_LIMIT else random.uniform(0, _FIRST_WAIT))
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
-        stop=lambda state: enough(fault(state)),
+        stop=lambda state: give_up(fault(state)),
         wait=lambda state: 0.0 if fault(state).cause == RATE_LIMIT else _backoff(state),
         sleep=sleep,
         reraise=True,

@@ -1,4 +1,4 @@
-"""Stopping a run in order: asked to by the user, by a limit, or because no request will be answered."""
+"""Stop a run in order: after a signal, at a limit, or when no request will be answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _ONE_SIGNAL = 1.0  # seconds within which two signals are one
 
 
 class Shutdown:
-    """Whether a run may still ask. `cause` is the error that closed it, `limit` the limit that was reached, in words."""
+    """The state of a run that may stop asking.
+
+    `cause` is the error that closed it, or None. `limit` is the limit that was reached, in words, or empty. `on_close` has
+    the functions that `close` calls.
+    """
 
     def __init__(self) -> None:
         self.cause: SelfInstructError | None = None
@@ -22,22 +26,22 @@ class Shutdown:
         self.on_close: list[Callable[[], None]] = []
         self._closed = asyncio.Event()
         self._deadlines: set[asyncio.Timeout] = set()
-        self._end: float | None = None  # the moment at which all calls are given up
+        self._end: float | None = None  # when all calls are given up, by the clock of the event loop
 
     @property
     def closed(self) -> bool:
-        """Whether nothing new may be asked."""
+        """True when nothing new may be asked."""
         return self._closed.is_set()
 
     def close(self, cause: SelfInstructError | None = None) -> None:
-        """Ask nothing new from now on; what is in flight still arrives and is saved, retries are given up."""
+        """Ask nothing new from now on. Calls in flight still arrive and are saved, and retries are given up."""
         self.cause = self.cause or cause
         self._closed.set()
         for listener in self.on_close:
             listener()
 
-    def hurry(self, seconds: float) -> None:
-        """Give what is in flight this many seconds more, no longer."""
+    def end_calls_within(self, seconds: float) -> None:
+        """Give up the calls that are still in flight after this many seconds."""
         self._end = asyncio.get_running_loop().time() + seconds
         for deadline in self._deadlines:
             self._shorten(deadline)
@@ -48,14 +52,14 @@ class Shutdown:
             deadline.reschedule(self._end)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the run stops."""
+        """Wait for some seconds, or until the run stops."""
         if seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), seconds)
 
     @contextmanager
-    def watching(self, deadline: asyncio.Timeout) -> Iterator[None]:
-        """Let `hurry` shorten this deadline meanwhile."""
+    def shortening(self, deadline: asyncio.Timeout) -> Iterator[None]:
+        """Let `end_calls_within` shorten the deadline of a call while the call is in flight."""
         self._deadlines.add(deadline)
         self._shorten(deadline)
         try:
@@ -68,8 +72,8 @@ class Shutdown:
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM call `stop`, and the second one end the process at once.
 
-    The second is as hard as SIGKILL, which the journal is made to survive. Two within a second count as one: `timeout`
-    and other supervisors signal a process and then its whole group.
+    The second one acts like SIGKILL, which the journal is made to survive. Two signals within a second count as one, because
+    `timeout` and other supervisors signal a process and then its whole group.
     """
     loop = asyncio.get_running_loop()
     first: float | None = None

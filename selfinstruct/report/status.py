@@ -130,7 +130,7 @@ def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
     with suppress(UserMistake):  # a method may have nothing to ask at first
         first = run.first_request()
         bound, teacher = first.bound or Usage(), first.teacher
-    never = budget.room(bound, batch=runtime.batch, teacher=teacher) == "never"
+    never = budget.fit(bound, batch=runtime.batch, teacher=teacher) == "never"
     return budget.reached if to_do and not dataset.ended and never else to_do
 
 

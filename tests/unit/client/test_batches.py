@@ -340,7 +340,7 @@ def test_a_teacher_without_batches_says_so(tmp_path: Path) -> None:
     script.write_text(json.dumps({"key": "0", "text": "1. Instruction: Name a river.\n1. Output: The Niger."}) + "\n")
     done = cli("generate", tmp_path / "run", "--teacher", "scripted", "--model", script, "--num", 1, "--batch")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "selfinstruct: this teacher takes no batches; go on with --no-batch"
+    assert done.stderr.splitlines()[-1] == "selfinstruct: this teacher takes no batches. Fix: add --no-batch"
 
 
 def test_what_comes_by_batch_costs_the_batch_price(start_teacher: Start, tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_a_provider_that_is_down_while_a_batch_is_handed_in_is_waited_for(start_
     assert any("reset" in line for line in teacher.log_lines()), "nothing was tested"
     assert calls(teacher, "POST /v1/batches") == len(batches(tmp_path / "run"))
     gone = start_teacher(die=(0, 1000))
-    with pytest.raises(TeacherUnavailable, match="a batch could not be handed in"):
+    with pytest.raises(TeacherUnavailable, match="a batch could not be submitted"):
         generate(tmp_path / "gone", gone, num=10, patience=0.1)
 
 

@@ -47,7 +47,7 @@ def planned(name: str, *keys: str) -> BatchLine:
 
 def test_without_limits_everything_fits() -> None:
     budget = Budget(Limits(), counted(*map(sent, "0123")), None)
-    assert budget.room(None) == "now"
+    assert budget.fit(None) == "now"
     assert not Limits().any
     assert not Limits(requests=3).need_bounds
     assert Limits(usd=3.0).need_bounds
@@ -55,44 +55,44 @@ def test_without_limits_everything_fits() -> None:
 
 def test_requests_count_each_call_whatever_came_of_it() -> None:
     lines: list[Line] = [sent("0"), Fault("0", "http_500", False, 1.0), sent("0"), reply("0", Usage(1, 1)), sent("1")]
-    assert Budget(Limits(requests=4), counted(*lines), None).room(None) == "now"
+    assert Budget(Limits(requests=4), counted(*lines), None).fit(None) == "now"
     full = Budget(Limits(requests=3), counted(*lines), None)
-    assert full.room(None) == "never"
-    assert "the limit of 3 requests is reached; raise it with --max-requests" in full.reached
-    assert Budget(Limits(requests=4), counted(*lines), None).room(None, calls=2) == "never"
+    assert full.fit(None) == "never"
+    assert "the limit of 3 requests is reached. Fix: set --max-requests higher" in full.reached
+    assert Budget(Limits(requests=4), counted(*lines), None).fit(None, calls=2) == "never"
 
 
 def test_tokens_fit_now_later_or_never() -> None:
     counts = counted(sent("0"))
     budget = Budget(Limits(tokens=999), counts, None)
-    assert budget.room(BOUND) == "later"  # should the call in flight take less than it may
+    assert budget.fit(BOUND) == "later"  # should the call in flight take less than it may
     counts.add(reply("0", Usage(100, 399)))
-    assert budget.room(BOUND) == "now"
+    assert budget.fit(BOUND) == "now"
     counts.add(sent("1"))
     counts.add(reply("1", Usage(1, 0)))
-    assert budget.room(BOUND) == "never"
+    assert budget.fit(BOUND) == "never"
     assert "no room for the next request (at most 500)" in budget.reached
-    assert budget.room(Usage(100, 399)) == "now"
+    assert budget.fit(Usage(100, 399)) == "now"
 
 
 def test_dollars_fit_now_later_or_never() -> None:
     counts = counted(sent("0"))
     budget = Budget(Limits(usd=0.0081), counts, PRICE)
-    assert budget.room(BOUND) == "later"
+    assert budget.fit(BOUND) == "later"
     counts.add(reply("0", Usage(50, 395)))  # 0.004 of it
-    assert budget.room(BOUND) == "now"
+    assert budget.fit(BOUND) == "now"
     counts.add(sent("1"))
     counts.add(reply("1", Usage(1, 0)))
-    assert budget.room(BOUND) == "never"
+    assert budget.fit(BOUND) == "never"
     assert "0.0081 US dollars" in budget.reached
     assert "--max-usd" in budget.reached
 
 
 def test_the_first_limit_that_is_reached_holds() -> None:
     lines: list[Line] = [sent("0"), reply("0", Usage(100, 400))]
-    assert Budget(Limits(requests=9, tokens=1000, usd=0.0082), counted(*lines), PRICE).room(BOUND) == "now"
+    assert Budget(Limits(requests=9, tokens=1000, usd=0.0082), counted(*lines), PRICE).fit(BOUND) == "now"
     for limits in (Limits(1, 1000, 0.0082), Limits(9, 999, 0.0082), Limits(9, 1000, 0.0081)):
-        assert Budget(limits, counted(*lines), PRICE).room(BOUND) == "never"
+        assert Budget(limits, counted(*lines), PRICE).fit(BOUND) == "never"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_calls_that_may_be_billed_without_a_count_keep_their_worst_case(lines: l
     counts = counted(*lines)
     assert counts.lost.tokens == lost * BOUND.tokens
     assert committed(counts, reserved=False).tokens == lost * BOUND.tokens
-    assert Budget(Limits(tokens=lost * 500 + 499), counts, None).room(BOUND) == "never"
+    assert Budget(Limits(tokens=lost * 500 + 499), counts, None).fit(BOUND) == "never"
     assert counts.reserved == sum((sent.bound for sent in counts.open.values() if sent.bound), Usage())
 
 
@@ -137,8 +137,8 @@ def test_batches_are_reserved_whole_and_settled_one_by_one() -> None:
     assert counts.reserved_batched == Usage()
     assert committed(counts).tokens == 20 + 500
     assert counts.batched == Usage(10, 10)
-    assert Budget(Limits(tokens=1020), counts, None).room(BOUND, batch=True) == "now"
-    assert Budget(Limits(tokens=1019), counts, None).room(BOUND, batch=True) == "never"
+    assert Budget(Limits(tokens=1020), counts, None).fit(BOUND, batch=True) == "now"
+    assert Budget(Limits(tokens=1019), counts, None).fit(BOUND, batch=True) == "never"
 
 
 def test_a_batch_that_never_reached_the_provider_cost_nothing() -> None:
@@ -149,9 +149,9 @@ def test_a_batch_that_never_reached_the_provider_cost_nothing() -> None:
 
 def test_by_batch_a_call_is_cheaper_and_more_of_them_fit() -> None:
     budget = Budget(Limits(usd=0.0041), counted(), PRICE)
-    assert budget.room(BOUND, batch=True) == "now"
-    assert budget.room(BOUND + BOUND, 2, batch=True) == "now"
-    assert budget.room(BOUND + BOUND, 2) == "never"
+    assert budget.fit(BOUND, batch=True) == "now"
+    assert budget.fit(BOUND + BOUND, 2, batch=True) == "now"
+    assert budget.fit(BOUND + BOUND, 2) == "never"
     assert "the next 2 requests" in budget.reached
 
 
@@ -187,7 +187,7 @@ def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -
     flags = ("--base-url", teacher.url, "--model", "gpt-4o-mini", "--num", 5)
     done = cli("generate", tmp_path / "run", *flags, "--max-usd", 1)
     assert done.returncode == 2
-    assert "--max-usd needs the price" in done.stderr
+    assert "--max-usd: the price of the teacher's tokens is not known. Fix: set it in the recipe" in done.stderr
     assert not teacher.requests()
     unbounded = cli("generate", tmp_path / "other", *flags, "--max-tokens", 100_000, "--reply-tokens", 0)
     assert unbounded.returncode == 2
