@@ -1,4 +1,4 @@
-"""What tokens cost: from the recipe, or from the price list of the `genai-prices` package, which is read offline."""
+"""Prices of tokens: from the recipe, or from the list in the `genai-prices` package, which is read offline."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from selfinstruct.records import Usage
 
 NOTHING = Usage()
 _MILLION = 1_000_000
-_LONG_PROMPT = 32_000  # tokens; a price step that begins beyond this many is out of reach of this package's prompts
+_LONG_PROMPT = 32_000  # tokens. Prompts of this package never reach a price step that begins beyond this many
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens; `batch` is the factor on both for what comes by batch; `source` says who says so."""
+    """US dollars per million tokens of prompts (`input`) and of replies (`output`).
+
+    `source` names the origin of the price. `cached_input` is the price of cached prompt tokens, None if it equals `input`.
+    `batch` is the factor on all of them for replies by batch.
+    """
 
     input: float
     output: float
@@ -26,42 +30,44 @@ class Price:
     batch: float = 1.0
 
     def usd(self, usage: Usage, batched: Usage = NOTHING) -> float:
-        """US dollars for an amount of tokens, `batched` being the part of `usage` that came by batch."""
+        """Return the US dollars for some tokens. `batched` is the part of `usage` that came by batch."""
         return self._full(usage) - self._full(batched) * (1 - self.batch)
 
     def of(self, teacher: str) -> Price:
-        """The price of one teacher's tokens: this one."""
+        """Return the price for a teacher, which is this one for every teacher."""
         return self
 
     def covers(self, other: Price) -> bool:
-        """Whether this price is as high as the other whatever is bought."""
-        cached = [one.input if one.cached_input is None else one.cached_input for one in (self, other)]
-        rates = (self.input, self.output, cached[0], self.batch), (other.input, other.output, cached[1], other.batch)
-        return all(own >= its for own, its in zip(*rates, strict=True))
+        """Return True if this price is as high as another one for any mix of tokens."""
+        return all(own >= its for own, its in zip(self._rates, other._rates, strict=True))
 
     def as_values(self) -> dict[str, Any]:
-        """The price as plain values, as run.json records it."""
+        """Return the price as plain values, as run.json records it."""
         return asdict(self)
 
+    @property
+    def _rates(self) -> tuple[float, float, float, float]:
+        return self.input, self.output, self.input if self.cached_input is None else self.cached_input, self.batch
+
     def _full(self, usage: Usage) -> float:
-        cached_input = self.input if self.cached_input is None else self.cached_input
+        cached_input = self._rates[2]
         plain = usage.prompt_tokens - usage.cached_tokens
         return (plain * self.input + usage.cached_tokens * cached_input + usage.completion_tokens * self.output) / _MILLION
 
 
 @dataclass(frozen=True, slots=True)
 class Prices(Price):
-    """The prices of several teachers, `each` by its name; as a single price, the highest of them: what all can cost at most."""
+    """The prices of several teachers, `each` by its name. Used as one price, it is the highest of them."""
 
     each: Mapping[str, Price] = field(default_factory=dict)
 
     def of(self, teacher: str) -> Price:
-        """The price of one teacher's tokens."""
+        """Return the price for a teacher, or the highest price for an unknown one."""
         return self.each.get(teacher, self)
 
 
 def several(by_name: Mapping[str, Price | None]) -> Price | None:
-    """The prices of a run's teachers by their names; None if one is unknown."""
+    """Return the prices of a run's teachers by their names, or None if one is unknown."""
     top = highest(by_name.values())
     known = {name: price for name, price in by_name.items() if price is not None}
     if top is None or set(known) == {""}:
@@ -71,23 +77,23 @@ def several(by_name: Mapping[str, Price | None]) -> Price | None:
 
 
 def recorded(values: Mapping[str, Any] | None) -> Price | None:
-    """A price from the plain values that run.json has."""
+    """Return a price from the plain values in run.json, or None if there are none."""
     if not values:
         return None
     own = {name: value for name, value in values.items() if name != "each"}
-    each = {name: Price(**one) for name, one in values.get("each", {}).items()}
+    each = {name: Price(**price) for name, price in values.get("each", {}).items()}
     return Prices(**own, each=each) if each else Price(**own)
 
 
 def highest_of_each(prices: Iterable[Price | None]) -> Price | None:
-    """The same as `highest`, for each teacher by itself where there are several."""
-    found = list(prices)
-    names = sorted({name for price in found if isinstance(price, Prices) for name in price.each})
-    return several({name: highest(price and price.of(name) for price in found) for name in names}) if names else highest(found)
+    """Return the highest of some prices, for each teacher by itself where there are several. None if one is unknown."""
+    known = list(prices)
+    names = sorted({name for price in known if isinstance(price, Prices) for name in price.each})
+    return several({name: highest(price and price.of(name) for price in known) for name in names}) if names else highest(known)
 
 
 def highest(prices: Iterable[Price | None]) -> Price | None:
-    """The price by which a limit holds whichever of these applies: the highest of each rate; None if one is unknown."""
+    """Return a price with the highest of each rate, by which a limit holds whichever price applies. None if one is unknown."""
     known: list[Price] = []
     for price in prices:
         if price is None:
@@ -110,14 +116,14 @@ def highest(prices: Iterable[Price | None]) -> Price | None:
 
 
 def stated(values: Mapping[Any, float]) -> Price | None:
-    """The price that a recipe states, or None; `values` has `input` and `output`, and perhaps the rest of a Price."""
+    """Return the price that a recipe states, or None. `values` has `input`, `output` and optionally the rest of a Price."""
     if not values:
         return None
     return Price(values["input"], values["output"], "the recipe", values.get("cached_input"), values.get("batch", 1.0))
 
 
 def listed(model: str, base_url: str) -> Price | None:
-    """The price in genai-prices of a model at an endpoint, or None if the list has no such endpoint or model."""
+    """Return the price of a model at an endpoint from genai-prices, or None if the list lacks either of them."""
     from genai_prices.data_snapshot import get_snapshot
 
     try:
@@ -132,7 +138,7 @@ def listed(model: str, base_url: str) -> Price | None:
 
 
 def _at(entry: Any, moment: datetime, source: str) -> Price | None:
-    """A model's price at a moment; None where it is not by tokens alone."""
+    """Return a model's price at a moment, or None if it does not depend on tokens alone."""
     rates, batch = entry.get_prices(moment), entry.get_prices(moment, {"processing": "batch"})
     input, output, cached = (_rate(getattr(rates, f"{name}_mtok")) for name in ("input", "output", "cache_read"))
     if input is None or output is None or getattr(rates, "requests_kcount", None):
@@ -142,7 +148,7 @@ def _at(entry: Any, moment: datetime, source: str) -> Price | None:
 
 
 def _rate(rate: Any) -> float | None:
-    """One rate as a number; of a price in steps, the one that prompts of this package can reach."""
+    """Return a rate as a number. For a price in steps, it is the highest step that prompts of this package can reach."""
     if rate is None:
         return None
     steps = [step.price for step in getattr(rate, "tiers", ()) if step.start < _LONG_PROMPT]

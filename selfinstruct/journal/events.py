@@ -1,10 +1,10 @@
-"""The lines of a journal: what was asked, and what came of it.
+"""The lines of a journal: requests and their outcomes.
 
-sent     a call is about to be made; what it can cost at most      (so a call that a crash cut off is not forgotten)
-fault    the call came to nothing, but the request will be tried again
-reply    the request's reply
-failure  the request will never be answered
-batch    a batch was planned, submitted or ended at the provider
+- `sent`: a call is about to be made, with the most it can cost, so that a crash cannot hide it.
+- `fault`: the call came to nothing, but the request will be retried.
+- `reply`: the request's reply.
+- `failure`: the request will never be answered.
+- `batch`: a batch was planned, submitted or ended at the provider.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Outcome = Reply | Failure
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """How a batch stands at the provider: its word for it, requests in all, done and failed, and what went wrong."""
+    """The state of a batch at the provider.
+
+    `word` is the provider's own. `total`, `done` and `failed` count requests. `detail` says what went wrong.
+    """
 
     word: str
     total: int = 0
@@ -32,7 +35,7 @@ class BatchState:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """True when no more results will come."""
         return self.word in ("completed", "failed", "expired", "cancelled")
 
     def __str__(self) -> str:
@@ -42,9 +45,9 @@ class BatchState:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to be made: its request's key, and the most tokens it can be billed for (None: no bound).
+    """A call that is about to be made: the key of its request, and the most tokens it can be billed for (None: no bound).
 
-    `teacher` is the name of the one that is asked, here and in other lines, where a run has several.
+    `teacher` is the teacher's name where a run has several, else empty. Other lines have it too.
     """
 
     key: str
@@ -53,13 +56,13 @@ class Sent:
     teacher: str = ""
 
     def as_line(self) -> bytes:
-        """The entry as one line of JSON."""
+        """Return the line as JSON with a newline."""
         return json_line(_head("sent", self.key, self.time) | {"bound": _listed(self.bound)} | _named(self.teacher))
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A call that brought no reply and is worth repeating; `charged` if the provider may bill it all the same."""
+    """A call that brought no reply and is worth repeating. `charged` is True if the provider may bill it all the same."""
 
     key: str
     cause: str
@@ -67,16 +70,17 @@ class Fault:
     time: float
 
     def as_line(self) -> bytes:
-        """The entry as one line of JSON."""
+        """Return the line as JSON with a newline."""
         return json_line(_head("fault", self.key, self.time) | {"cause": self.cause, "charged": self.charged})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What came of a request: its key and fingerprint, the reply or the failure, and how it was obtained.
+    """The outcome of a request: its key and fingerprint, and the reply or the failure.
 
-    `sampling` holds the body fields that were sent to steer the answer, `seconds` how long the last call took, `attempts`
-    how many calls it took, `time` when it was saved (Unix seconds), `batch` the name of the batch that it came from.
+    `sampling` holds the body fields that were sent to steer the answer. `seconds` is the duration of the last call,
+    `attempts` the number of calls. `time` is when it was saved, in Unix seconds. `batch` is the name of the batch that it
+    came from, or None.
     """
 
     key: str
@@ -90,7 +94,7 @@ class Entry:
     teacher: str = ""
 
     def as_line(self) -> bytes:
-        """The entry as one line of JSON."""
+        """Return the line as JSON with a newline."""
         head = _head("reply" if isinstance(self.outcome, Reply) else "failure", self.key, self.time)
         head |= {"request": self.request, "seconds": round(self.seconds, 3), "attempts": self.attempts}
         head |= {"sampling": dict(self.sampling)} | ({"batch": self.batch} if self.batch else {}) | _named(self.teacher)
@@ -106,10 +110,10 @@ class Entry:
 class BatchLine:
     """A step in the life of a batch.
 
-    `planned` (with its requests), `submitted` (with the provider's id), `polled`, and its end: `unsent` (it never reached
-    the provider), or the provider's word. `requests` holds for each key the request's fingerprint, the number of its
-    sampling in `samplings`, and its bound (tokens of prompt and reply). `lost`, at the end, is the most that requests can
-    have been billed for of which nothing came back.
+    The states are `planned` (with its requests), `submitted` (with the provider's id), `polled`, and the end: `unsent` if it
+    never reached the provider, or else the provider's word. `requests` has for each key the request's fingerprint, the number
+    of its sampling in `samplings`, and its bound (tokens of prompt and reply). `lost`, at the end, is the most that requests
+    without a result can have been billed for.
     """
 
     name: str
@@ -123,12 +127,12 @@ class BatchLine:
     teacher: str = ""
 
     def as_line(self) -> bytes:
-        """The entry as one line of JSON."""
+        """Return the line as JSON with a newline."""
         line = _head("batch", self.name, self.time) | {"state": self.state, "id": self.id, "detail": self.detail}
         if self.lost:
             line["lost"] = _listed(self.lost)
         if self.requests:
-            line |= {"samplings": [dict(one) for one in self.samplings], "requests": dict(self.requests)}
+            line |= {"samplings": [dict(sampling) for sampling in self.samplings], "requests": dict(self.requests)}
         line |= _named(self.teacher)
         return json_line(line)
 
@@ -137,22 +141,25 @@ Line = Sent | Fault | Entry | BatchLine
 
 
 def decoded(line: Mapping[str, Any]) -> Line | None:
-    """The entry of a decoded line, None for a kind unknown here; raises KeyError, TypeError or ValueError for no entry."""
+    """Return the line that a decoded JSON object stands for, or None for a kind that this version does not know.
+
+    Raises KeyError, TypeError or ValueError for an object that is not a line.
+    """
     kind = line["kind"]
     if kind not in _KINDS:
         return None
     key, time = line["key"], line["time"]
     if not isinstance(key, str) or not isinstance(time, int | float) or isinstance(time, bool):
-        raise TypeError("a line has a text as its key and a number as its time")
+        raise TypeError("a journal line must have a text as its key and a number as its time")
     teacher = line.get("teacher", "")
     if not isinstance(teacher, str):
-        raise TypeError("the name of a teacher is a text")
+        raise TypeError("the name of a teacher must be a text")
     if kind == "sent":
         return Sent(key, _usage(line["bound"]), time, teacher)
     if kind == "fault":
         return Fault(key, str(line["cause"]), bool(line["charged"]), time)
     if kind == "batch":
-        requests = {key: (one[0], *_counted(one[1:4])) for key, one in line.get("requests", {}).items()}
+        requests = {key: (fields[0], *_counted(fields[1:4])) for key, fields in line.get("requests", {}).items()}
         samplings = tuple(line.get("samplings", ()))
         lost = _usage(line.get("lost"))
         return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, lost, teacher)
@@ -185,7 +192,7 @@ def _usage(values: list[int] | None) -> Usage | None:
 
 
 def _counted(values: list[int]) -> list[int]:
-    """The values, which must be counts: a negative one would lift a limit."""
+    """Return the values. Raises ValueError unless all are counts, because a negative one would lift a limit."""
     if not all(type(value) is int and value >= 0 for value in values):
-        raise ValueError(f"{values} are no counts")
+        raise ValueError(f"counts must be whole numbers of at least 0 (got {values})")
     return values

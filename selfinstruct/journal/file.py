@@ -1,10 +1,14 @@
-"""The journal: every call that was made, every reply that was paid for, every request that will never be answered.
+"""The journal file: every call, every paid reply, and every request that will never be answered.
 
-It is the only thing a run cannot compute again, so its rules are strict. A line is handed to the operating system in the
-same step that received the reply, and counts as saved once it is fsynced (many replies share one fsync). Nothing is ever
-rewritten or truncated: a last line that a crash tore is sealed with a newline and counted, one that lost only its newline
-is recovered by the same newline. One process writes, by a lock that dies with it. Kinds that this version does not know
-are skipped; a line of a newer version is refused. No key and no header is ever part of a line.
+It is the only thing a run cannot compute again, so its rules are strict.
+
+- A line goes to the operating system in the step that received the reply. It is saved once it is fsynced, and many replies
+  share one fsync.
+- Nothing is ever rewritten or truncated. A last line that a crash cut is closed with a newline and counted as torn. A line
+  that lost only its newline is whole again by it.
+- One process writes. Its lock ends with it.
+- Lines of unknown kinds are skipped. A line of another journal version is refused.
+- No API key and no header is ever part of a line.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from selfinstruct.journal.totals import Counts
 
 
 class Journal:
-    """A journal file, indexed by request key; replies stay on disk and are read when asked for."""
+    """A journal file, indexed by request key. Replies stay on the disk and are read when needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +47,7 @@ class Journal:
 
     @classmethod
     def reading(cls, path: Path) -> Self:
-        """Open for reading only, also while another process writes; a missing file is an empty journal."""
+        """Open a journal for reading, also while another process writes. A missing file is an empty journal."""
         journal = cls(path)
         if path.exists():
             journal._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -52,18 +56,25 @@ class Journal:
 
     @classmethod
     def writing(cls, path: Path) -> Self:
-        """Open for reading and appending; raises RunLocked while another process has it open for appending."""
+        """Open a journal for reading and appending.
+
+        Raises:
+            RunLocked: when another process writes to the run directory.
+            JournalError: when the file cannot be opened or was written by another version.
+        """
         journal = cls(path)
         try:
             journal._take_lock()
             journal._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             journal._seal()
             journal._index()
-            journal.counts.close_all()  # no call of a former process can still come to anything
+            journal.counts.close_all()  # calls of an earlier process can bring no reply any more
             journal._sync_folder()
         except OSError as error:
             journal.close()
-            raise JournalError(f"{path}: cannot be opened for writing ({error.strerror}); nothing was lost") from None
+            raise JournalError(
+                f"{path}: cannot be opened for writing (got {error.strerror}). Nothing was lost. Fix: check the directory"
+            ) from None
         except BaseException:
             journal.close()
             raise
@@ -76,7 +87,7 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file and give the lock back."""
+        """Close the file and release the lock."""
         for descriptor in (self._file, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
@@ -89,7 +100,7 @@ class Journal:
         return len(self._places)
 
     def get(self, key: str) -> Entry | None:
-        """The entry of a request, or None."""
+        """Return the outcome of a request, or None."""
         place = self._places.get(key)
         if place is None:
             return None
@@ -99,13 +110,16 @@ class Journal:
         return entry
 
     def append(self, entry: Line) -> None:
-        """Hand one line to the operating system, whole; it is durable once `saved` returns.
+        """Write one whole line to the file. It is on the disk once `saved` returns.
 
-        There is no `await` in here: a task that holds a reply cannot be interrupted before the reply is in the file.
+        There is no `await` in here, so a task that holds a reply cannot be cancelled before the reply is in the file.
+
+        Raises:
+            JournalError: when the line could not be written.
         """
         assert self._file is not None and self._lock is not None
         line = entry.as_line()
-        if self._torn:  # an earlier reply got in by half: seal it, so that this one begins a line of its own
+        if self._torn:  # an earlier line is only half in the file: close it, so that this one begins a new line
             line = b"\n" + line
         written = 0
         try:
@@ -115,14 +129,15 @@ class Journal:
             self._end += written
             self._torn = self._torn or written > 0
             raise JournalError(
-                f"{self.path}: a reply could not be saved ({error.strerror}); make room, then run the same command again"
+                f"{self.path}: a reply could not be saved (got {error.strerror}). "
+                "Fix: make room on the disk, then run the same command again"
             ) from None
         sealed, self._torn = self._torn, False
         self._note(entry, self._end + sealed, len(line) - sealed)
         self._end += len(line)
 
     async def saved(self) -> None:
-        """Wait until all that was appended so far is on the disk; concurrent callers share one fsync."""
+        """Wait until all lines so far are on the disk. Concurrent callers share one fsync. Raises JournalError."""
         wanted = self._end
         while self._synced < wanted:
             if self._syncing is None:
@@ -136,7 +151,10 @@ class Journal:
             await asyncio.get_running_loop().run_in_executor(None, os.fsync, self._file)
             self._synced = max(self._synced, reached)
         except OSError as error:
-            raise JournalError(f"{self.path}: the disk did not take the replies ({error.strerror})") from None
+            raise JournalError(
+                f"{self.path}: the replies could not be saved (got {error.strerror}). "
+                "Fix: check the disk, then run the same command again"
+            ) from None
         finally:
             self._syncing = None
 
@@ -148,8 +166,8 @@ class Journal:
         except BlockingIOError:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             raise RunLocked(
-                f"{self.path.parent}: process {holder} is writing to this run; wait for it or stop it (reading with "
-                "`status` and `show` works meanwhile)"
+                f"{self.path.parent}: process {holder} is writing to this run. Fix: wait until it ends, or stop it "
+                "(`status` and `show` work meanwhile)"
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -168,7 +186,7 @@ class Journal:
             os.close(folder)
 
     def _index(self) -> None:
-        """Read every line once; `self._end` becomes the end of the last whole line."""
+        """Read every line once. Afterwards `self._end` is the end of the last whole line."""
         for number, start, line in self._lines():
             try:
                 fields = json.loads(line)
@@ -178,8 +196,8 @@ class Journal:
                 continue
             if version != VERSION:
                 raise JournalError(
-                    f"{self.path}:{number}: was written by another version of this package (journal version {version}, "
-                    f"this one reads {VERSION}); use the version that wrote it"
+                    f"{self.path}:{number}: was written by another version of this package (got journal version {version}, "
+                    f"this one reads {VERSION}). Fix: install the version that wrote it"
                 )
             try:
                 entry = decoded(fields)
@@ -202,14 +220,14 @@ class Journal:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n") and not _is_json(line):
                     self.unfinished = len(line)
-                    break  # torn, or still being written by another process: not ours to judge
+                    break  # torn, or still being written by another process, which cannot be told from here
                 yield number, self._end, line
                 self._end += len(line)
-        self._synced = 0  # what a former process wrote is synced with the first new reply
+        self._synced = 0  # lines of an earlier process are synced with the first new reply
 
     def _note(self, entry: Line, start: int, length: int) -> None:
         if isinstance(entry, Entry):
-            if entry.key in self._places:  # the first reply counts; this one was paid for all the same
+            if entry.key in self._places:  # the first outcome counts, but this one was paid for too
                 self.counts.duplicates += 1
                 self.repeated_keys.append(entry.key)
                 self.counts.close(entry.key, lost=True)
@@ -226,7 +244,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock; try for a moment, for `status` holds it for an instant when it looks who is writing."""
+    """Take the lock. Try a few times, because `status` holds it for a moment to see which process writes."""
     for _ in range(5):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

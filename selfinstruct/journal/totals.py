@@ -1,4 +1,4 @@
-"""The sum of a journal's lines: what was asked, what came of it, and what it cost or may have cost."""
+"""The totals of a journal: its calls, their outcomes, and what they cost or may have cost."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
 from selfinstruct.records import Failure, Usage
 
 _RECENT = 120.0  # seconds
-_LATEST = 200  # outcomes by which the present speed is told
+_LATEST = 200  # outcomes from which the present speed is computed
 
 
 @dataclass(slots=True)
 class Batch:
-    """A batch as far as the journal knows: the plan, the provider's id once it is known, and how it ended."""
+    """A batch as the journal knows it.
+
+    `plan` is its first line. `id` is the provider's, empty until it is known. `ended` is the state in which it ended, or empty.
+    `pending` is the most that requests without an outcome can be billed for.
+    """
 
     plan: BatchLine
     id: str = ""
@@ -25,13 +29,17 @@ class Batch:
 
     @property
     def state(self) -> str:
-        """`planned`, `submitted`, or how it ended."""
+        """The state: `planned`, `submitted`, or the one in which it ended."""
         return self.ended or ("submitted" if self.id else "planned")
 
 
 @dataclass(slots=True)
 class Tally:
-    """Tokens of one teacher: of its replies (`batched` by batch), what may be lost, and what is reserved for open calls."""
+    """Tokens of one teacher.
+
+    `usage` is of its replies, `batched` the part of it that came by batch. `lost` is the most that calls without a reply may
+    have been billed for. `reserved` and `reserved_batched` are the most that calls and batches in flight can be billed for.
+    """
 
     usage: Usage = Usage()
     batched: Usage = Usage()
@@ -42,10 +50,11 @@ class Tally:
 
 @dataclass(slots=True)
 class Counts:
-    """The sum of a journal's lines; `tallies` has the tokens by teacher ("" where there is only one).
+    """The totals of a journal.
 
-    `open` are the calls in flight, `calls` all that were ever sent; `noted` once there is a line for each of them. `torn`
-    counts lines that a crash tore, `unknown` those of other kinds.
+    `tallies` has the tokens by teacher ("" for the only one). `open` has the calls in flight by key. `calls` counts all calls
+    ever sent, and `noted` is True once the journal has a line for each of them. `torn` counts lines that a crash cut, and
+    `unknown` lines of kinds that this version does not know.
     """
 
     replies: int = 0
@@ -70,12 +79,12 @@ class Counts:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of replies."""
+        """The tokens of all replies."""
         return sum((tally.usage for tally in self.tallies.values()), Usage())
 
     @property
     def batched(self) -> Usage:
-        """The part of these that came by batch."""
+        """The tokens of replies that came by batch."""
         return sum((tally.batched for tally in self.tallies.values()), Usage())
 
     @property
@@ -95,17 +104,20 @@ class Counts:
 
     @property
     def requests(self) -> int:
-        """Requests that got an outcome, good or bad."""
+        """The number of requests with an outcome, a reply or a failure."""
         return self.replies + self.failures.total()
 
     def per_minute(self, now: float, since: float = 0.0) -> float | None:
-        """Requests that get an outcome in a minute, by the latest ones after `since`; None while that cannot be told."""
+        """Return the requests that get an outcome in a minute, from the latest ones, or None while there are too few.
+
+        Only outcomes after `since` count. It and `now` are Unix seconds.
+        """
         recent = [time for time in self.latest if time > max(since, now - _RECENT)]
         elapsed = now - recent[0] if recent else 0.0
         return 60 * len(recent) / elapsed if elapsed >= 1 and len(recent) > 1 else None
 
     def add(self, line: Line) -> None:
-        """Take in one more line; the journal sorts out what repeats a key."""
+        """Count one more line. The journal has removed outcomes that repeat a key."""
         if isinstance(line, Sent):
             self.close(line.key, lost=True)  # a call before it that has no outcome was cut off by a crash
             self.noted = True
@@ -121,7 +133,7 @@ class Counts:
             self._add_outcome(line)
 
     def close(self, key: str, *, lost: bool) -> Usage | None:
-        """The call in flight for a key has come to its end; `lost` if it may be billed without having brought a reply."""
+        """End the call in flight for a key, and return its bound. `lost` is True if it may be billed without a reply."""
         if key not in self.open:
             return None
         sent = self.open.pop(key)
@@ -138,7 +150,7 @@ class Counts:
         return {name: batch for name, batch in self.batches.items() if not batch.ended}
 
     def close_all(self) -> None:
-        """No process is writing any more: what is still open was cut off."""
+        """End all calls in flight as lost, because the process that made them is gone."""
         for key in list(self.open):
             self.close(key, lost=True)
 
@@ -148,12 +160,12 @@ class Counts:
         self.latest.append(entry.time)
         self.retries += max(0, entry.attempts - 1)
         batch = self.batches.get(entry.batch or "")
-        if batch is None and not self.noted:  # written by a version that did not note each call
+        if batch is None and not self.noted:  # the journal was written before each call was noted
             self.calls += entry.attempts
         if batch:
             batch.outcomes += 1
         tally = self.tallies[entry.teacher]
-        bound = self._settle(batch, entry.key) if batch else self.close(entry.key, lost=False)
+        bound = self._close_in_batch(batch, entry.key) if batch else self.close(entry.key, lost=False)
         if isinstance(entry.outcome, Failure):
             self.failures[entry.outcome.cause] += 1
             return
@@ -162,7 +174,7 @@ class Counts:
         usage = entry.outcome.usage
         if usage is None:
             self.without_usage += 1
-            tally.lost += bound or Usage()  # nobody knows what it cost: the most that it can have cost
+            tally.lost += bound or Usage()  # its cost is unknown, so its worst case counts
             return
         tally.usage += usage
         if bound and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
@@ -173,7 +185,8 @@ class Counts:
     def _add_batch(self, line: BatchLine) -> None:
         if line.state == "planned":
             batch = self.batches[line.name] = Batch(line)
-            batch.pending = Usage(sum(one[2] for one in line.requests.values()), sum(one[3] for one in line.requests.values()))
+            bounds = [fields[2:] for fields in line.requests.values()]
+            batch.pending = Usage(sum(prompt for prompt, _ in bounds), sum(completion for _, completion in bounds))
             self.tallies[line.teacher].reserved_batched += batch.pending
             self.calls += len(line.requests)
             return
@@ -190,7 +203,8 @@ class Counts:
             if line.state == "unsent":
                 self.calls -= len(batch.plan.requests)
 
-    def _settle(self, batch: Batch, key: str) -> Usage | None:
+    def _close_in_batch(self, batch: Batch, key: str) -> Usage | None:
+        """End a request of a batch, and return its bound, or None if the batch does not wait for it."""
         planned = batch.plan.requests.get(key)
         if planned is None or batch.ended:
             return None

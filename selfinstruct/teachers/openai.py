@@ -1,9 +1,10 @@
-"""Any endpoint that speaks OpenAI's API (chat or legacy completions); batches go through the official client.
+"""The teacher `openai`: any endpoint that speaks OpenAI's API (chat or legacy completions).
 
-Single calls go out by aiohttp, which is also what the client can be told to use: with its typed calls around it, a process
-makes a few hundred of them a second, and begins a second and a half later. One call is one attempt, and every fault is
-sorted into "try again", "this request never" or "no request until the user acts". The reply is read from the provider's raw
-JSON, which is kept.
+Single calls use aiohttp directly. The official client can use aiohttp too, but its typed calls limit a process to a few
+hundred calls a second, and its import takes a second and a half. Batches go through the official client.
+
+One call is one attempt. Each fault becomes a TransientError (retry), a RequestRefused (never answer this request) or a
+TeacherStop (the user must act first). The reply is read from the provider's raw JSON, which is kept.
 """
 
 from __future__ import annotations
@@ -38,27 +39,31 @@ _LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a 
 
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
-    """Any OpenAI-compatible endpoint: OpenAI, Azure, Together, Mistral, vLLM, llama.cpp, Ollama, ..."""
+    """Call any OpenAI-compatible endpoint: OpenAI, Azure, Together, Mistral, vLLM, llama.cpp, Ollama, ..."""
     url = generate.addresses[0] or DEFAULT_URL
     host = urlsplit(url).hostname or url
     if not generate.model:
-        raise RecipeError(f"no model named for the teacher at {host}; name one, for example --model gpt-4o-mini")
+        raise RecipeError(f"the teacher at {host} needs a model (got none). Fix: set one, for example --model gpt-4o-mini")
     wanted = generate.key_variable
     key = None if wanted == NO_KEY else key_from_environment(wanted)
     if key is None and wanted != NO_KEY and (wanted or host not in LOOPBACK):
         raise TeacherStop(
-            f"no API key for {host}: put it into the environment, for example export {wanted or KEY_VARIABLES[1]}=..."
+            f"no API key for {host}. Fix: set it in the environment, for example export {wanted or KEY_VARIABLES[1]}=..."
         )
     if key and not key.isascii():
-        raise TeacherStop(f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters that no key has; copy it again")
+        raise TeacherStop(
+            f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters outside ASCII. Fix: set it again"
+        )
     try:
         return OpenAI(url, generate.model, key or "none", timeout)
-    except Exception as error:  # proxies and certificates that the environment names, and that are not there
-        raise TeacherStop(f"no connection to {host} can be set up ({error}); check proxy and certificate variables") from None
+    except Exception as error:  # noqa: BLE001 (errors of many types, from proxy and certificate variables of the environment)
+        raise TeacherStop(
+            f"{host}: no connection can be set up (got {error}). Fix: check the proxy and certificate variables"
+        ) from None
 
 
 class OpenAI:
-    """A teacher behind an OpenAI-compatible endpoint; `timeout` is seconds for one attempt."""
+    """A teacher behind an OpenAI-compatible endpoint. `timeout` is the seconds for one attempt."""
 
     name = "openai"
 
@@ -81,7 +86,7 @@ class OpenAI:
         return OpenAIBatches(self, self._client)
 
     async def reply(self, key: str, request: Request) -> Reply:
-        """One attempt at one request; raises TransientError, RequestRefused or TeacherStop."""
+        """Make one attempt at a request and return the reply. Raises TransientError, RequestRefused or TeacherStop."""
         import aiohttp
 
         content = json.dumps(self.body(request)).encode()
@@ -93,20 +98,22 @@ class OpenAI:
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreached(error, "connection") from None
         if 300 <= response.status < 400 and (to := response.headers.get("location")):
-            # Followed, it would take prompts to a host that nobody named.
-            raise TeacherStop(f"{self.host} sends us to another address ({self._safe(to)}); set --base-url to that one")
+            # Following it would send prompts to a host that the user did not name.
+            raise TeacherStop(
+                f"{self.host} redirects to another address (got {self._safe(to)}). Fix: set --base-url to that address"
+            )
         if response.ok:
             return self.read(text, _allowances(response.headers))
-        raise self.sorted_status(response.status, _decoded(text), _wait(response.headers), " ".join(text.split()))
+        raise self.error_of_status(response.status, _decoded(text), _wait(response.headers), " ".join(text.split()))
 
     def _opened(self) -> aiohttp.ClientSession:
-        """The connections, made when there is an event loop to make them in."""
+        """Return the connections, made at the first call because they need an event loop."""
         if self._session is None:
             import aiohttp
             import httpx2
 
-            # The pace of the run bounds what is in flight; the pool of connections must never be a second, hidden bound
-            # (0 is none). Certificates are checked, by the same context that the SDK makes.
+            # The limiter bounds the calls in flight, so the pool of connections must not be a second, hidden bound (limit=0).
+            # Certificates are checked, by the context that the official client uses.
             secure = httpx2.create_ssl_context() if self._url.startswith("https:") else True
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json", "User-Agent": _AGENT}
             headers |= {name: os.environ[variable] for name, variable in _ACCOUNT.items() if os.environ.get(variable)}
@@ -126,25 +133,28 @@ class OpenAI:
             await self._session.close()
 
     def path(self, request: Request) -> str:
-        """Where at the endpoint a request goes."""
+        """Return the path of a request at the endpoint."""
         return "/chat/completions" if request.prompt is None else "/completions"
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request's body as it is sent."""
+        """Return the body of a request as it is sent."""
         sampling = dict(request.sampling)
         if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
-            # OpenAI's newer models refuse the older name, which is the only one that most other servers know.
+            # Newer models of OpenAI refuse the older name. Most other servers know only that one.
             sampling.setdefault("max_completion_tokens", sampling.pop("max_tokens"))
         asked = {"messages": list(request.messages)} if request.prompt is None else {"prompt": request.prompt}
         return {"model": self.model, **asked, **sampling}
 
     def read(self, text: str, allowances: Mapping[str, Allowance] = {}) -> Reply:
-        """The reply in a body; raises TransientError where there is none, or what an error in its place means."""
+        """Return the reply in a body.
+
+        Raises TransientError for a body that cannot be read, or the TeacherError that an error in the body stands for.
+        """
         try:
             raw = json.loads(text)
-            if "choices" not in raw and isinstance(raw.get("error"), dict):  # an error that calls itself a success
+            if "choices" not in raw and isinstance(raw.get("error"), dict):  # an error sent with a status of success
                 code = raw["error"].get("code")
-                raise self.sorted_status(code if type(code) is int and 400 <= code < 600 else 500, raw)
+                raise self.error_of_status(code if type(code) is int and 400 <= code < 600 else 500, raw)
             choice = raw["choices"][0]
             message = choice.get("message")
             content = choice.get("text") if message is None else message.get("content") or message.get("refusal")
@@ -160,11 +170,11 @@ class OpenAI:
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             start = " ".join(self._safe(text[:2000]).split())[:80]
-            message = f"{self.host} sent a body that is no completion: {start!r}"
+            message = f"{self.host} did not send a completion (got {start!r})"
             raise TransientError(message, cause="unreadable", charged=True) from None
 
     def _unreached(self, error: Exception, cause: str) -> TransientError:
-        """No answer; unless the connection was never made, the provider may have done the work."""
+        """Return the error for a call without an answer. It is charged unless the connection was never made."""
         import aiohttp
 
         root: BaseException = error
@@ -179,8 +189,8 @@ class OpenAI:
         reason = self._safe(str(root) or type(root).__name__)
         return TransientError(f"no connection to {self.host} ({reason})", cause="connection", charged=connected)
 
-    def sorted(self, error: Exception) -> TeacherError:
-        """What an error of the client means: try again, this request never, or no request until the user acts."""
+    def error(self, error: Exception) -> TeacherError:
+        """Return the TeacherError that an error of the official client stands for."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         if isinstance(error, APITimeoutError):
@@ -188,24 +198,29 @@ class OpenAI:
         if isinstance(error, APIConnectionError):
             return self._unreached(error, "connection")
         if isinstance(error, APIStatusError):
-            return self.sorted_status(error.status_code, error.body, _wait(error.response.headers), str(error.message))
+            return self.error_of_status(error.status_code, error.body, _wait(error.response.headers), str(error.message))
         message = f"unreadable answer from {self.host}: {self._safe(str(error))}"
         return TransientError(message, cause="unreadable", charged=True)
 
-    def sorted_status(self, status: int, body: Any, wait: float | None = None, message: str = "") -> TeacherError:
-        """The same for an HTTP status with the body that came along (of a live call, or in a batch's file)."""
+    def error_of_status(self, status: int, body: Any, wait: float | None = None, message: str = "") -> TeacherError:
+        """Return the TeacherError that an HTTP status and its body stand for, of a call or in a batch's file.
+
+        `wait` is the seconds that the server asks to wait. `message` is used where the body has none.
+        """
         body = body if isinstance(body, dict) else {}
         body = body["error"] if isinstance(body.get("error"), dict) else body
         code = f"{body.get('code') or ''} {body.get('type') or ''}"
         said = self._safe(str(body.get("message") or message))[:300]
-        foreign = status == 403 and not body  # a proxy or a firewall in between, not the provider
+        foreign = status == 403 and not body  # from a proxy or a firewall, not from the provider
         if status == 401 or (status == 403 and body) or "invalid_api_key" in code or "api key not valid" in said.lower():
-            return TeacherStop(f"{self.host} refuses the API key (HTTP {status}: {said}); check {' or '.join(KEY_VARIABLES)}")
+            return TeacherStop(
+                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: check {' or '.join(KEY_VARIABLES)}"
+            )
         if status == 402 or "insufficient_quota" in code or "billing" in code:
-            return TeacherStop(f"the credit at {self.host} is used up ({said}); top it up, then run the same command again")
+            return TeacherStop(f"the credit at {self.host} is used up ({said}). Fix: add credit, then run the same command again")
         if status == 404 or "model_not_found" in code:
             return TeacherStop(
-                f"{self.host} does not know the model {self.model!r} or the address ({said}); check --model and --base-url"
+                f"{self.host} does not know the model {self.model!r} or the address ({said}). Fix: check --model and --base-url"
             )
         if status in _TRANSIENT or status >= 500 or foreign:
             cause = RATE_LIMIT if status == 429 else f"http_{status}"
@@ -215,18 +230,18 @@ class OpenAI:
         return RequestRefused(f"HTTP {status}: {said}", cause=cause, status=status)
 
     def _safe(self, text: str) -> str:
-        """A provider's words with the key taken out, should it repeat it."""
+        """Return a provider's words on one line, without the API key if they repeat it."""
         text = text.replace(self._key, "[key]") if self._key != "none" else text
         return " ".join(text.split())
 
 
 def _count(value: Any) -> int | None:
-    """A whole number of reasonable size, or None: a side field must never cost the reply that it came with."""
+    """Return a whole number of reasonable size, or None. A wrong side field must never cost the reply."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
 
 
 def _usage(value: Any) -> Usage | None:
-    """The tokens as the server counted them, where it did."""
+    """Return the tokens as the server counted them, or None."""
     counted = value if isinstance(value, dict) else {}
     prompt = _count(counted.get("prompt_tokens"))
     details = counted.get("prompt_tokens_details")
@@ -240,7 +255,7 @@ def _usage(value: Any) -> Usage | None:
 
 
 def _allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
-    """What the server says of its limits, in OpenAI's headers; what cannot be understood is passed over."""
+    """Return what OpenAI's headers say of the server's limits, by `requests` and `tokens`. Unreadable headers are ignored."""
     found = {}
     for name in ("requests", "tokens"):
         remaining, reset = headers.get(f"x-ratelimit-remaining-{name}"), headers.get(f"x-ratelimit-reset-{name}")
@@ -250,7 +265,7 @@ def _allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
 
 
 def _duration(text: str) -> float | None:
-    """Seconds of a duration such as "120ms", "1.5s", "6m0s" or "2.5"; None for anything else, such as a date."""
+    """Return the seconds of a duration such as "120ms", "1.5s", "6m0s" or "2.5". None for anything else, such as a date."""
     if text.replace(".", "", 1).isdecimal():
         return float(text) if float(text) <= _LONGEST_RESET else None
     if not (match := _DURATION.fullmatch(text)):
@@ -260,7 +275,7 @@ def _duration(text: str) -> float | None:
 
 
 def _decoded(text: str) -> Any:
-    """An error's body, if it is JSON."""
+    """Return an error's body as a JSON value, or None."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -268,7 +283,10 @@ def _decoded(text: str) -> Any:
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the server asks: Retry-After in seconds or as a date, or OpenAI's retry-after-ms."""
+    """Return the seconds that a server asks to wait, or None.
+
+    Supported headers: Retry-After in seconds or as a date, and OpenAI's retry-after-ms.
+    """
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)

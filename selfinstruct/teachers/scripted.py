@@ -1,4 +1,4 @@
-"""A teacher that reads its answers from a script: for tests, for documentation, and for playing a journal again."""
+"""A teacher that reads its answers from a script, for tests, for documentation and for replaying a journal."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ Answer = Callable[[str, Request], str]
 
 
 def scripted(generate: Generate, timeout: float = 120.0) -> Teacher:
-    """A script instead of a model: --model FILE, JSONL lines with `key` and `text` (a run's journal.jsonl will do)."""
+    """Answer from a script: --model FILE, JSONL lines with `key` and `text`, such as a run's journal.jsonl."""
     if not generate.model:
-        raise RecipeError("the scripted teacher needs a script: --model FILE, with JSONL lines of `key` and `text`")
+        raise RecipeError(
+            "the teacher 'scripted' needs a script (got no --model). Fix: set --model to a JSONL file of `key` and `text`"
+        )
     return Scripted(read(Path(generate.model)), model=Path(generate.model).name)
 
 
 def read(path: Path) -> dict[str, tuple[str, str]]:
-    """Text and finish reason by request key; raises RecipeError with the line that is wrong."""
+    """Return text and finish reason by request key. Raises RecipeError that names a wrong line."""
     script: dict[str, tuple[str, str]] = {}
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: the script cannot be read ({error}); check the path") from None
+        raise RecipeError(f"{path}: the script cannot be read (got {error}). Fix: check the path") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -39,12 +41,14 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
             if fields.get("kind", "reply") == "reply":
                 script[str(fields["key"])] = (str(fields["text"]), str(fields.get("finish_reason", "stop")))
         except (ValueError, KeyError, AttributeError):
-            raise RecipeError(f"{path}:{number}: a line of a script is an object with `key` and `text`; mend it") from None
+            raise RecipeError(
+                f"{path}:{number}: a line of a script must be an object with `key` and `text` (got {line[:40]!r}). Fix: add them"
+            ) from None
     return script
 
 
 class Scripted:
-    """Answers from a mapping of request keys, or from a function of key and request; costs nothing, never fails."""
+    """Answers from a mapping of request keys, or from a function of key and request. They cost nothing."""
 
     name = "scripted"
     host = "none"
@@ -54,16 +58,16 @@ class Scripted:
         self.model = model
 
     async def reply(self, key: str, request: Request) -> Reply:
-        """The scripted answer; raises TeacherStop where the script has none."""
+        """Return the scripted answer. Raises TeacherStop if the script has none."""
         if callable(self.script):
             text, finish_reason = self.script(key, request), "stop"
         elif key in self.script:
             text, finish_reason = self.script[key]
         else:
-            raise TeacherStop(f"the script has no reply for request {key!r}; add a line with that key")
+            raise TeacherStop(f"the script has no reply for request {key!r}. Fix: add a line with that key")
         asked = request.prompt or " ".join(message["content"] for message in request.messages)
         usage = Usage(len(asked.split()), len(text.split()))  # words stand in for tokens
         return Reply(text, finish_reason, self.model, usage, self.host, 0)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing, because nothing is open."""

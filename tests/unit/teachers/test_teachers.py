@@ -29,12 +29,12 @@ def generate(directory: Path, teacher: FakeOpenAI, model: str, *flags: object, *
 @pytest.mark.parametrize(
     ("model", "status", "says"),
     [
-        ("bad-key", 1, "refuses the API key (HTTP 401: Incorrect API key provided); check SELFINSTRUCT_API_KEY"),
-        ("no-credit", 1, "is used up (You exceeded your current quota); top it up"),
+        ("bad-key", 1, "refuses the API key (HTTP 401: Incorrect API key provided). Fix: check SELFINSTRUCT_API_KEY"),
+        ("no-credit", 1, "is used up (You exceeded your current quota). Fix: add credit"),
         ("unknown", 1, "does not know the model 'unknown'"),
-        ("refuses-all", 1, "20 requests failed in a row, the last one so: HTTP 400"),
-        ("down", 4, "the patience of 1 s is over"),
-        ("empty", 4, "no completion"),
+        ("refuses-all", 1, "20 requests failed in a row (the last one: HTTP 400"),
+        ("down", 4, "the teacher gave no answer for 1 s"),
+        ("empty", 4, "did not send a completion"),
         ("rambling", 3, "the last 100 root requests gave no new row"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_teacher_that_dies_stops_the_run_which_goes_on_when_it_is_back(
     assert generate(tmp_path / "calm", calm, "m", *flags)[0] == 0
     code, said = generate(tmp_path / "run", dying, "m", *flags)
     assert code == 4
-    assert "the patience of 1 s is over: 127.0.0.1 answered HTTP 503 (gone)" in said
+    assert "the teacher gave no answer for 1 s (127.0.0.1 answered HTTP 503 (gone))" in said
     assert {entry["kind"] for entry in outcomes(tmp_path / "run")} == {"reply"}
     for _ in range(60):  # each try uses up some of the outage
         code, _ = generate(tmp_path / "run", dying, "m", *flags)
@@ -154,7 +154,7 @@ def test_a_public_endpoint_without_a_key_is_not_asked() -> None:
     for address in ("localhost:8000", "http://localhost:99999/v1", "http://[::1/v1", "ftp://host/v1"):
         with pytest.raises(RecipeError, match=r"base_url: is not an http\(s\) address"):
             loading.parse({"generate": {"base_url": address}}, "settings")
-    with pytest.raises(RecipeError, match="no model named"):
+    with pytest.raises(RecipeError, match="needs a model"):
         openai.openai(Generate(base_url="http://localhost:8000/v1"))
 
 
