@@ -1,4 +1,4 @@
-"""Interruptions: the first signal ends in order within its grace, the second at once; nothing that was saved is lost."""
+"""The first signal ends a run in order within its grace, the second one ends it at once. No saved reply is lost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from command_line import cli, command, derived, outcomes, rows
 from fake_openai import FakeOpenAI
 
 
-def begun(directory: Path, teacher: FakeOpenAI, *flags: object, arrived: int = 4) -> subprocess.Popen[str]:
-    """A run that has sent some requests."""
+def start(directory: Path, teacher: FakeOpenAI, *flags: object, arrived: int = 4) -> subprocess.Popen[str]:
+    """Start a run and return when it has sent some requests."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     while len(teacher.requests()) < arrived:
@@ -26,9 +26,9 @@ def begun(directory: Path, teacher: FakeOpenAI, *flags: object, arrived: int = 4
     return process
 
 
-def test_what_never_answers_is_given_up_when_the_grace_is_over(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_calls_without_an_answer_are_given_up_after_the_grace(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     silent = start_teacher(faults="hang=1")
-    process = begun(tmp_path / "run", silent, "--num", 400, "--concurrency", 4, "--grace", 1)
+    process = start(tmp_path / "run", silent, "--num", 400, "--concurrency", 4, "--grace", 1)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -42,11 +42,11 @@ def test_what_never_answers_is_given_up_when_the_grace_is_over(start_teacher: Ca
     assert found["requests"]["in_flight"] == 0
 
 
-def test_the_second_signal_ends_at_once_and_the_run_goes_on_to_the_same_bytes(
+def test_the_second_signal_ends_at_once_and_the_resumed_run_gives_the_same_bytes(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     calm, slow = start_teacher(), start_teacher(latency=1.5)
-    process = begun(tmp_path / "run", slow, "--num", 200, "--concurrency", 4)
+    process = start(tmp_path / "run", slow, "--num", 200, "--concurrency", 4)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     while "stopping" not in process.stderr.readline():
@@ -62,11 +62,9 @@ def test_the_second_signal_ends_at_once_and_the_run_goes_on_to_the_same_bytes(
     assert derived(tmp_path / "run") == derived(tmp_path / "calm")
 
 
-def test_calls_of_a_killed_process_are_counted_as_lost_once_it_is_gone(
-    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
-) -> None:
+def test_calls_of_a_killed_process_count_as_lost(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=2.0)
-    process = begun(tmp_path / "run", slow, "--num", 200, "--concurrency", 3, arrived=3)
+    process = start(tmp_path / "run", slow, "--num", 200, "--concurrency", 3, arrived=3)
     during = json.loads(cli("status", tmp_path / "run", "--json").stdout)
     assert (during["running"], during["requests"]["in_flight"], during["requests"]["lost"]) == (process.pid, 3, 0)
     assert "3 in flight" in cli("status", tmp_path / "run").stdout
@@ -79,11 +77,11 @@ def test_calls_of_a_killed_process_are_counted_as_lost_once_it_is_gone(
     assert "3 call(s) were cut off without an outcome" in found.stdout
 
 
-def test_another_process_is_refused_with_the_number_of_the_first(
+def test_commands_that_write_are_refused_with_the_number_of_the_writing_process(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     slow = start_teacher(latency=4.0)
-    process = begun(tmp_path / "run", slow, "--num", 400, "--concurrency", 2, arrived=1)
+    process = start(tmp_path / "run", slow, "--num", 400, "--concurrency", 2, arrived=1)
     for words in (("generate", tmp_path / "run"), ("build", tmp_path / "run"), ("cancel", tmp_path / "run")):
         second = cli(*words)
         assert second.returncode == 1
@@ -93,7 +91,7 @@ def test_another_process_is_refused_with_the_number_of_the_first(
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o022])
-def test_nothing_is_readable_by_more_people_than_the_user_wishes(umask: int, teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_files_follow_the_umask(umask: int, teacher: FakeOpenAI, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
         assert cli("generate", tmp_path / "a" / "run", "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0
@@ -103,7 +101,7 @@ def test_nothing_is_readable_by_more_people_than_the_user_wishes(umask: int, tea
         assert not stat.S_IMODE(path.stat().st_mode) & umask, path
 
 
-def test_a_run_whose_rows_dry_up_says_so_early_and_ends_as_saturated(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_that_gives_few_new_rows_warns_early_and_ends_as_saturated(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[curate]\nleast_acceptance = 0.2\n")
     flags = ("--base-url", teacher.url, "--model", "m", "--num", 100_000, "--rouge", 0.1, "--recipe", recipe)
@@ -118,7 +116,7 @@ def test_a_run_whose_rows_dry_up_says_so_early_and_ends_as_saturated(teacher: Fa
     assert derived(tmp_path / "run") == before
 
 
-def test_fsck_finds_what_is_wrong_and_changes_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_fsck_reports_damage_and_changes_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 40).returncode == 0
     assert cli("fsck", run).stdout == "nothing to mend\n"

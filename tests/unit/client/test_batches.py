@@ -1,4 +1,4 @@
-"""Asking by batch: the rows of live asking, nothing lost and nothing twice, whatever the provider or the user does."""
+"""Batches give the rows of live calls, with no reply lost or paid twice, after any fault or interruption."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SAME = ("dataset.jsonl", "provenance.jsonl")
 
 
 @pytest.fixture(autouse=True)
-def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in this process look more often than is polite to a provider; those of the command line do not."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits of runs in this process. Runs of the command line keep the real ones."""
     monkeypatch.setattr(batch_submission, "_QUIET", 0.05)
     monkeypatch.setattr(batch_collection, "_FIRST_LOOK", 0.02)
     monkeypatch.setattr(batch_collection, "_SETTLING", 0.05)
@@ -45,9 +45,9 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def generate(directory: Path, teacher: FakeOpenAI, **settings: Any) -> Any:
-    """A run in this process, by batch unless something else is said; the dataset."""
-    given: dict[str, Any] = {"model": "m", "batch": True} | settings
-    return si.Run(directory, teacher="openai", base_url=teacher.url, **given).generate()
+    """Run in this process, by batch unless `settings` say otherwise. Return the dataset."""
+    merged: dict[str, Any] = {"model": "m", "batch": True} | settings
+    return si.Run(directory, teacher="openai", base_url=teacher.url, **merged).generate()
 
 
 def by_command(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = "m") -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def by_command(directory: Path, teacher: FakeOpenAI, *flags: object, model: str 
 
 
 def batches(directory: Path) -> dict[str, list[str]]:
-    """The states of each batch in the journal, as they came; looks in between are left out."""
+    """Return the states of each batch in the journal, in order and without polls."""
     found: dict[str, list[str]] = {}
     for line in rows(directory / "journal.jsonl"):
         if line["kind"] == "batch" and line["state"] != "polled":
@@ -72,31 +72,32 @@ def calls(teacher: FakeOpenAI, api: str) -> int:
 
 
 def live(teacher: FakeOpenAI) -> list[dict[str, Any]]:
-    """The requests that were not asked by batch."""
+    """Return the requests that were not asked by batch."""
     return [line for line in teacher.requests() if line["path"] != "/v1/batches"]
 
 
 def nothing_twice(directory: Path) -> bool:
+    """Return True if no request has two outcomes in the journal."""
     return max(Counter(str(line["key"]) for line in outcomes(directory)).values()) == 1
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two runs gave the same rows, from the same places."""
+    """Return True if two runs gave the same rows with the same provenance."""
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in SAME)
 
 
-def until(process: subprocess.Popen[str], what: Callable[[], bool]) -> None:
-    while not what():
+def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    while not condition():
         assert process.poll() is None
         time.sleep(0.02)
 
 
 def interrupted(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = "batch-slow") -> str:
-    """Start a run, interrupt it when its batch is being worked on, and give what it said."""
+    """Start a run, interrupt it while its batch is open, and return its messages."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", model, "--batch", *flags)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    until(process, lambda: bool(teacher.requests()))
-    until(process, lambda: "submitted" in str(batches(directory)))
+    wait_until(process, lambda: bool(teacher.requests()))
+    wait_until(process, lambda: "submitted" in str(batches(directory)))
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -104,7 +105,7 @@ def interrupted(directory: Path, teacher: FakeOpenAI, *flags: object, model: str
 
 
 @pytest.mark.parametrize("method", ["alpaca", "few_shot", "alternating"])
-def test_by_batch_come_the_same_rows_as_live(method: str, start_teacher: Start, tmp_path: Path) -> None:
+def test_batches_give_the_same_rows_as_live_calls(method: str, start_teacher: Start, tmp_path: Path) -> None:
     teacher, other, run = start_teacher(**QUICK), start_teacher(), tmp_path / "batch"
     settings = {"num": 40, "method": method, "send_seed": True}
     generate(tmp_path / "live", other, **settings, batch=False)
@@ -119,7 +120,7 @@ def test_by_batch_come_the_same_rows_as_live(method: str, start_teacher: Start, 
     assert derived(run) == before
 
 
-def test_failed_and_missing_lines_are_asked_again_and_doubled_ones_count_once(start_teacher: Start, tmp_path: Path) -> None:
+def test_failed_and_missing_lines_are_asked_again_and_duplicates_count_once(start_teacher: Start, tmp_path: Path) -> None:
     calm, rough, run = start_teacher(), start_teacher(**QUICK), tmp_path / "run"
     settings = {"num": 30, "method": "few_shot", "model": "batch-partial"}
     generate(tmp_path / "calm", calm, **settings, batch=False)
@@ -132,13 +133,13 @@ def test_failed_and_missing_lines_are_asked_again_and_doubled_ones_count_once(st
     assert status(run)["tokens"]["lost_at_most"] > 0, "a line that is missing from a completed batch may have been billed"
 
 
-def test_what_an_expired_batch_lacks_is_asked_again(start_teacher: Start, tmp_path: Path) -> None:
+def test_requests_missing_from_an_expired_batch_are_asked_again(start_teacher: Start, tmp_path: Path) -> None:
     calm, rough, run = start_teacher(), start_teacher(**QUICK), tmp_path / "run"
     generate(tmp_path / "calm", calm, num=60, model="batch-expires", batch=False)
     generate(run, rough, num=60, model="batch-expires")
     assert ends(run)[0] == "expired"
     assert set(ends(run)[1:]) == {"completed"}
-    assert max(rough.asked().values()) == 1, "what an expired batch did is not asked again"
+    assert max(rough.asked().values()) == 1, "a reply of an expired batch was asked again"
     assert nothing_twice(run)
     assert same(run, tmp_path / "calm")
 
@@ -153,7 +154,7 @@ def test_after_three_batches_a_request_is_asked_live(start_teacher: Start, tmp_p
     assert nothing_twice(tmp_path / "run")
 
 
-def test_a_batch_that_fails_as_a_whole_ends_the_command_and_the_next_one_goes_on(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_failed_batch_ends_the_command_and_the_next_command_resumes(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(**QUICK), tmp_path / "run"
     done = by_command(run, teacher, "--num", 20, model="batch-fails")
     assert done.returncode == 1
@@ -174,7 +175,7 @@ def test_refused_lines_are_recorded_and_not_asked_again(start_teacher: Start, tm
     assert max(teacher.asked().values()) == 1
 
 
-def test_lines_that_only_the_user_can_mend_end_the_run(start_teacher: Start, tmp_path: Path) -> None:
+def test_lines_that_only_the_user_can_correct_end_the_run(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(**QUICK)
     with pytest.raises(TeacherStop, match="used up"):
         generate(tmp_path / "run", teacher, num=10, model="batch-no-credit")
@@ -204,15 +205,15 @@ def client(teacher: FakeOpenAI) -> openai.OpenAI:
 
 
 def killed_at(directory: Path, teacher: FakeOpenAI, *flags: object) -> None:
-    """Start a run and kill it while the provider holds a call."""
+    """Start a run and kill it while the provider delays an answer."""
     words = command("generate", directory, "--base-url", teacher.url, "--model", "m", "--batch", *flags)
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, text=True)
-    until(process, lambda: any("held" in line for line in teacher.log_lines()))
+    wait_until(process, lambda: any("held" in line for line in teacher.log_lines()))
     process.kill()
     process.wait()
 
 
-def test_an_orphan_is_found_among_many_batches_of_the_account(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_batch_of_a_killed_run_is_found_among_many_in_the_account(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run, foreign = start_teacher(batch_seconds=0.1, hold=(2, "after")), tmp_path / "run", 230
     killed_at(run, teacher, "--num", 20)
     assert ends(run) == ["planned"]
@@ -256,7 +257,7 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     assert cli("cancel", run).stdout.strip() == f"{run} has no batch at the provider"
 
 
-def test_cancel_keeps_what_is_done_and_live_asking_goes_on_from_there(start_teacher: Start, tmp_path: Path) -> None:
+def test_cancel_keeps_finished_replies_and_live_calls_do_the_rest(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=1.0), tmp_path / "run"
     interrupted(run, teacher, "--num", 100)
     cancelled = cli("cancel", run)
@@ -272,7 +273,7 @@ def test_cancel_keeps_what_is_done_and_live_asking_goes_on_from_there(start_teac
     assert outcomes(run)[: len(kept)] == kept
 
 
-def test_a_batch_that_was_cancelled_elsewhere_is_not_made_again_unasked(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_batch_cancelled_elsewhere_is_not_submitted_again_by_itself(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.2), tmp_path / "run"
     interrupted(run, teacher, "--num", 60)
     there = client(teacher)
@@ -291,7 +292,7 @@ def test_cancel_is_refused_while_another_process_writes(start_teacher: Start, tm
     words = command("generate", run, "--base-url", teacher.url, "--model", "batch-slow", "--batch", "--num", 20)
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, text=True)
     try:
-        until(process, lambda: bool(teacher.requests()))
+        wait_until(process, lambda: bool(teacher.requests()))
         refused = cli("cancel", run)
         assert refused.returncode == 1
         assert f"process {process.pid} is writing to this run" in refused.stderr
@@ -315,14 +316,14 @@ def test_cancel_collects_every_batch_even_when_one_failed(start_teacher: Start, 
 
 
 def made_batch(teacher: FakeOpenAI, key: str, model: str) -> str:
-    """The id of a batch with one request."""
+    """Make a batch with one request and return its id."""
     line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": {"model": model, "messages": HELLO}}
     file = client(teacher).files.create(file=("one.jsonl", json.dumps(line).encode()), purpose="batch")
     made = client(teacher).batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
     return made.id
 
 
-def test_a_batch_that_the_provider_no_longer_has_is_given_up_by_cancel(start_teacher: Start, tmp_path: Path) -> None:
+def test_cancel_gives_up_a_batch_that_the_provider_no_longer_has(start_teacher: Start, tmp_path: Path) -> None:
     first, other, run = start_teacher(batch_seconds=0.1), start_teacher(), tmp_path / "run"
     interrupted(run, first, "--num", 12)
     first.process.communicate("")
@@ -343,19 +344,19 @@ def test_a_teacher_without_batches_says_so(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == "selfinstruct: this teacher takes no batches. Fix: add --no-batch"
 
 
-def test_what_comes_by_batch_costs_the_batch_price(start_teacher: Start, tmp_path: Path) -> None:
+def test_batch_replies_cost_the_batch_price(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(**QUICK)
     generate(tmp_path / "run", teacher, num=30, price=PRICE)
     _, prompt, completion = teacher.spent()
     assert status(tmp_path / "run")["money"]["usd"] == pytest.approx((prompt + completion) / 2e6, abs=1e-6)
 
 
-def test_a_limit_bounds_a_batch_before_it_is_handed_in(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_limit_bounds_a_batch_before_it_is_submitted(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run, limit = start_teacher(**QUICK), tmp_path / "run", 0.0125
     generate(run, teacher, num=60, price=PRICE, max_usd=limit)
     planned = [line["requests"].values() for line in rows(run / "journal.jsonl") if line.get("state") == "planned"]
-    assert all(sum(one[2] + one[3] for one in requests) / 2e6 <= limit for requests in planned)
-    assert len(planned[0]) == 3, "a shard holds as many as fit"
+    assert all(sum(fields[2] + fields[3] for fields in requests) / 2e6 <= limit for requests in planned)
+    assert len(planned[0]) == 3, "a batch holds as many requests as fit"
     assert len(planned) > 1
 
 
@@ -367,7 +368,7 @@ def test_a_limit_bounds_a_batch_before_it_is_handed_in(start_teacher: Start, tmp
         ("max_usd", 0.0001, 0, "limit of 0.0001 US dollars leaves no room"),
     ],
 )
-def test_a_limit_that_is_reached_ends_the_run_with_what_there_is(
+def test_a_reached_limit_ends_the_run_with_the_rows_so_far(
     limit: str, value: float, requests: int, says: str, start_teacher: Start, tmp_path: Path
 ) -> None:
     teacher = start_teacher(**QUICK)
@@ -382,7 +383,7 @@ def test_a_limit_that_is_reached_ends_the_run_with_what_there_is(
 
 
 @pytest.mark.parametrize("model", ["bad-key", "no-credit"])
-def test_what_the_provider_does_not_take_is_one_sentence_and_leaves_nothing_there(
+def test_a_refused_batch_ends_with_one_sentence_and_leaves_no_file_at_the_provider(
     model: str, start_teacher: Start, tmp_path: Path
 ) -> None:
     teacher = start_teacher(**QUICK)
@@ -396,9 +397,7 @@ def test_what_the_provider_does_not_take_is_one_sentence_and_leaves_nothing_ther
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_call_that_breaks_while_a_batch_is_handed_in_makes_no_second_one(
-    call: int, start_teacher: Start, tmp_path: Path
-) -> None:
+def test_a_broken_submission_makes_no_second_batch(call: int, start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(batch_seconds=0.1, hold=(call, "after"))  # held for five seconds, and the client waits for one
     assert len(generate(tmp_path / "run", teacher, num=10, timeout=1).rows) == 10
     assert calls(teacher, "POST /v1/batches") == len(batches(tmp_path / "run"))
@@ -407,7 +406,7 @@ def test_a_call_that_breaks_while_a_batch_is_handed_in_makes_no_second_one(
     assert {file.id for file in client(teacher).files.list(purpose="batch")} == used
 
 
-def test_a_key_that_expires_while_a_batch_is_looked_for_loses_no_batch(
+def test_a_key_that_expires_during_the_search_for_a_batch_loses_no_batch(
     start_teacher: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher, run = start_teacher(batch_seconds=0.1, hold=(2, "after")), tmp_path / "run"
@@ -425,7 +424,7 @@ def test_a_key_that_expires_while_a_batch_is_looked_for_loses_no_batch(
     assert max(teacher.asked().values()) == 1
 
 
-def test_a_provider_that_is_down_while_a_batch_is_handed_in_is_waited_for(start_teacher: Start, tmp_path: Path) -> None:
+def test_submission_waits_for_a_provider_that_is_down(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(batch_seconds=0.1, die=(0, 2))
     generate(tmp_path / "run", teacher, num=10)
     assert any("reset" in line for line in teacher.log_lines()), "nothing was tested"
@@ -435,7 +434,7 @@ def test_a_provider_that_is_down_while_a_batch_is_handed_in_is_waited_for(start_
         generate(tmp_path / "gone", gone, num=10, patience=0.1)
 
 
-def test_a_batch_that_no_row_needs_is_collected_all_the_same(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_batch_that_no_row_needs_is_still_collected(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.05), tmp_path / "run"
     interrupted(run, teacher, "--num", 40)
     while next(iter(client(teacher).batches.list())).status != "completed":
@@ -446,7 +445,7 @@ def test_a_batch_that_no_row_needs_is_collected_all_the_same(start_teacher: Star
     assert fsck(run) == []
 
 
-def test_a_finished_run_says_that_a_batch_goes_on(start_teacher: Start, tmp_path: Path) -> None:
+def test_a_finished_run_reports_a_batch_that_goes_on(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.5), tmp_path / "run"
     generate(run, teacher, num=5)
     lines = rows(run / "journal.jsonl")
@@ -478,7 +477,7 @@ async def _serve(content: bytes, promised: int) -> tuple[asyncio.Server, str]:
     return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
 
-def test_results_that_break_off_are_a_passing_fault_and_strange_lines_are_passed_over() -> None:
+def test_broken_results_are_a_transient_fault_and_strange_lines_are_skipped() -> None:
     lines = b'\xff\n[]\n{"custom_id": "1", "response": {"status_code": 200, "body": 3}}\n{"custom_id": "2"}\n'
 
     async def read() -> list[str]:
@@ -498,7 +497,7 @@ def test_results_that_break_off_are_a_passing_fault_and_strange_lines_are_passed
 
 
 @pytest.mark.parametrize("good", [0.9, 0.5, 0.1])
-def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
+def test_rounds_ask_for_few_requests_that_no_row_needs(good: float) -> None:
     rng, lookahead, rows_had, begun, rounds = random.Random(3), Lookahead(500, 1, in_rounds=True), 0, 0, 0
     collected = 0
     while rows_had < 500:
@@ -511,7 +510,7 @@ def test_rounds_ask_for_little_that_no_row_needs(good: float) -> None:
     assert rounds <= 4
 
 
-def test_batches_are_refused_before_anything_is_asked(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_teacher_without_batches_is_refused_before_the_first_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
     asked: list[str] = []
 
     def answer(key: str, request: Request) -> str:

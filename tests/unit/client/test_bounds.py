@@ -1,4 +1,4 @@
-"""What a call can cost at most, and what counts as paid: where a provider says little, the worst case stays."""
+"""The most that a call can cost, and what counts as paid. Where a provider says little, the worst case counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def request(**sampling: object) -> Request:
     return Request(sampling, messages=({"role": "user", "content": "Grüße"},))
 
 
-def test_the_bound_is_the_largest_of_what_is_sent_for_each_of_several_answers() -> None:
+def test_the_bound_covers_the_largest_limit_for_each_of_several_answers() -> None:
     assert request().bound is None
     assert request(max_tokens="many").bound is None
     assert request(max_tokens=100, n=2.0).bound is None
@@ -53,7 +53,7 @@ def test_the_bound_is_the_largest_of_what_is_sent_for_each_of_several_answers() 
         (None, None),
     ],
 )
-def test_a_token_count_by_half_is_none(counted: object, usage: Usage | None) -> None:
+def test_an_incomplete_token_count_is_none(counted: object, usage: Usage | None) -> None:
     assert openai._usage(counted) == usage
 
 
@@ -69,7 +69,7 @@ def test_a_connection_that_was_never_made_costs_nothing() -> None:
     assert (fault.cause, fault.charged) == ("connection", False)
 
 
-def test_an_error_that_calls_itself_a_success_means_what_it_says() -> None:
+def test_an_error_body_with_a_status_of_success_is_an_error() -> None:
     teacher = openai.OpenAI("http://127.0.0.1:9/v1", "m", "k", 5.0)
     with pytest.raises(TeacherStop, match="refuses the API key"):
         teacher.read('{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}')
@@ -78,7 +78,7 @@ def test_an_error_that_calls_itself_a_success_means_what_it_says() -> None:
     assert (caught.value.cause, caught.value.charged) == ("rate_limit", False)
 
 
-def test_of_several_prices_the_highest_counts_and_none_if_one_is_unknown() -> None:
+def test_the_highest_of_several_prices_counts_unless_one_is_unknown() -> None:
     first, second = Price(1.0, 10.0, "a", batch=0.5), Price(2.0, 5.0, "b", cached_input=0.5)
     highest = prices.highest([first, second, first])
     assert highest == Price(2.0, 10.0, "the highest of: a; b", 1.0, 1.0)
@@ -86,7 +86,7 @@ def test_of_several_prices_the_highest_counts_and_none_if_one_is_unknown() -> No
     assert prices.highest([first]) == first
 
 
-def test_a_lower_price_later_does_not_make_room_under_a_limit(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_lower_price_later_does_not_raise_a_limit_in_dollars(teacher: FakeOpenAI, tmp_path: Path) -> None:
     dear, cheap = tmp_path / "dear.toml", tmp_path / "cheap.toml"
     dear.write_text("[runtime]\nprice = { input = 10.0, output = 100.0 }\nmax_usd = 2.0\n")
     cheap.write_text("[runtime]\nprice = { input = 0.1, output = 1.0 }\n")
@@ -99,7 +99,7 @@ def test_a_lower_price_later_does_not_make_room_under_a_limit(teacher: FakeOpenA
     assert "limit of 2 US dollars" in again.stderr
 
 
-def test_side_fields_of_an_own_teacher_do_not_cost_its_reply(tmp_path: Path) -> None:
+def test_strange_side_fields_of_a_custom_teacher_do_not_cost_its_reply(tmp_path: Path) -> None:
     class Odd(si.Scripted):
         async def reply(self, key: str, request: Request) -> Reply:
             answered = await super().reply(key, request)
@@ -129,7 +129,7 @@ def test_side_fields_of_an_own_teacher_do_not_cost_its_reply(tmp_path: Path) -> 
         },
     ],
 )
-def test_a_line_that_would_lift_a_limit_is_no_line(line: dict[str, object]) -> None:
+def test_a_journal_line_that_would_lift_a_limit_is_rejected(line: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         events.decoded(line)
 
@@ -141,12 +141,12 @@ def test_a_line_that_would_lift_a_limit_is_no_line(line: dict[str, object]) -> N
         ({"extra": {"model": "dearer"}}, "cannot set 'model'"),
     ],
 )
-def test_what_would_go_around_the_rules_is_refused(part: dict[str, object], says: str) -> None:
+def test_settings_that_would_avoid_the_rules_are_refused(part: dict[str, object], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         loading.parse({"generate": part}, "settings")
 
 
-def test_cancel_makes_nothing_where_no_run_is(tmp_path: Path) -> None:
+def test_cancel_without_a_run_creates_nothing(tmp_path: Path) -> None:
     done = cli("cancel", tmp_path / "typo")
     assert (done.returncode, (tmp_path / "typo").exists()) == (2, False)
     assert "there is no run here" in done.stderr

@@ -1,4 +1,4 @@
-"""The budget, by the journal's lines alone: what fits now, later or never, what lost calls count for, and what prices say."""
+"""The budget from the journal's lines alone: which calls fit, how lost calls count, and where prices come from."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_without_limits_everything_fits() -> None:
     assert Limits(usd=3.0).need_bounds
 
 
-def test_requests_count_each_call_whatever_came_of_it() -> None:
+def test_every_call_counts_as_a_request() -> None:
     lines: list[Line] = [sent("0"), Fault("0", "http_500", False, 1.0), sent("0"), reply("0", Usage(1, 1)), sent("1")]
     assert Budget(Limits(requests=4), counted(*lines), None).fit(None) == "now"
     full = Budget(Limits(requests=3), counted(*lines), None)
@@ -65,7 +65,7 @@ def test_requests_count_each_call_whatever_came_of_it() -> None:
 def test_tokens_fit_now_later_or_never() -> None:
     counts = counted(sent("0"))
     budget = Budget(Limits(tokens=999), counts, None)
-    assert budget.fit(BOUND) == "later"  # should the call in flight take less than it may
+    assert budget.fit(BOUND) == "later"  # if the call in flight takes less than its worst case
     counts.add(reply("0", Usage(100, 399)))
     assert budget.fit(BOUND) == "now"
     counts.add(sent("1"))
@@ -104,8 +104,8 @@ def test_the_first_limit_that_is_reached_holds() -> None:
         ([sent("0"), sent("0"), reply("0", Usage(0, 0))], 1),
         ([sent("0"), Fault("0", "connection", True, 1.0), sent("0"), Fault("0", "timeout", True, 1.0)], 2),
         ([sent("0"), Entry("0", "digest", Failure("refused", "no", 400), {})], 0),
-        ([sent("0"), reply("0", None)], 1),  # a reply that does not say what it cost
-        ([sent("0", None), sent("0", None)], 0),  # nothing bounds it, and nothing can be said
+        ([sent("0"), reply("0", None)], 1),  # a reply without usage
+        ([sent("0", None), sent("0", None)], 0),  # without a bound, no worst case is known
     ],
 )
 def test_calls_that_may_be_billed_without_a_count_keep_their_worst_case(lines: list[Line], lost: int) -> None:
@@ -116,7 +116,7 @@ def test_calls_that_may_be_billed_without_a_count_keep_their_worst_case(lines: l
     assert counts.reserved == sum((sent.bound for sent in counts.open.values() if sent.bound), Usage())
 
 
-def test_what_a_crash_cut_off_counts_after_it() -> None:
+def test_calls_that_a_crash_cut_off_keep_counting() -> None:
     counts = counted(sent("0"), sent("1"), reply("1", Usage(10, 10)))
     assert committed(counts).tokens == 520
     counts.close_all()
@@ -126,14 +126,14 @@ def test_what_a_crash_cut_off_counts_after_it() -> None:
     assert counts.lost_calls == 1
 
 
-def test_batches_are_reserved_whole_and_settled_one_by_one() -> None:
+def test_batches_are_reserved_whole_and_counted_reply_by_reply() -> None:
     counts = counted(planned("b", "0", "1", "2"))
     assert counts.calls == 3
     assert counts.reserved_batched.tokens == 1500
     assert spent_usd(counts, PRICE) == pytest.approx(3 * 0.0041 / 2)
     counts.add(reply("0", Usage(10, 10), "b"))
     assert counts.reserved_batched.tokens == 1000
-    counts.add(BatchLine("b", "completed", 1.0, lost=Usage(100, 400)))  # of one there is no trace
+    counts.add(BatchLine("b", "completed", 1.0, lost=Usage(100, 400)))  # one request has no result
     assert counts.reserved_batched == Usage()
     assert committed(counts).tokens == 20 + 500
     assert counts.batched == Usage(10, 10)
@@ -147,7 +147,7 @@ def test_a_batch_that_never_reached_the_provider_cost_nothing() -> None:
     assert committed(counts) == Usage()
 
 
-def test_by_batch_a_call_is_cheaper_and_more_of_them_fit() -> None:
+def test_batch_calls_are_cheaper_so_more_of_them_fit() -> None:
     budget = Budget(Limits(usd=0.0041), counted(), PRICE)
     assert budget.fit(BOUND, batch=True) == "now"
     assert budget.fit(BOUND + BOUND, 2, batch=True) == "now"
@@ -174,7 +174,7 @@ def test_the_price_is_stated_or_listed_or_unknown() -> None:
     assert prices.listed("no-such-model", "https://api.openai.com/v1") is None
 
 
-def test_the_recipe_s_price_wins_over_the_list() -> None:
+def test_the_price_in_the_recipe_overrides_the_list() -> None:
     settings = {"teacher": "openai", "base_url": "https://api.openai.com/v1", "model": "gpt-4o-mini"}
     by_list = definition.begin(settings).price
     assert by_list is not None
@@ -195,7 +195,7 @@ def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -
     assert not teacher.requests()
 
 
-def test_run_json_keeps_the_price_and_status_shows_where_it_is_from(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_run_json_keeps_the_price_and_status_shows_its_source(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[runtime]\nprice = { input = 2.0, output = 8.0 }\n")
     flags = ("--base-url", teacher.url, "--model", "m", "--num", 20)
@@ -220,7 +220,7 @@ def test_run_json_records_the_listed_price_with_its_source(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("batch", [(), ("--batch",)])
-def test_where_not_one_call_fits_nothing_is_sent_and_it_is_said(
+def test_when_no_call_fits_nothing_is_sent_and_the_message_says_so(
     batch: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     teacher = start_teacher(batch_seconds=0.1)

@@ -1,4 +1,4 @@
-"""Several endpoints for one teacher: calls are shared, one that dies is left out until it answers again."""
+"""Several endpoints for one teacher share its calls. An endpoint that is down gets none until it answers again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 
-DEAD = "http://127.0.0.1:9/v1"  # nobody listens there
+DEAD = "http://127.0.0.1:9/v1"  # the discard port, where nothing listens
 
 
 def generate(directory: Path, *teachers: FakeOpenAI | str, num: int = 200, **settings: Any) -> None:
-    """A run to its end, which must be a good one."""
-    urls = tuple(one if isinstance(one, str) else one.url for one in teachers)
+    """Run to the end, with all rows."""
+    urls = tuple(teacher if isinstance(teacher, str) else teacher.url for teacher in teachers)
     assert si.Run(directory, base_url=urls, model="m", num=num, **settings).generate().complete
 
 
@@ -30,14 +30,16 @@ def test_calls_go_to_the_least_busy_endpoint(start_teacher: Callable[..., FakeOp
     assert derived(tmp_path / "run")["dataset.jsonl"] == derived(tmp_path / "one")["dataset.jsonl"]
 
 
-def test_equal_endpoints_share_alike(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_equal_endpoints_get_equal_shares(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     teachers = [start_teacher(latency=0.2) for _ in range(2)]
     generate(tmp_path / "run", *teachers, num=500, concurrency=8)
     first, second = (len(teacher.requests()) for teacher in teachers)
     assert 0.5 < first / second < 2
 
 
-def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_an_endpoint_that_goes_down_is_left_out_until_it_answers_again(
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
+) -> None:
     steady, mortal = start_teacher(latency=0.4), start_teacher(latency=0.4, die=(5, 1.5))
     generate(tmp_path / "run", steady, mortal, num=900, concurrency=4)
     resets = [line["time"] for line in mortal.log_lines() if line.get("reset")]
@@ -49,7 +51,7 @@ def test_one_that_dies_is_left_out_until_it_answers_again(start_teacher: Callabl
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 900
 
 
-def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_an_endpoint_that_never_answers_does_no_harm(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     alone, teacher = start_teacher(), start_teacher()
     generate(tmp_path / "alone", alone, num=100)
     orders: list[tuple[FakeOpenAI | str, ...]] = [(DEAD, teacher), (teacher, DEAD)]
@@ -60,13 +62,13 @@ def test_one_that_was_never_there_does_no_harm(start_teacher: Callable[..., Fake
         assert {line["kind"] for line in outcomes(run)} == {"reply"}
 
 
-def test_what_the_user_states_is_for_all_of_them_together(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_a_stated_rate_holds_for_all_endpoints_together(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     teachers = [start_teacher(limit_style="bare", limit_requests=300) for _ in range(2)]
     generate(tmp_path / "run", *teachers, num=300, rpm=600)
     assert all(line["status"] == 200 for teacher in teachers for line in teacher.requests())
 
 
-def test_addresses_may_change_when_a_run_goes_on(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_addresses_may_change_when_a_run_is_resumed(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second, third = (start_teacher() for _ in range(3))
     generate(tmp_path / "run", first, num=50)
     generate(tmp_path / "run", second, third, num=150)

@@ -1,4 +1,4 @@
-"""The journal on a real disk: locks, torn ends, foreign lines, and a disk that is full."""
+"""The journal on a real disk: its lock, cut lines, unknown lines, and a full disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def filled(path: Path, *keys: str) -> Path:
     return path
 
 
-def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
+def test_appended_lines_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     odd = "línea\nwith \u2028 and a lone \ud800 surrogate"
     with Journal.writing(path) as journal:
@@ -48,7 +48,7 @@ def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
         assert journal.counts.usage == Usage(1, 2)
 
 
-def test_a_line_that_lost_its_newline_is_recovered_and_a_torn_one_is_sealed(tmp_path: Path) -> None:
+def test_a_line_without_its_newline_is_recovered_and_a_torn_line_is_closed(tmp_path: Path) -> None:
     path = filled(tmp_path / "journal.jsonl", "0", "1")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -67,7 +67,7 @@ def test_a_line_that_lost_its_newline_is_recovered_and_a_torn_one_is_sealed(tmp_
         assert journal.get("1") == entry("1")
 
 
-def test_unknown_kinds_are_skipped_unknown_versions_refused_and_the_first_of_two_counts(tmp_path: Path) -> None:
+def test_unknown_kinds_are_skipped_other_versions_refused_and_the_first_outcome_counts(tmp_path: Path) -> None:
     path = filled(tmp_path / "journal.jsonl", "0")
     with path.open("a") as file:
         file.write('{"v": 1, "kind": "weather", "key": "1"}\n')
@@ -82,7 +82,7 @@ def test_unknown_kinds_are_skipped_unknown_versions_refused_and_the_first_of_two
         Journal.reading(path)
 
 
-def test_a_reader_sees_whole_lines_while_one_is_being_written(tmp_path: Path) -> None:
+def test_a_reader_sees_only_whole_lines(tmp_path: Path) -> None:
     path = filled(tmp_path / "journal.jsonl", "0")
     with path.open("ab") as file:
         file.write(entry("1").as_line()[:-9])
@@ -92,7 +92,7 @@ def test_a_reader_sees_whole_lines_while_one_is_being_written(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
-def test_a_build_reads_a_line_that_lost_its_newline(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_build_reads_a_line_without_its_newline(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 30).returncode == 0
     before = derived(run)
@@ -102,7 +102,7 @@ def test_a_build_reads_a_line_that_lost_its_newline(teacher: FakeOpenAI, tmp_pat
     assert derived(run) == before
 
 
-def test_one_process_writes(tmp_path: Path) -> None:
+def test_only_one_process_writes(tmp_path: Path) -> None:
     path = filled(tmp_path / "journal.jsonl", "0")
     with Journal.writing(path), pytest.raises(RunLocked, match=r"process \d+ is writing"):
         Journal.writing(path)
@@ -135,7 +135,7 @@ def test_many_appends_share_few_syncs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert 1 <= len(synced) <= 20
 
 
-def test_a_second_process_on_a_directory_is_refused_with_the_number_of_the_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_number_of_the_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Journal.writing(_made(run) / "journal.jsonl"):
         done = cli("generate", run, "--base-url", teacher.url, "--model", "m")
@@ -149,8 +149,8 @@ def _made(path: Path) -> Path:
     return path
 
 
-def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(teacher: FakeOpenAI, tmp_path: Path) -> None:
-    seeds = tmp_path / "seeds.jsonl"  # small, so that the journal is what grows too large
+def test_a_full_disk_loses_nothing_and_the_run_resumes_later(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds.jsonl"  # small, so that only the journal grows too large
     words = ("one river", "two rivers in the north", "all colours of the rainbow", "a bread that rises")
     seeds.write_text("".join(json.dumps({"instruction": f"Name {text}.", "output": "Yes."}) + "\n" for text in words))
     flags = ("--base-url", teacher.url, "--model", "m", "--num", 300, "--concurrency", 4, "--seeds", seeds)
@@ -159,6 +159,7 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(teache
         command("generate", tmp_path / "run", *flags),
         capture_output=True,
         text=True,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
     )
     assert full.returncode == 1
@@ -172,7 +173,7 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(teache
     assert (tmp_path / "run" / "journal.jsonl").read_bytes().startswith(saved)
 
 
-def test_a_half_written_reply_does_not_spoil_the_next_one(tmp_path: Path) -> None:
+def test_a_half_written_line_does_not_damage_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     with Journal.writing(path) as journal:
@@ -191,7 +192,7 @@ def test_a_half_written_reply_does_not_spoil_the_next_one(tmp_path: Path) -> Non
         assert journal.counts.torn == 1
 
 
-def test_a_reply_that_answers_another_request_is_not_used(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_reply_to_another_request_is_not_used(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0
     first, *_ = outcomes(run)
@@ -201,9 +202,9 @@ def test_a_reply_that_answers_another_request_is_not_used(teacher: FakeOpenAI, t
     assert "answers another request" in done.stderr
 
 
-def test_each_call_counts_once_also_for_a_request_that_is_given_up() -> None:
+def test_each_call_counts_once_even_for_a_failed_request() -> None:
     counts = Counts()
-    counts.add(entry("0"))  # of a version that wrote down no calls: its two attempts
+    counts.add(entry("0"))  # from before each call was noted: its two attempts
     for number in range(8):
         counts.add(Sent("1", Usage(1, 2), number))
         counts.add(Fault("1", "http_500", False, number))

@@ -1,4 +1,4 @@
-"""Each method with the real embedded model: a row of real text, and the same files again from the run's directory."""
+"""Each method gives a row with the real embedded model, and a rebuild gives the same files."""
 
 from __future__ import annotations
 

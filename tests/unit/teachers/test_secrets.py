@@ -1,4 +1,4 @@
-"""The key goes to the endpoint and nowhere else: a marker is looked for in everything that a run leaves or says."""
+"""The API key goes to its endpoint and nowhere else: no file and no message of a run has it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MARKER = "sk-marker-3f9a1c77-do-not-print"
 
 
 @pytest.mark.parametrize(
-    ("model", "way"),
+    ("model", "batch"),
     [(model, "--no-batch") for model in ("m", "faulty", "bad-key", "unknown", "refuses-all", "empty", "no-credit", "down")]
     + [(model, "--batch") for model in ("m", "bad-key", "refuses-some")],
 )
-def test_no_key_in_any_file_or_message(model: str, way: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
-    flags = ("--base-url", teacher.url, "--model", model, "--num", 20, "--patience", 1, way)
+def test_no_key_in_any_file_or_message(model: str, batch: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
+    flags = ("--base-url", teacher.url, "--model", model, "--num", 20, "--patience", 1, batch)
     done = cli("generate", tmp_path / "run", *flags, OPENAI_API_KEY=MARKER, OPENAI_LOG="debug", PYTHONASYNCIODEBUG="1")
     assert MARKER not in done.stdout + done.stderr
     assert {line["key"] for line in teacher.requests()} == ({MARKER[-4:]} if teacher.requests() else set())
@@ -48,7 +48,7 @@ def test_no_key_in_the_process_title(start_teacher: Callable[..., FakeOpenAI], t
     while not slow.requests():
         assert process.poll() is None
         time.sleep(0.01)
-    title = subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
+    title = subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True, check=False).stdout
     process.kill()
     process.wait()
     assert "selfinstruct" in title
@@ -64,7 +64,7 @@ def test_a_crash_inside_shows_no_key(tmp_path: Path, teacher: FakeOpenAI) -> Non
     import sys
 
     environment = {**os.environ, "OPENAI_API_KEY": MARKER}
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert "RuntimeError: a bug in a filter" in done.stderr
     assert MARKER not in done.stderr
 
@@ -82,10 +82,10 @@ def test_certificates_are_checked() -> None:
     assert found.check_hostname
 
 
-NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+UNREACHABLE: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
-def test_one_key_does_not_go_to_two_hosts(teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_key_is_not_sent_to_two_hosts(teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
     addresses = (teacher.url, "https://one.invalid/v1", "https://two.invalid/v1")
     teachers = {f"t{number}": {"base_url": address, "model": "m"} for number, address in enumerate(addresses)}
@@ -94,10 +94,10 @@ def test_one_key_does_not_go_to_two_hosts(teacher: FakeOpenAI, tmp_path: Path, m
     assert not teacher.requests() and not (tmp_path / "run").exists()
 
 
-def test_a_server_on_this_machine_may_stand_beside_a_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the README's example; nothing is sent here, for nothing may be spent."""
+def test_a_local_server_and_a_provider_can_be_used_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the teachers of an example in the README. Nothing is sent, because the limit allows no call."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one")
-    teachers = {"strong": {"base_url": "https://one.invalid/v1", "model": "m"}, "cheap": {**NOBODY}}
+    teachers = {"strong": {"base_url": "https://one.invalid/v1", "model": "m"}, "cheap": {**UNREACHABLE}}
     dear: dict[str, Any] = {"price": {"input": 1.0, "output": 1.0}}
     run = si.Run(tmp_path / "run", method="few_shot", teachers=teachers, max_usd=1e-12, **dear)
     assert not run.generate().rows and not outcomes(run.path)
