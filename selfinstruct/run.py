@@ -89,10 +89,12 @@ class Run:
     ) -> Dataset:
         """Ask until the rows are there, write the dataset, return it; works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of its `DurableAsk`, after each step and twice a second; `on_stop`,
-        when an interruption comes, with the number of calls in flight and their seconds of grace; `on_write` with the number of rows
-        before they are written. Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing what there is; fewer
-        rows than asked for are no error here: see `shortfall`.
+        `watch` is called with the dataset so far and the counters of its `DurableAsk`, after each step and twice a second.
+        `on_stop` is called after an interruption, with the number of calls in flight and their seconds of grace. `on_write` is
+        called with the number of rows before they are written.
+
+        Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing the rows so far. Fewer rows than `num` raise no
+        error here. `shortfall` tells of them.
         """
         with self._claimed():
             self._on_stop, self._on_write = on_stop, on_write
