@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from selfinstruct.cli.catalogue import catalogue
 from selfinstruct.cli.dedup import dedup
 from selfinstruct.cli.export import export
+from selfinstruct.cli.inspection import Directory, fsck, show, status
+from selfinstruct.cli.seeds import seeds
+from selfinstruct.cli.terminal import note
 from selfinstruct.errors import SelfInstructError, Shortfall
 
 app = typer.Typer(
-    help="From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted.",
+    help="Make an instruction-tuning dataset from seed tasks and a teacher model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Directory = Annotated[Path, typer.Argument(help="The run directory.", metavar="DIR", show_default=False)]
 Num = Annotated[int | None, typer.Option(help="Rows to accept. [default: 100]", show_default=False)]
 Rouge = Annotated[
     float | None,
@@ -36,7 +38,6 @@ With = Annotated[
     list[str] | None,
     typer.Option("--with", help="Switch a filter on, with options if need be: NAME or NAME:option=value.", metavar="FILTER"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command()
@@ -162,40 +163,17 @@ def build(
     output.built(run, dataset, where)
 
 
-@app.command()
-def status(directory: Directory, as_json: AsJson = False) -> None:
-    """Say how a run stands; also while it goes on. Reads only."""
-    from selfinstruct.cli import output
-    from selfinstruct.report.status import status as status_of
-
-    found = status_of(directory)
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        output.status(found)
-
-
-@app.command()
-def fsck(directory: Directory, as_json: AsJson = False) -> None:
-    """Check a run directory: torn lines, repeated keys, files that are not what the journal gives. Changes nothing.
-
-    Exit status 1 if anything is found.
-    """
-    from selfinstruct.cli import output
-    from selfinstruct.report.integrity import fsck as findings_of
-
-    findings = findings_of(directory)
-    if as_json:
-        print(json.dumps({"findings": findings}, indent=2))
-    else:
-        output.findings(findings)
-    if findings:
-        raise typer.Exit(1)
+app.command()(status)
+app.command()(fsck)
 
 
 @app.command()
 def cancel(directory: Directory) -> None:
-    """Cancel the run's batches at the provider, and keep what they have done."""
+    """Cancel the open batches of a run.
+
+    Replies that the batches already have are saved, and the dataset is written with them. Reads the API key from the
+    environment, as `generate` does.
+    """
     from selfinstruct.cli import output
     from selfinstruct.run import Run
 
@@ -206,50 +184,18 @@ def cancel(directory: Directory) -> None:
     output.cancelled(run, batches)
 
 
-@app.command()
-def show(
-    directory: Directory,
-    rejected: Annotated[str | None, typer.Option(help="Show what this rule dropped ('any' for all).", metavar="RULE")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 5,
-    skip: Annotated[int, typer.Option(min=0, help="How many to pass over first.")] = 0,
-) -> None:
-    """Show rows of the dataset with where they came from, or what a rule dropped and why."""
-    from selfinstruct.cli import output
-
-    output.show(directory, rejected, count, skip)
-
-
-@app.command()
-def seeds(
-    path: Annotated[str | None, typer.Argument(help="A seed file; the bundled one if left out.", metavar="PATH")] = None,
-    near: Annotated[float, typer.Option(min=0, max=1, help="Report two instructions above this ROUGE-L.")] = 0.5,
-    against: Annotated[str | None, typer.Option(help="Also report what is near to another file's.", metavar="FILE")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check a seed file: bad rows, empty outputs, duplicates, near-duplicates, counts. Exit status 1 if anything is found."""
-    from selfinstruct.cli import output
-
-    if output.seeds(path, near, against, as_json):
-        raise typer.Exit(1)
-
-
+app.command()(show)
+app.command()(seeds)
 app.command()(dedup)
 app.command()(export)
-
-
-@app.command("list")
-def list_() -> None:
-    """List the recipes, methods, prompts, filters, teachers, notations and exports, a line each."""
-    from selfinstruct.cli import output
-
-    output.catalogue()
+app.command("list")(catalogue)
 
 
 @app.callback(invoke_without_command=True)
 def version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted."""
+    """Make an instruction-tuning dataset from seed tasks and a teacher model."""
     if version:
         from importlib.metadata import version as version_of
 
@@ -280,22 +226,20 @@ def _filters(without: list[str] | None, with_: list[str] | None) -> dict[str, An
 
 
 def main() -> None:
-    """The entry point: errors made on purpose become one sentence and their exit status."""
+    """Run the command line, and turn errors into one sentence and an exit status."""
     try:
         app(standalone_mode=True)
     except SelfInstructError as error:
-        from selfinstruct.cli.terminal import safe
-
-        print(f"selfinstruct: {safe(str(error))}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from None
+        _exit(str(error), error.exit_status)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except RecursionError:
-        print("selfinstruct: a file that was given is nested too deeply to be read; mend it", file=sys.stderr)
-        raise SystemExit(2) from None
+        _exit("a file or setting is nested too deeply to be read. Fix: check the files that you named", 2)
     except OSError as error:
-        print(
-            f"selfinstruct: {error.filename or 'the system'}: {error.strerror or error}; check the path and its rights",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from None
+        place = error.filename or "system"
+        _exit(f"{place}: {error.strerror or error}. Fix: check the path, its permissions and the free space", 1)
+
+
+def _exit(message: str, status: int) -> NoReturn:
+    note(f"selfinstruct: {message}")
+    raise SystemExit(status) from None

@@ -1,4 +1,4 @@
-"""Progress on a terminal (one moving line) or in a log file (one plain line now and then)."""
+"""A progress display: one moving line on a terminal, one plain line now and then in a log file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from tqdm import tqdm
 
 _LOG_EVERY = 15.0  # seconds between two lines in a log file
 _SHOW_EVERY = 0.1  # seconds between two states of the bar
-_WIDE = 120  # columns; fewer leave no room for a bar beside the figures
+_WIDE = 120  # columns from which a bar fits beside the figures
 
 
 class Bar:
-    """The line. `wide` and `narrow` are its shapes, in the words of tqdm."""
+    """A progress line.
+
+    `total` is the amount at which it is full. `wide` and `narrow` are tqdm formats for wide and narrow terminals. `stream` is
+    where it is printed, standard error by default.
+    """
 
     def __init__(self, total: int, wide: str, narrow: str, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr or io.StringIO()  # a process may have been given no error stream
@@ -27,7 +31,7 @@ class Bar:
         self._last = time.monotonic() - (_SHOW_EVERY if self.moving is not None else 0)
 
     def is_due(self, slower: float = 1.0) -> bool:
-        """Whether it is time to show something again; `slower` stretches the time between two states of the moving line."""
+        """Return True if it is time to show a new state. `slower` multiplies the time between two states of a moving line."""
         every = _LOG_EVERY if self.moving is None else _SHOW_EVERY * slower
         if time.monotonic() - self._last < every:
             return False
@@ -35,7 +39,7 @@ class Bar:
         return True
 
     def show(self, done: int, details: str) -> None:
-        """Move the line to this state; nothing where there is none."""
+        """Move the line to `done` of the total, followed by `details`. Do nothing in a log file."""
         if self.moving is not None:
             self.moving.n = done
             self.moving.ncols = _columns()
@@ -43,17 +47,17 @@ class Bar:
             self.moving.refresh()
 
     def say(self, line: str) -> None:
-        """Print a line of its own."""
+        """Print `line` on its own, above the moving line."""
         if self.moving is not None:
             self.moving.clear()
         print(line, file=self.stream, flush=True)
 
     def close(self) -> None:
-        """Leave the line as it is and go to the next."""
+        """End the moving line and leave it visible."""
         if self.moving is not None:
             self.moving.close()
 
 
 def _columns() -> int:
-    """The terminal's width now; 80 where it says 0, as some do, by which tqdm would hide the bar."""
+    """Return the present width of the terminal. It is 80 where a terminal says 0, for which tqdm would hide the line."""
     return shutil.get_terminal_size().columns

@@ -1,39 +1,64 @@
-"""Text for a terminal: safe, short, aligned."""
+"""Formatting for a terminal: counts, durations, US dollars, wrapped columns, text without control characters."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+import textwrap
 
 from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
 _UNSAFE = re.compile(f"[{UNSAFE_ON_A_TERMINAL}]")
+_WIDEST = 120  # columns: longer lines are hard to read
+_NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
 
 
-def clock(seconds: float) -> str:
-    """A duration as m:ss or h:mm:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as "1 row" or "2,000 rows"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def short(number: int) -> str:
-    """A count in three or four signs: 950, 12.3k, 4.56M."""
+    """Return a count in at most five characters, such as 950, 12.3k or 4.56M."""
     if number < 1_000:
         return str(number)
     return f"{number / 1e3:.3g}k" if number < 999_500 else f"{number / 1e6:.3g}M"
 
 
-def safe(text: str) -> str:
-    """Text with control characters made visible, so that it cannot move a cursor or fake a prompt."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
-def note(text: str) -> None:
-    """A line to the person, apart from what a program may read."""
-    print(safe(text), file=sys.stderr, flush=True)
+def clock(seconds: float) -> str:
+    """Return a duration as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def dollars(amount: float) -> str:
-    """US dollars as text, with more digits where there are fewer dollars."""
+    """Return US dollars as text: two decimals from $1 on, four below."""
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+def tally(counts: dict[str, int]) -> str:
+    """Return counts by name, such as "12 rouge, 3 refusal", or "none"."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
+
+
+def safe(text: str) -> str:
+    """Return text with control characters made visible, so that it cannot move the cursor or fake a prompt."""
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def labelled(label: str, text: str, indent: int) -> str:
+    """Return a label with a text beside it, wrapped to the terminal, each line of it from column `indent` on.
+
+    The text begins on the next line if the label is too long.
+    """
+    width = min(_WIDEST, shutil.get_terminal_size().columns) - indent
+    lines = textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False) or [""]
+    margin = f"\n{'':{indent}}"
+    return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
+
+
+def note(text: str) -> None:
+    """Print a line for the user to standard error, so that standard output has only what a program may read."""
+    print(safe(text), file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a run is going to take: before the first reply by assumption, after it by the run's own yield."""
+"""Estimates of requests, tokens, US dollars and time: for a new run by assumption, for a started one by its own figures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from selfinstruct.generate.mixture import Mixture
 from selfinstruct.journal.totals import Counts
 from selfinstruct.records import Request, Usage
 
-ASSUMED_ACCEPTANCE = 0.6  # share of candidates that become rows, before anything is known
-_BYTES_A_TOKEN = 4  # of English in the tokenizers of today's large models
-ASSUMED_TASK = 90  # tokens of one finished task in a reply
+ASSUMED_ACCEPTANCE = 0.6  # share of candidates that become rows, while nothing is known
+ASSUMED_TASK_TOKENS = 90  # tokens of one finished task in a reply
+_BYTES_PER_TOKEN = 4  # English text in the tokenizers of today's large models
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Requests, tokens, US dollars (None: the price is unknown) and seconds (None: the speed is) still to come."""
+    """Amounts that a run still needs.
+
+    Attributes:
+        requests: Requests to send, not a whole number.
+        tokens: Tokens of their prompts and replies.
+        usd: US dollars, or None if the price is unknown.
+        seconds: Seconds at the latest speed, or None if there is no speed yet.
+    """
 
     requests: float
     tokens: Usage
@@ -26,23 +33,32 @@ class Estimate:
     seconds: float | None = None
 
 
-def beforehand(method: Mixture, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
-    """An estimate for a run without replies: assumed are the acceptance, the length of a task and of a token."""
-    tasks, more = method.tasks_of_a_root
+def estimate_new_run(method: Mixture, request: Request, rows: int, price: Price | None, *, batch: bool = False) -> Estimate:
+    """Return an estimate for `rows` rows of a run without replies.
+
+    It assumes an acceptance, the length of a task, and that all prompts are as long as that of `request`, the first one.
+    `batch` applies the price of batches.
+    """
+    tasks, solving_requests = method.tasks_of_a_root
     roots = rows / max(1.0, tasks * ASSUMED_ACCEPTANCE)
-    requests = roots * (1 + more * ASSUMED_ACCEPTANCE)  # one for the tasks, and those for each that is admitted
-    asked = request.prompt or "".join(message["content"] for message in request.messages)
-    longest = request.bound.completion_tokens if request.bound else 1 << 30
-    each = min(longest, ASSUMED_TASK * (tasks if not more else 1))
-    tokens = Usage(round(requests * len(asked.encode(errors="replace")) / _BYTES_A_TOKEN), round(requests * each))
+    requests = roots * (1 + solving_requests * ASSUMED_ACCEPTANCE)  # one proposes tasks, others solve those accepted
+    prompt = request.prompt or "".join(message["content"] for message in request.messages)
+    prompt_tokens = len(prompt.encode(errors="replace")) / _BYTES_PER_TOKEN
+    longest_reply = request.bound.completion_tokens if request.bound else 1 << 30
+    reply_tokens = min(longest_reply, ASSUMED_TASK_TOKENS * (1 if solving_requests else tasks))
+    tokens = Usage(round(requests * prompt_tokens), round(requests * reply_tokens))
     usd = None if price is None else price.usd(tokens, tokens if batch else Usage())
     return Estimate(requests, tokens, usd)
 
 
-def to_go(dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None, used: int) -> Estimate | None:
-    """An estimate of what is left, at what this run's rows have taken so far; None while there are none.
+def estimate_remaining(
+    dataset: Dataset, counts: Counts, price: Price | None, per_minute: float | None, used: int
+) -> Estimate | None:
+    """Return an estimate of what a started run still needs, or None while it has no row.
 
-    `used` are the requests whose replies have been decided on; the others that were answered need not be asked again.
+    It assumes that the missing rows cost as much as the rows so far. `counts` are the sums of the run's journal, `per_minute`
+    is the present speed in requests. `used` is the number of requests whose replies were decided on: replies beyond them are
+    in the journal and need not be asked for.
     """
     rows, missing = len(dataset.rows), dataset.target - len(dataset.rows)
     if not rows or not counts.replies or not used:

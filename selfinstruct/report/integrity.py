@@ -1,7 +1,8 @@
-"""Checking a run directory: what is wrong with it, in sentences. Reads only."""
+"""Problems of a run directory, found without changing it: what `selfinstruct fsck` prints."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfinstruct import layout
@@ -9,81 +10,89 @@ from selfinstruct.errors import RunDirectoryError, SelfInstructError, UserMistak
 from selfinstruct.inputs import snapshot
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL, LOCK, RUN
-from selfinstruct.report.status import writer
+from selfinstruct.report.status import writing_process
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists, read
 
-_SHOWN = 5  # line numbers and keys that a finding names
+_SHOWN = 5  # line numbers and keys that a problem names at most
 
 
 def fsck(path: str | Path) -> list[str]:
-    """What is wrong with a run directory, a sentence each; raises UserMistake when there is no run."""
+    """Return the problems of a run directory, a sentence each, or an empty list.
+
+    Checks the files in the directory, the journal, open calls and batches, and whether the derived files are what the journal
+    gives.
+
+    Raises:
+        UserMistake: There is no run at `path`.
+        RunDirectoryError: The definition of the run is missing or was changed.
+    """
     path = Path(path)
     if not exists(path):
-        raise UserMistake(f"{path}: there is no run here (no {RUN}); check the path")
-    running = writer(path)
-    found = [f"process {running} is writing here; what it has not finished yet may be reported"] if running else []
-    found += _strangers(path)
+        raise UserMistake(f"{path}: there is no run here (no {RUN}). Fix: check the path")
+    problems = []
+    if process := writing_process(path):
+        problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends")
+    problems.extend(_foreign_files(path))
     try:
-        found += _journal(path)
-        found += _derived(path)
+        problems.extend(_journal(path))
+        problems.extend(_derived_files(path))
     except SelfInstructError as error:
-        found.append(str(error))
-    return found
+        problems.append(str(error))
+    return problems
 
 
-def _strangers(path: Path) -> list[str]:
-    """Files that are not of a run, or were left by a process that was killed while it wrote."""
-    ours = {RUN, JOURNAL, LOCK, *layout.NAMES, *snapshot.file_names(read(path).recipe.generate)}
-    found = []
-    for item in sorted(path.iterdir()):
-        if item.name.startswith(".") and item.name.endswith(".new"):
-            found.append(f"{item}: was left half-written by a process that was killed; it may be deleted")
-        elif item.name not in ours:
-            found.append(f"{item}: is no file of a run")
-    return found
+def _foreign_files(path: Path) -> Iterator[str]:
+    """Yield files that do not belong to a run, or that a killed process left behind."""
+    known = {RUN, JOURNAL, LOCK, *layout.NAMES, *snapshot.file_names(read(path).recipe.generate)}
+    for file in sorted(path.iterdir()):
+        if file.name.startswith(".") and file.name.endswith(".new"):
+            yield f"{file}: temporary file of a killed process. Fix: remove it"
+        elif file.name not in known:
+            yield f"{file}: not a file of a run. Fix: move it elsewhere"
 
 
-def _journal(path: Path) -> list[str]:
-    if not (path / JOURNAL).exists():
-        raise RunDirectoryError(f"{path / JOURNAL}: is not there; the replies are lost unless you put it back")
-    with Journal.reading(path / JOURNAL) as journal:
+def _journal(path: Path) -> Iterator[str]:
+    """Yield damaged or repeated lines of the journal, and calls and batches without an end."""
+    file = path / JOURNAL
+    if not file.exists():
+        raise RunDirectoryError(f"{file}: missing, and all replies with it. Fix: put it back from a copy")
+    with Journal.reading(file) as journal:
         counts = journal.counts
-        found = []
         if journal.torn_lines:
-            lines = _some(journal.torn_lines)
-            found.append(f"{path / JOURNAL}: {counts.torn} torn line(s), left by a crash and passed over: {lines}")
+            yield f"{file}: {_some('torn line', journal.torn_lines)}, left by a crash and ignored. No action needed"
         if journal.unfinished:
-            found.append(f"{path / JOURNAL}: its last line is cut off ({journal.unfinished} bytes); `generate` seals it")
+            cut_off = _counted(journal.unfinished, "byte")
+            yield f"{file}: last line is incomplete ({cut_off}). Fix: resume with `selfinstruct generate {path}`"
         if journal.repeated_keys:
-            keys = _some(journal.repeated_keys)
-            found.append(
-                f"{path / JOURNAL}: {counts.duplicates} more repl(ies) to requests that had one; the first counts: {keys}"
-            )
+            yield f"{file}: {_some('repeated key', journal.repeated_keys)}, the first reply counts. No action needed"
         if counts.unknown:
-            found.append(f"{path / JOURNAL}: {counts.unknown} line(s) of a kind that this version does not know")
-        if counts.open and writer(path) is None:
-            found.append(
-                f"{path / JOURNAL}: {len(counts.open)} call(s) were cut off without an outcome, and may have been billed: "
-                f"{_some(list(counts.open))}"
-            )
+            lines = _counted(counts.unknown, "line")
+            yield f"{file}: {lines} of an unknown kind. Fix: install the version of this package that wrote them"
+        if counts.open and writing_process(path) is None:
+            yield f"{file}: {_some('call', list(counts.open))} without an outcome, perhaps billed. No action needed"
         for name, batch in counts.open_batches.items():
-            found.append(f"batch {name[:8]} ({batch.id or 'not known to be submitted'}) is open; run `generate`, or `cancel`")
-    return found
+            yield (
+                f"{file}: batch {name[:8]} ({batch.id or 'not known to be submitted'}) is open. Fix: collect it with "
+                f"`selfinstruct generate {path}`, or cancel it with `selfinstruct cancel {path}`"
+            )
 
 
-def _derived(path: Path) -> list[str]:
-    """The derived files that are not what the journal gives."""
-    expected = Run(path).files()
-    found = []
-    for name, content in expected.items():
+def _derived_files(path: Path) -> Iterator[str]:
+    """Yield derived files that are missing, or differ from what the journal gives."""
+    for name, content in Run(path).files().items():
         file = path / name
         if not file.exists():
-            found.append(f"{file}: is not there; make it with `selfinstruct build {path}`")
+            yield f"{file}: missing. Fix: run `selfinstruct build {path}`"
         elif file.read_bytes() != content:
-            found.append(f"{file}: is not what the journal gives; make it again with `selfinstruct build {path}`")
-    return found
+            yield f"{file}: differs from what the journal gives. Fix: run `selfinstruct build {path}`"
 
 
-def _some(values: list[int] | list[str]) -> str:
-    return ", ".join(str(value) for value in values[:_SHOWN]) + (", ..." if len(values) > _SHOWN else "")
+def _some(noun: str, values: Sequence[int | str]) -> str:
+    """Return a count with the first few values, such as "2 torn lines (3, 7)"."""
+    shown = ", ".join(map(str, values[:_SHOWN])) + (", ..." if len(values) > _SHOWN else "")
+    return f"{_counted(len(values), noun)} ({shown})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

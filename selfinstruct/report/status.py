@@ -1,4 +1,29 @@
-"""How a run stands, seen from outside: reads only, and works while another process writes."""
+"""Progress of a run as plain values. Reads only, and works while another process writes to the run.
+
+The keys of the result of `status`:
+
+- `directory`: the path as given.
+- `running`: id of the process that is writing to the run, or None.
+- `complete`: True if all rows are there and none waits for an output.
+- `rows`, `target`, `candidates`: accepted rows, rows wanted, rows plus rejected candidates.
+- `acceptance`: share from 0 to 1 of rows among the candidates judged, or None.
+- `dropped`: rejected candidates by rule, the most frequent rule first.
+- `unanswered`: admitted candidates whose output was never asked for.
+- `requests`: counts of requests and calls. `answered` have a reply, `used` have been decided on, `lost` are calls that
+  ended without a reply and may be billed.
+- `tokens`: tokens of replies. `lost_at_most` is the most that lost calls and replies without a count may be billed for.
+- `limits`: US dollars, tokens and requests that the whole run may use, None for no limit.
+- `money`: US dollars, None where the price is unknown. `usd` is for replies plus lost calls, `usd_reserved` also counts
+  calls in flight.
+- `seconds`: from the first reply to the last.
+- `requests_per_minute`: present speed, None unless the run is running.
+- `left`: estimate of requests, tokens, US dollars and seconds that remain, None where nothing remains or is known.
+- `batches`: each batch with its name, id, state, number of requests and detail.
+- `journal`: lines that a crash tore, lines of an unknown kind, lines that repeat a key.
+- `teacher`, `model`, `method`: names, joined by commas. `teachers` has the share of each named teacher.
+- `rouge`: ROUGE-L above which an instruction is rejected.
+- `next`: what to do, in one sentence, or empty.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +41,31 @@ from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
 from selfinstruct.layout import JOURNAL, LOCK
 from selfinstruct.records import Usage
-from selfinstruct.report.estimate import to_go
+from selfinstruct.report.estimate import estimate_remaining
 from selfinstruct.run import Run
 
 
 def status(path: str | Path) -> dict[str, Any]:
-    """Rows, funnel, requests, faults, tokens, money, speed, time left and batches of a run, as plain values.
+    """Return the progress of a run as values that JSON can hold.
 
-    `running` has the writer's process number. Tokens are those of replies; `lost_at_most` the most that calls without a
-    reply may have been billed for, which `money` counts too. Money is in US dollars, None where the price is unknown. The
-    rows are counted by building the dataset from the journal as it is now.
+    The keys and units are listed at the top of this module. The rows are counted by building the dataset from the journal as it
+    is now.
+
+    Raises:
+        UserMistake: There is no run at `path`.
+        RunDirectoryError: The run's files are missing or were changed.
     """
     run = Run(path)
     dataset = run.build()
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
-    generate, runtime, writing = run.recipe.generate, run.recipe.runtime, writer(run.path)
-    if writing is None:
+    generate, runtime, running = run.recipe.generate, run.recipe.runtime, writing_process(run.path)
+    if running is None:
         counts.close_all()
-    speed = counts.per_minute(time.time()) if writing else None
+    speed = counts.per_minute(time.time()) if running else None
     return {
         "directory": str(path),
-        "running": writing,
+        "running": running,
         "complete": dataset.complete,
         "rows": len(dataset.rows),
         "target": dataset.target,
@@ -63,25 +91,25 @@ def status(path: str | Path) -> dict[str, Any]:
             for name, batch in counts.batches.items()
         ],
         "journal": {"torn_lines": counts.torn, "unknown_lines": counts.unknown, "repeated_keys": counts.duplicates},
-        "teacher": ", ".join(dict.fromkeys(one.teacher for one in generate.by_name.values())),
-        "model": ", ".join(one.model for one in generate.by_name.values()),
+        "teacher": ", ".join(dict.fromkeys(teacher.teacher for teacher in generate.by_name.values())),
+        "model": ", ".join(teacher.model for teacher in generate.by_name.values()),
         "method": ", ".join(dict.fromkeys(part.method for part in generate.parts.values())),
         "teachers": _teachers(run, dataset, counts),
         "rouge": run.recipe.curate.rouge,
-        "next": "" if writing else _next(run, dataset, counts),
+        "next": "" if running else _next(run, dataset, counts),
     }
 
 
 def _teachers(run: Run, dataset: Dataset, counts: Counts) -> dict[str, Any]:
-    """What each of several teachers did, by its name; empty where there is only one."""
-    found: dict[str, Any] = {}
-    for name, one in run.recipe.generate.by_name.items():
+    """Return model, tokens, US dollars and rows written of each named teacher. A single teacher has no name."""
+    price, shares = run.definition.price, {}
+    for name, teacher in run.recipe.generate.by_name.items():
         if name:
-            tally, price = counts.tallies[name], run.definition.price
+            tally = counts.tallies[name]
             usd = None if price is None else round(price.of(name).usd(tally.usage, tally.batched), 6)
-            wrote = {what: who.get(name, 0) for what, who in dataset.writers.items()}
-            found[name] = {"model": one.model, "tokens": tally.usage.tokens, "usd": usd, **wrote}
-    return found
+            wrote = {field: writers.get(name, 0) for field, writers in dataset.writers.items()}
+            shares[name] = {"model": teacher.model, "tokens": tally.usage.tokens, "usd": usd, **wrote}
+    return shares
 
 
 def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
@@ -114,28 +142,29 @@ def _money(dataset: Dataset, counts: Counts, price: Price | None) -> dict[str, A
 
 
 def _left(dataset: Dataset, counts: Counts, price: Price | None, speed: float | None) -> dict[str, Any] | None:
-    left = to_go(dataset, counts, price, speed, dataset.requests)
-    if left is None or dataset.complete:
+    """Return the estimate of what remains, or None where no request would be sent or nothing is known."""
+    remaining = estimate_remaining(dataset, counts, price, speed, dataset.requests)
+    if remaining is None or dataset.complete or dataset.ended or not round(remaining.requests):
         return None
-    seconds = None if left.seconds is None else round(left.seconds)
-    usd = None if left.usd is None else round(left.usd, 6)
-    return {"requests": round(left.requests), "tokens": left.tokens.tokens, "usd": usd, "seconds": seconds}
+    seconds = None if remaining.seconds is None else round(remaining.seconds)
+    usd = None if remaining.usd is None else round(remaining.usd, 6)
+    return {"requests": round(remaining.requests), "tokens": remaining.tokens.tokens, "usd": usd, "seconds": seconds}
 
 
 def _next(run: Run, dataset: Dataset, counts: Counts) -> str:
-    """What is to be done, in a sentence; empty when nothing is."""
-    runtime, to_do = run.recipe.runtime, run.shortfall(dataset)
+    """Return what to do about missing rows, in one sentence, or an empty text where none is missing."""
+    runtime, shortfall = run.recipe.runtime, run.shortfall(dataset)
     budget = Budget(Limits.of(runtime), counts, run.definition.price)
     bound, teacher = Usage(), ""
     with suppress(UserMistake):  # a method may have nothing to ask at first
         first = run.first_request()
         bound, teacher = first.bound or Usage(), first.teacher
-    never = budget.fit(bound, batch=runtime.batch, teacher=teacher) == "never"
-    return budget.reached if to_do and not dataset.ended and never else to_do
+    exhausted = budget.fit(bound, batch=runtime.batch, teacher=teacher) == "never"
+    return budget.reached if shortfall and not dataset.ended and exhausted else shortfall
 
 
-def writer(path: Path) -> int | None:
-    """The number of the process that is writing to a run directory, or None."""
+def writing_process(path: Path) -> int | None:
+    """Return the id of the process that is writing to a run directory, or None."""
     try:
         with (path / LOCK).open("rb") as lock:
             try:

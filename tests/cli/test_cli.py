@@ -119,7 +119,7 @@ def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Cal
     process.send_signal(signal.SIGINT)  # as `timeout` and other supervisors do; a person is not so quick
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"To go on: selfinstruct generate {tmp_path / 'run'}" in said
+    assert f"To resume: selfinstruct generate {tmp_path / 'run'}" in said
     assert "Traceback" not in said
     # Nothing that was in flight is lost, and what was written is what can be built.
     assert len(outcomes(tmp_path / "run")) == sum(slow.asked().values())
@@ -181,21 +181,21 @@ def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_pat
     assert cli("generate", tmp_path / "run", *flags).returncode == 0
     shown = cli("show", tmp_path / "run").stdout + cli("show", tmp_path / "run", "--rejected", "any").stdout
     assert "Explain \\x1b[31mred" in shown
-    assert 'dropped by unfit_for_text: "Draw"' in shown
+    assert 'rejected by unfit_for_text: "Draw"' in shown
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", shown)
     card = (tmp_path / "run" / "README.md").read_text()
     assert "\x1b" not in card
     wrong = cli("show", tmp_path / "run", "--rejected", "nonsense")
     assert wrong.returncode == 2
-    assert "rules that did: unfit_for_text" in wrong.stderr
+    assert "Fix: choose a rule that did: unfit_for_text" in wrong.stderr
 
 
 def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0
     assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
-    assert "Price: unknown (state it in the recipe" in done.stdout
-    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens\.", done.stdout)
+    assert "Price: unknown, tokens are counted (to set it, add price = " in done.stdout
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens\n", done.stdout)
     assert sum(teacher.asked().values()) == 0
     assert not (tmp_path / "run").exists()
 

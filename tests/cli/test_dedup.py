@@ -152,7 +152,7 @@ def test_rows_near_to_references_are_dropped_and_only_these_with_only_against(tm
         for file, count in ((bench, 3), (more, 2))
     ]
     assert summary(tmp_path / "both")["kept_without_tokens"] == 2
-    assert "held against 5 rows of" in done.stderr
+    assert "compared with 5 rows of" in done.stderr
     done = cli("dedup", data, "--out", tmp_path / "only", *flags, "--only-against")
     assert done.returncode == 0, done.stderr
     assert kept(tmp_path / "only") == ["Say hello in Thai.", "Say hello in Thai!", "", "?!", RIVERS[2]]
@@ -312,7 +312,7 @@ def test_ctrl_c_and_sigterm_end_with_130_and_leave_no_output(number: int, many: 
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "stopped; nothing was written. To begin again, run the same command\n"
+    assert said == "stopped, nothing was written. To start again, run the same command\n"
     assert not (tmp_path / "new").exists()
 
 
@@ -350,7 +350,7 @@ def test_ctrl_c_at_the_very_end_does_not_report_that_nothing_was_written(moment:
     words = [sys.executable, "-c", code, "dedup", str(data), "--out", str(out)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert ("stopped when all was done: the results are in" in done.stderr) == (moment == "saying")
+    assert ("stopped after all was done: the results are in" in done.stderr) == (moment == "saying")
     assert "nothing was written" not in done.stderr
     assert sorted(path.name for path in out.iterdir()) == ["dropped.jsonl", "kept.jsonl", "summary.json"]
 

@@ -27,16 +27,16 @@ def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_aft
 ) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--recipe", priced)
     before = cli("generate", tmp_path / "run", "--num", 1000, *flags, "--dry-run").stdout
-    assert "Price: $1 for a million tokens of prompts, $10 of replies (the recipe)" in before
-    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens, about \$1\.\d\d\.", before)
+    assert "Price: $1 per million prompt tokens, $10 per million reply tokens (the recipe)" in before
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens, about \$1\.\d\d\n", before)
     assert "(assumed: 60 % of the candidates accepted" in before
     assert not teacher.requests()
     assert not (tmp_path / "run").exists()
     assert cli("generate", tmp_path / "run", "--num", 100, *flags).returncode == 0
     asked = len(teacher.requests())
     after = cli("generate", tmp_path / "run", "--num", 1000, "--dry-run").stdout
-    assert re.search(r"Estimate, by this run's own replies: 1\d\d of 1,000 rows are there; about ", after)
-    told = re.search(r"about (\d+) requests, [\d.]+k tokens, about \$([\d.]+)", after)
+    assert re.search(r"Estimate from this run's own replies, with 1\d\d of 1,000 rows done:\n  about ", after)
+    told = re.search(r"about (\d+) requests, [\d.]+k tokens, about \$([\d.]+\d)", after)
     assert told
     assert 0.7 < int(told[1]) / (9 * asked) < 1.1
     _, prompt, completion = teacher.spent()
@@ -51,13 +51,14 @@ def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
     done = cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 100, "--recipe", priced)
     _, prompt, completion = teacher.spent()
     usd = (prompt + 10 * completion) / 1e6
-    assert f"${usd:.4f} (${10 * usd:.4f} of replies for 1,000 rows)" in done.stderr
-    assert "$1 and $10 for a million tokens in and out; limit: none (see --max-usd)" in done.stderr
+    assert f"${usd:.4f} (replies: ${10 * usd:.4f} per 1,000 rows)" in done.stderr
+    assert "price: $1 per million prompt tokens, $10 per million reply tokens (the recipe)\n" in done.stderr
+    assert "limit: none (to set one, use --max-usd)\n" in done.stderr
     money = json.loads(cli("status", run, "--json").stdout)["money"]
     assert money["usd"] == pytest.approx(usd, abs=1e-6)
     assert money["usd_per_1000_rows"] == pytest.approx(10 * usd, abs=1e-5)
     assert money["price"] == {"input": 1.0, "output": 10.0, "source": "the recipe", "cached_input": None, "batch": 1.0}
-    assert f"money     ${usd:.4f}" in cli("status", run).stdout
+    assert f"cost      ${usd:.4f}" in cli("status", run).stdout
     assert "| Price of these requests |" in (run / "README.md").read_text()
 
 
@@ -68,7 +69,7 @@ def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatc
     assert re.fullmatch(r"genai-prices [\d.]+: openai/gpt-4o-mini", price.source)
     assert price.batch == pytest.approx(0.5)
     shown = cli("generate", tmp_path / "run", "--model", "gpt-4o-mini", "--dry-run", "--batch").stdout
-    assert "by batch 0.5 times that (genai-prices" in shown
+    assert "0.5 times that in batches (genai-prices" in shown
 
 
 def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path
     )
     elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     command: list[str | Path] = [sys.executable, "-c", code, tmp_path / "in.jsonl", tmp_path / "out"]
-    done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
-    assert done.stdout.startswith("portable 2\nRougeIndex: the compiled engine was not built. Fix: install"), done.stdout + done.stderr
+    done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("portable 2\nRougeIndex: the compiled engine was not built. Fix: install"), (
+        done.stdout + done.stderr
+    )
 
 
 def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: FakeOpenAI, tmp_path: Path) -> None:
@@ -71,14 +73,16 @@ def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: FakeOpe
     elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     program = tmp_path / "clean" / "bin" / "selfinstruct"
     command: list[str | Path] = [program, "generate", "run", "--base-url", teacher.url, "--model", "m"]
-    done = subprocess.run([*command, "--num", "30"], cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
+    done = subprocess.run([*command, "--num", "30"], cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 30
     assert len(rows(tmp_path / "run" / "seeds.jsonl")) >= 200
     code = "import selfinstruct; print(selfinstruct.RougeIndex().engine)"
-    engine = subprocess.run([python, "-c", code], cwd=tmp_path, env=elsewhere, capture_output=True, text=True)
+    engine = subprocess.run([python, "-c", code], cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=False)
     assert engine.stdout == "compiled\n", engine.stderr
-    extra = subprocess.run([program, "generate", "local", "--teacher", "local"], cwd=tmp_path, capture_output=True, text=True)
+    extra = subprocess.run(
+        [program, "generate", "local", "--teacher", "local"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert extra.returncode == 2
     assert "pip install 'selfinstruct[local]'" in extra.stderr
     assert not (tmp_path / "local").exists()

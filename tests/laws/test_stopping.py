@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -33,7 +34,7 @@ def test_calls_without_an_answer_are_given_up_after_the_grace(start_teacher: Cal
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "stopping: waiting up to 1 s for 4 replies in flight" in said
-    assert "To go on: selfinstruct generate" in said
+    assert "To resume: selfinstruct generate" in said
     faults = [line["cause"] for line in rows(tmp_path / "run" / "journal.jsonl") if line["kind"] == "fault"]
     assert faults == ["given_up"] * 4
     found = json.loads(cli("status", tmp_path / "run", "--json").stdout)
@@ -74,7 +75,7 @@ def test_calls_of_a_killed_process_count_as_lost(start_teacher: Callable[..., Fa
     assert (after["running"], after["requests"]["in_flight"], after["requests"]["lost"]) == (None, 0, 3)
     found = cli("fsck", tmp_path / "run")
     assert found.returncode == 1
-    assert "3 call(s) were cut off without an outcome" in found.stdout
+    assert re.search(r"3 calls \(.*\) without an outcome", found.stdout)
 
 
 def test_commands_that_write_are_refused_with_the_number_of_the_writing_process(
@@ -108,7 +109,7 @@ def test_a_run_that_gives_few_new_rows_warns_early_and_ends_as_saturated(teacher
     done = cli("generate", tmp_path / "run", *flags)
     assert done.returncode == 3, done.stderr
     assert "saturated: only " in done.stderr
-    assert "of the last candidates were accepted; most were dropped by `rouge`" in done.stderr
+    assert "of the latest candidates were accepted. Most were rejected by `rouge`" in done.stderr
     judged = [line["candidate"] for line in rows(tmp_path / "run" / "rejected.jsonl")]
     assert max(int(str(candidate).partition("#")[0]) for candidate in judged) == 99
     before = derived(tmp_path / "run")
@@ -119,7 +120,7 @@ def test_a_run_that_gives_few_new_rows_warns_early_and_ends_as_saturated(teacher
 def test_fsck_reports_damage_and_changes_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 40).returncode == 0
-    assert cli("fsck", run).stdout == "nothing to mend\n"
+    assert cli("fsck", run).stdout == "no findings\n"
     journal = (run / "journal.jsonl").read_bytes()
     reply = next(line for line in journal.splitlines() if b'"kind": "reply"' in line)
     (run / "journal.jsonl").write_bytes(journal + b'{"v": 1, "kind": "re\n' + reply + b"\n" + reply[:50])
@@ -131,13 +132,13 @@ def test_fsck_reports_damage_and_changes_nothing(teacher: FakeOpenAI, tmp_path: 
     found = cli("fsck", run)
     assert found.returncode == 1
     for what in (
-        "1 torn line(s), left by a crash and passed over",
-        f"its last line is cut off ({len(reply[:50])} bytes)",
-        "1 more repl(ies) to requests that had one; the first counts: ",
-        "dataset.jsonl: is not what the journal gives",
-        "provenance.jsonl: is not there",
-        ".dataset.jsonl.new: was left half-written",
-        "thesis.txt: is no file of a run",
+        ": 1 torn line (",
+        f"last line is incomplete ({len(reply[:50])} bytes)",
+        ": 1 repeated key (",
+        "dataset.jsonl: differs from what the journal gives",
+        "provenance.jsonl: missing",
+        ".dataset.jsonl.new: temporary file of a killed process",
+        "thesis.txt: not a file of a run",
     ):
         assert what in found.stdout
     assert len(json.loads(cli("fsck", run, "--json").stdout)["findings"]) == 7

@@ -238,7 +238,7 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     teacher = start_teacher(batch_seconds=0.05)  # a slow batch takes five seconds
     run = tmp_path / "run"
     said = interrupted(run, teacher, "--num", 12)
-    assert "batches go on at the provider" in said
+    assert "open batches continue at the provider" in said
     assert f"selfinstruct cancel {run}" in said
     assert f"selfinstruct generate {run}" in said
     found = json.loads(cli("status", run, "--json").stdout)
@@ -254,7 +254,7 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     assert calls(teacher, "POST /v1/batches") == 1
     assert max(teacher.asked().values()) == 1
     assert fsck(run) == []
-    assert cli("cancel", run).stdout.strip() == f"{run} has no batch at the provider"
+    assert cli("cancel", run).stdout.strip() == f"{run}: no open batch at the provider"
 
 
 def test_cancel_keeps_finished_replies_and_live_calls_do_the_rest(start_teacher: Start, tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_a_finished_run_reports_a_batch_that_goes_on(start_teacher: Start, tmp_p
             journal.write(json.dumps(line) + "\n")
     done = cli("generate", run)
     assert done.returncode == 0
-    assert "batches go on at the provider" in done.stderr
+    assert "open batches continue at the provider" in done.stderr
     assert list(si.Run(run).cancel()) == ["f" * 32]
     assert ends(run)[-1] == "cancelled"
 

@@ -314,7 +314,7 @@ def test_the_command_ends_with_1_and_names_every_finding(tmp_path: Path) -> None
     assert f"{path}:4: instruction: " in ended.stdout
     assert "seed_0001: instruction: ROUGE-L 0.86 to a\n" in ended.stdout
     assert "seed_0002: output: is empty in every instance\n" in ended.stdout
-    assert ended.stdout.endswith("3 finding(s)\n")
+    assert ended.stdout.endswith("3 findings\n")
     as_json = cli("seeds", path, "--json")
     assert as_json.returncode == 1
     findings = json.loads(as_json.stdout)["findings"]

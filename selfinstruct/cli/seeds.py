@@ -1,0 +1,46 @@
+"""The command `seeds`: check a seed file."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from selfinstruct.cli.terminal import counted, safe
+
+_LABEL = 29  # columns of the names of counts
+
+
+def seeds(
+    path: Annotated[
+        str | None, typer.Argument(help="A seed file. Default: the bundled seed tasks.", metavar="FILE", show_default=False)
+    ] = None,
+    near: Annotated[float, typer.Option(min=0, max=1, help="Report pairs of instructions above this ROUGE-L.")] = 0.5,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Another seed file: also report instructions too near to one of its own.", metavar="FILE", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Check a seed file for errors and near-duplicates.
+
+    Finds bad rows, empty outputs, repeated tasks and pairs of near instructions, and prints counts. Exit status: 0 no
+    findings, 1 findings, 2 the file cannot be read.
+    """
+    from selfinstruct.inputs import seed_check
+
+    result = seed_check.check_file(path, near, against)
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2))
+    else:
+        counts = {**result.counts, **({"domains": len(result.domains)} if result.domains else {})}
+        for name, number in counts.items():
+            print(f"{name:{_LABEL}} {number:6,}")
+        for finding in result.findings:
+            print(safe(str(finding)))
+        print(counted(len(result.findings), "finding") if result.findings else "no findings")
+    if result.findings:
+        raise typer.Exit(1)
