@@ -1,10 +1,10 @@
 """Everything that you can add to this package: one page for each kind.
 
-teachers   a model that answers requests
-notations  a way to write tasks in a prompt and to read them from a reply
-methods    a way to have tasks invented and solved
-filters    a rule that rejects examples
-exports    another shape of a run's rows
+    teachers   a model that answers requests
+    notations  a way to write tasks in a prompt and to read them from a reply
+    methods    a way to have tasks invented and solved
+    filters    a rule that rejects examples
+    exports    another shape of a run's rows
 
 A filter, a method, a teacher, a notation or an export is one file in the folder of that name, with a function of the file's
 name. From outside, `"my_package.rules:no_urls"` works wherever a name does. A notebook passes the object itself.

@@ -1,4 +1,4 @@
-"""How many root requests to begin ahead, so that rows come soon and few replies are left over.
+"""The count of root requests to begin ahead, so that rows come soon and few replies are left over.
 
 The yield is the number of rows that a root request gives. It is taken from the run so far and begins at the most that the method
 can give. So a run errs towards asking too little at once, which costs a moment, and not too much, which costs money.

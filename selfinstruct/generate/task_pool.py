@@ -87,7 +87,7 @@ class TaskPool:
             await self._waiting.setdefault(root, asyncio.Event()).wait()
 
     def size_below(self, root: int) -> int:
-        """Return how many of `admitted` come from root requests below this one, all of which must be added."""
+        """Return how many of `admitted` come from root requests below this one. All of them must be added before."""
         while self._make_curator and len(self._ends) <= root:
             self._curator = self._curator or self._make_curator()
             self._take(self._curator.admit(self._undecided[len(self._ends) - 1]))

@@ -1,6 +1,6 @@
 """The notation of structured output: one JSON object with a list of tasks, asked for with a JSON schema.
 
-Reading is lenient where it is safe: code fences and prose around the object, a bare list, an object that ends too soon.
+Reading accepts what is safe to accept: code fences and prose around the object, a bare list, an object that ends too soon.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from selfinstruct.contracts import Notation
 from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
 
-_MOST_FAILURES = 1_000  # braces that begin nothing, after which a reply is given up: each costs a look at all of it
+_MOST_FAILURES = 1_000  # braces without an object before the rest of a reply is skipped: each may cost a scan of all of it
 _TASK = {
     "type": "object",
     "properties": {key: {"type": "string"} for key in ("instruction", "input", "output")},
@@ -28,42 +28,42 @@ _SCHEMA = {
 
 
 def json() -> Notation:
-    """Tasks as `{"tasks": [{"instruction", "input", "output"}, ...]}`."""
+    """Write tasks as `{"tasks": [{"instruction", "input", "output"}, ...]}`."""
     return _Json()
 
 
 class _Json:
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
-        """The examples as one JSON object; numbers are not part of this notation."""
+        """Return the examples as one JSON object. This notation has no numbers, so `start` does not matter."""
         tasks = [{"instruction": e.instruction, "input": e.input, "output": e.output} for e in examples]
         return _json.dumps({"tasks": tasks}, ensure_ascii=False, indent=1)
 
     def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
-        """The tasks that are whole; a last one that was cut off is returned as truncated."""
+        """Return the tasks that are whole. A last task that was cut has a defect."""
         if not text.strip():
             return [ParsedTask("", defect=ParseDefect("empty_reply"))]
         values, whole, rest = _tasks(text)
         items = [_item(value) for value in values]
         cut = {TOKEN_LIMIT: "truncated", CONTENT_FILTER: "content_filter"}.get(finish_reason)
-        if (cut and not whole) or '"instruction"' in rest:  # a task was begun, or was to come, and is not there
+        if (cut and not whole) or '"instruction"' in rest:  # a task is begun or missing
             items.append(ParsedTask("", defect=ParseDefect(cut or "malformed", clean(rest)[-200:])))
         if not items:
             items.append(ParsedTask("", defect=ParseDefect("no_tasks_found", clean(text)[:500])))
         return items
 
     def sampling(self) -> Mapping[str, Any]:
-        """The response format that makes a teacher with structured output keep to the schema."""
+        """Return the response format that holds a teacher with structured output to the schema."""
         schema = {"name": "tasks", "strict": True, "schema": _SCHEMA}
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _tasks(text: str) -> tuple[list[Any], bool, str]:
-    """Every task in the text, in order, found without trusting what is around it.
+    """Return the tasks of a text in order, True if their list was whole, and the text after the last task.
 
-    Also: whether their list was whole, and the text after the last of them.
+    Text around the tasks is skipped.
     """
     decoder = _json.JSONDecoder(strict=False)
-    found: list[Any] = []
+    tasks: list[Any] = []
     whole, at, end, failed = False, 0, 0, 0
     while (at := text.find("{", at)) >= 0:
         try:
@@ -74,17 +74,17 @@ def _tasks(text: str) -> tuple[list[Any], bool, str]:
             if failed > _MOST_FAILURES:
                 break
             continue
-        tasks = [value] if "instruction" in value else _list_in(value)
-        if tasks is not None:
-            found += tasks
-            whole = whole or tasks != [value]
+        inside = [value] if "instruction" in value else _list_in(value)
+        if inside is not None:
+            tasks += inside
+            whole = whole or inside != [value]
             end = after
         at = after
-    return found, whole or (text.lstrip().startswith("[") and text.rstrip().endswith("]")), text[end:]
+    return tasks, whole or (text.lstrip().startswith("[") and text.rstrip().endswith("]")), text[end:]
 
 
 def _list_in(value: dict[str, Any]) -> list[Any] | None:
-    """The list of tasks in an object, whatever the teacher called it."""
+    """Return the list of tasks in an object, by whatever name the teacher gave it, or None."""
     if isinstance(value.get("tasks"), list):
         return list(value["tasks"])
     lists = (inside for inside in value.values() if isinstance(inside, list))

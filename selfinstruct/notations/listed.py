@@ -1,4 +1,4 @@
-"""A numbered list of instructions alone, as Self-Instruct writes them: `1. ...`, `2. ...`, to be solved by other requests."""
+"""A numbered list of instructions, as Self-Instruct writes them: `1. ...`, `2. ...`. Other requests solve them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NUMBER = re.compile(r"[ \t]*[*_]{0,2}\d{1,4}[ \t]*[.):][*_]{0,2}(?:[ \t]+|$)")
 
 
 def listed() -> Notation:
-    """Instructions as a numbered list, one after the other."""
+    """Write instructions as a numbered list."""
     return _Listed()
 
 
 class _Listed:
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
-        """The instructions, numbered from `start`; a line of one that looks like the next number gets a backslash."""
+        """Return the instructions, numbered from `start`. A line inside one that looks like a number gets a backslash."""
         return "\n".join(f"{number}. {_escaped(example.instruction)}" for number, example in enumerate(examples, start))
 
     def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
-        """An item for each number; what stands before the first one goes on where the prompt ended."""
+        """Return a task for each number. Text before the first number is a task too: the prompt may end with its number."""
         bodies: list[list[str]] = []
         for line in clean(text).split("\n"):
             if number := _NUMBER.match(line):
@@ -33,15 +33,15 @@ class _Listed:
                 bodies[-1].append(_unescaped(line))
             else:
                 bodies.append([line])
-        items = [ParsedTask(clean("\n".join(body))) for body in bodies]
-        items = [item if item.instruction else replace(item, defect=ParseDefect("empty_reply")) for item in items]
+        tasks = [ParsedTask(clean("\n".join(body))) for body in bodies]
+        tasks = [task if task.instruction else replace(task, defect=ParseDefect("empty_reply")) for task in tasks]
         cut = {TOKEN_LIMIT: "truncated", CONTENT_FILTER: "content_filter"}.get(finish_reason)
         if cut:
-            items[-1] = replace(items[-1], defect=ParseDefect(cut, "the reply ended in this item"))
-        return items
+            tasks[-1] = replace(tasks[-1], defect=ParseDefect(cut, "the reply ended in this item"))
+        return tasks
 
     def sampling(self) -> Mapping[str, Any]:
-        """Nothing beyond what the method asks for."""
+        """Return no fields: this notation needs none."""
         return {}
 
 

@@ -7,11 +7,18 @@
     4. Output:
     ...
 
-What broke the original is read here: a Markdown `###` inside an output, numbers that do not line up, a heading repeated
-or missing, the first item with or without its heading, code blocks, prose around the list, a last item that was cut off.
+Replies that broke the original are read here:
 
-Reading undoes writing for any text: a line of a field that looks like a part of the grammar gets a backslash in front
-when it is written, and loses one when it is read.
+- a Markdown `###` inside an output
+- numbers that do not line up
+- a heading repeated or missing
+- a first item with or without its heading
+- code blocks
+- prose around the list
+- a last item that was cut off
+
+Reading undoes writing for any text. A line of a field that looks like a part of the grammar gets a backslash in front when
+it is written, and loses it when it is read.
 """
 
 from __future__ import annotations
@@ -35,17 +42,17 @@ _FENCE = re.compile(r"[ \t]*(```|~~~)")
 
 
 def numbered() -> Notation:
-    """Tasks as Alpaca's numbered list."""
+    """Write tasks as Alpaca's numbered list."""
     return _Numbered()
 
 
 class _Numbered:
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
-        """The examples as list items numbered from `start`, each followed by the line that begins the next."""
+        """Return the examples as list items numbered from `start`, each followed by the line that begins the next."""
         return "###\n" + "".join(_item_text(number, example) for number, example in enumerate(examples, start))[:-1]
 
     def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
-        """The items of a reply in order, the flawed ones with their flaw; never an exception."""
+        """Return the items of a reply in order. An item that cannot be used has a defect."""
         text = clean(text)
         if not text:
             return [ParsedTask("", defect=ParseDefect("empty_reply"))]
@@ -65,7 +72,7 @@ class _Numbered:
         return items
 
     def sampling(self) -> Mapping[str, Any]:
-        """No stop sequence on purpose: Alpaca's `20.` cuts an answer that says "in 2020."."""
+        """Return no fields. A stop sequence is left out on purpose: Alpaca's `20.` cuts an answer that says "in 2020."."""
         return {}
 
 
@@ -92,7 +99,7 @@ def _unescape(line: str) -> str:
 
 @dataclass
 class _Draft:
-    """An item while it is being read: the lines of each field that has been begun."""
+    """An item that is being read: the lines of each field that has begun."""
 
     number: int
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -113,14 +120,14 @@ class _Draft:
 
 
 class _Reader:
-    """Walks the lines of a reply once and sorts them into drafts."""
+    """A single pass over the lines of a reply that sorts them into drafts."""
 
     def __init__(self, shielded: set[int]) -> None:
         self.shielded = shielded  # numbers of lines inside code blocks
         self.drafts: list[_Draft] = []
         self.preface: list[str] = []
         self.current: list[str] = self.preface
-        self.doubt: tuple[list[str], int] | None = None  # where a bare `###` outside code blocks went into a text
+        self.doubt: tuple[list[str], int] | None = None  # place in a text of a bare `###` outside code blocks, with the text
         self.separators = 0  # `###` lines held back until it is known whether an item follows them
 
     def read(self, lines: Sequence[str]) -> list[_Draft]:
@@ -158,17 +165,17 @@ class _Reader:
         elif self._belongs_to_next(number, name, separated):
             self._begin(number, with_instruction=False)
         elif (self._in(name) and self._written()) or (name == "input" and "output" in self.drafts[-1].fields):
-            self.current.append(f"{number}. {name.capitalize()}: {rest}")  # said twice: the text's own words
+            self.current.append(f"{number}. {name.capitalize()}: {rest}")  # repeated: part of the text
             return
         if name != "instruction":
             self.current = self.drafts[-1].fields.setdefault(name, [])
         if not self._written():
-            self.current.clear()  # a heading said again before its text
+            self.current.clear()  # a heading repeated before its text
         again = _HEADING.match(rest)
         self.current.append(rest[again.end() :] if again and again[2].lower() == name else rest)
 
     def _belongs_to_next(self, number: int, name: str, separated: bool) -> bool:
-        """Whether an Input or Output heading begins an item whose Instruction heading was forgotten."""
+        """Return True if an Input or Output heading begins an item whose Instruction heading is missing."""
         last = self.drafts[-1]
         if name not in last.fields and number == last.number:
             return False
@@ -184,7 +191,7 @@ class _Reader:
         self.drafts.append(draft)
 
     def _first_without_heading(self, number: int) -> None:
-        """A completion goes on where the prompt ended (`4. Instruction:`), so its first item has no heading."""
+        """Begin the first item without its heading: a completion goes on where the prompt ended (`4. Instruction:`)."""
         draft = _Draft(number)
         if any(line.strip() for line in self.preface):
             draft.fields["instruction"] = self.preface
@@ -192,7 +199,7 @@ class _Reader:
 
 
 def _unwrapped(lines: Sequence[str]) -> Sequence[str]:
-    """The lines inside a fence that was put around the whole list; all of them if there is none."""
+    """Return the lines inside a fence around the whole list, or all lines if there is no such fence."""
     fences = [number for number, line in enumerate(lines) if _FENCE.match(line)]
     first = next((number for number, line in enumerate(lines) if _HEADING.match(line)), len(lines))
     before = sum(number < first for number in fences)
@@ -202,7 +209,7 @@ def _unwrapped(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _shielded(lines: Sequence[str]) -> set[int]:
-    """Line numbers inside a code block that is opened and closed (an open end shields nothing)."""
+    """Return the numbers of lines inside closed code blocks. A block without an end shields nothing."""
     inside: set[int] = set()
     opened: int | None = None
     for number, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""The notation of a single instruction: the whole reply is the instruction, to be solved by another request."""
+"""The notation of a single instruction: the whole reply is the instruction. Another request solves it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefe
 
 
 def plain() -> Notation:
-    """One instruction and nothing around it."""
+    """Write one instruction and nothing around it."""
     return _Plain()
 
 
 class _Plain:
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
-        """The instructions, a blank line between two (a reply is expected to hold one)."""
+        """Return the instructions with a blank line between two. A reply should hold one."""
         return "\n\n".join(example.instruction for example in examples)
 
     def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
-        """One item without an output; flawed when nothing came, or when the reply was cut off."""
+        """Return one task without an output. An empty reply or a reply that was cut is a defect."""
         instruction = clean(text)
         defect = None
         if not instruction:
@@ -32,5 +32,5 @@ class _Plain:
         return [ParsedTask(instruction, "", None, defect)]
 
     def sampling(self) -> Mapping[str, Any]:
-        """Nothing beyond what the method asks for."""
+        """Return no fields: this notation needs none."""
         return {}
