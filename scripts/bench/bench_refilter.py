@@ -1,10 +1,15 @@
-"""What ROUGE-L takes when a finished run is built again with another threshold, beside what reading the run takes.
+"""Measure a rebuild with another threshold: the time of ROUGE-L as a ratio to the time of reading the run.
 
     .venv/bin/python scripts/bench/bench_refilter.py [--rows 52000] [--rouge 0.6] [--small]
 
-Makes a run of so many rows whose teacher is a script (texts of `realistic.py`, 17 tasks a reply), then builds it in a process of
-its own with another threshold, with all that `selfinstruct build` does. Told apart are reading (journal, parsing, the other
-filters, the files) and ROUGE-L (each candidate against all before, and the 10 nearest of each row).
+The program makes a run with a scripted teacher (texts of `realistic.py`, 17 tasks a reply). Then a separate process builds it
+with another threshold, with all that `selfinstruct build` does. The times are
+
+    reading    journal, parsing, the other filters and writing the files
+    deciding   ROUGE-L of each candidate to the rows before it
+    nearest    ROUGE-L of each row to its 10 nearest
+
+The program exits with status 1 if ROUGE-L takes longer than reading.
 """
 
 from __future__ import annotations
@@ -28,15 +33,15 @@ from selfinstruct.notations.numbered import numbered
 from selfinstruct.records import Example
 from selfinstruct.rouge import RougeIndex
 
-_TASKS = 17  # of a reply: 3 of the list of 20 are seeds
-_CANDIDATES = 2.2  # made for each row: some are dropped
+_TASKS = 17  # tasks of a reply, because 3 of the list of 20 are seeds
+_CANDIDATES = 2.2  # candidates for each row, because some are rejected
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=52_000)
-    parser.add_argument("--rouge", type=float, default=0.6, help="the new threshold; the run is made with 0.7")
-    parser.add_argument("--small", action="store_true", help="only see that it works: 300 rows, no ratio is demanded")
+    parser.add_argument("--rows", type=int, default=52_000, help="rows of the run")
+    parser.add_argument("--rouge", type=float, default=0.6, help="threshold of the rebuild (the run has 0.7)")
+    parser.add_argument("--small", action="store_true", help="check that the program works: 300 rows, no ratio required")
     parser.add_argument("--built", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.built:
@@ -50,16 +55,16 @@ def main() -> None:
         if done.returncode:
             sys.exit(done.stderr)
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    print(f"{rows:,} rows, built again at {options.rouge:g}: {found['rows']:,} rows of {found['candidates']:,} candidates")
+    print(f"{rows:,} rows, rebuilt at {options.rouge:g}: {found['rows']:,} rows of {found['candidates']:,} candidates")
     for name in ("reading", "deciding", "nearest"):
         print(f"  {name:9} {found[name]:7.2f} s")
     ratio = (found["deciding"] + found["nearest"]) / found["reading"]
-    print(f"  ROUGE-L takes {ratio:.2f} of what reading takes (wanted: 1 at most)")
-    sys.exit(f"ROUGE-L takes longer than reading: {ratio:.2f}" if ratio > 1 and not options.small else None)
+    print(f"  ROUGE-L takes {ratio:.2f} times as long as reading (required: at most 1)")
+    sys.exit(f"ROUGE-L takes {ratio:.2f} times as long as reading, more than 1" if ratio > 1 and not options.small else None)
 
 
 def make(directory: Path, rows: int) -> None:
-    """A finished run of so many rows."""
+    """Make a finished run with this many rows."""
     texts, notation = list(realistic.texts(int(rows * _CANDIDATES) + 20 * _TASKS)), numbered()
 
     def answer(key: str, request: Any) -> str:
@@ -71,11 +76,11 @@ def make(directory: Path, rows: int) -> None:
 
     made = si.Run(directory, teacher=si.Scripted(answer), num=rows, concurrency=64).generate()
     if len(made.rows) < rows:
-        sys.exit(f"the run has only {len(made.rows):,} rows: {made.funnel}")
+        sys.exit(f"the run has only {len(made.rows):,} rows of {rows:,} ({made.funnel})")
 
 
 def build(directory: Path, rouge: float) -> dict[str, Any]:
-    """Build the run again; seconds by what they went to."""
+    """Build the run again. Return the seconds of each part, and the numbers of rows and candidates."""
     spent = {"deciding": 0.0, "nearest": 0.0}
 
     class Timed(RougeIndex):
@@ -87,8 +92,8 @@ def build(directory: Path, rouge: float) -> dict[str, Any]:
 
         def nearest_earlier(self, *given: Any) -> Iterator[Any]:
             found = super().nearest_earlier(*given)
-            while (one := _clocked(spent, "nearest", lambda: next(found, None))) is not None:
-                yield one
+            while (neighbours := _clocked(spent, "nearest", lambda: next(found, None))) is not None:
+                yield neighbours
 
     before = time.perf_counter()
     with patch.object(curator, "RougeIndex", Timed):

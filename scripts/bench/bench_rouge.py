@@ -1,14 +1,14 @@
-"""How fast are near-duplicates found? `rouge_score`, Alpaca's loop, rapidfuzz, MinHash and this package, side by side in one run.
+"""Measure the search for near-duplicates: `rouge_score`, Alpaca's loop, rapidfuzz, MinHash and this package in one run.
 
     .venv/bin/python scripts/bench/bench_rouge.py [--sizes 1000 10000 52000 200000 1000000] [--limit 60] [--small]
 
-needs the extra `bench` (matplotlib, datasketch). Writes `rouge.md`, `rouge.json` and `rouge.png` into `data/bench/`.
+It needs the extra `bench` (matplotlib, datasketch) and writes `rouge.md`, `rouge.json` and `rouge.png` into `data/bench/`.
 
-The task: of so many texts, keep each whose ROUGE-L F-measure to all kept before is 0.7 or less. Inputs are the seeds, the
-sample in `data/`, and the texts of `realistic.py`. Each contender has a process of its own for each size, one after the other,
-on the same texts (`rouge_contenders.py`); so has each further question (`rouge_cases.py`). What would take too long is measured
-on a part and extrapolated, and every such figure says so. Whoever decides exactly must decide alike: the run fails if not.
-Ratios are what counts: the machine's speed changes from minute to minute.
+The task is to keep each text whose ROUGE-L F-measure to all texts kept before is at most 0.7. Inputs are the seeds, the sample
+in `data/`, and the texts of `realistic.py`. Each contender (`rouge_contenders.py`) has a separate process for each size, one
+after the other on the same texts. So has each further question (`rouge_cases.py`). A measurement that would take too long is
+made on a part and extrapolated, and the figure is marked. All exact contenders must make the same decisions, otherwise the
+program exits with status 1. Compare the ratios, because a machine's speed changes from minute to minute.
 """
 
 from __future__ import annotations
@@ -39,20 +39,22 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SIZES = [1_000, 10_000, 52_000, 200_000, 1_000_000]
 PACKAGES = ("selfinstruct", "rouge_score", "rapidfuzz", "datasketch", "numpy")
-_SURPLUS = 1.6  # texts for each one that the pool of single admissions is to have: some are dropped
+_SURPLUS = 1.6  # texts for each text of the pool of single admissions, because some are dropped
 
 Found = dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="rows")
-    parser.add_argument("--limit", type=float, default=60, help="seconds for each contender and size, where it can be cut short")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of rows")
+    parser.add_argument(
+        "--limit", type=float, default=60, help="most seconds for each contender and size, where it can stop early"
+    )
     parser.add_argument("--into", type=Path, default=ROOT / "data" / "bench", help="directory for the results")
-    parser.add_argument("--small", action="store_true", help="only see that it works")
+    parser.add_argument("--small", action="store_true", help="check that the program works")
     options = parser.parse_args()
     if missing := [name for name in ("matplotlib", "datasketch") if not importlib.util.find_spec(name)]:
-        sys.exit(f"bench_rouge.py needs {' and '.join(missing)}: pip install 'selfinstruct[bench]'")
+        sys.exit(f"bench_rouge.py: missing packages {' and '.join(missing)}. Fix: pip install 'selfinstruct[bench]'")
     if options.small:
         options.sizes, options.limit = [100, 300], 0.1
     with tempfile.TemporaryDirectory() as work:
@@ -62,12 +64,12 @@ def main() -> None:
     (options.into / "rouge.md").write_text(markdown(found), encoding="utf-8")
     plot(found, options.into / "rouge.png")
     print(f"\n{markdown(found)}")
-    wrong = [f"{one['contender']}, {one['rows']} rows of {one['input']}" for one in found["races"] if "differs" in one]
-    sys.exit(f"not the same decisions: {'; '.join(wrong)}" if wrong else None)
+    wrong = [f"{race['contender']} ({race['rows']} rows of {race['input']})" for race in found["races"] if "differs" in race]
+    sys.exit(f"different decisions: {', '.join(wrong)}" if wrong else None)
 
 
 def measure(sizes: list[int], limit: float, small: bool, work: Path) -> Found:
-    """All figures of one run."""
+    """Measure everything, and return all figures."""
     pool = min(52_000, sizes[-1])
     most = max(sizes[-1], int(pool * _SURPLUS))
     begun = time.perf_counter()
@@ -85,7 +87,7 @@ def measure(sizes: list[int], limit: float, small: bool, work: Path) -> Found:
 
 
 def ask(pool: int, most: int, limit: float, small: bool, work: Path) -> Found:
-    """The further questions."""
+    """Measure the further questions."""
     cases = {}
     for name in CASES:
         asked: Found = {"rows": pool, "limit": 2 * limit, "texts": str(work / "realistic.jsonl"), "most": most}
@@ -98,7 +100,7 @@ def ask(pool: int, most: int, limit: float, small: bool, work: Path) -> Found:
 
 
 def real_inputs(most: int) -> dict[str, list[str]]:
-    """The instructions of the seeds and those of the sample, also the ones that were dropped."""
+    """Return the instructions of the seeds, and those of the sample with its rejected candidates."""
     names = {"seeds": ["seeds/seed_tasks.jsonl"], "sample": ["data/sample/dataset.jsonl", "data/sample/rejected.jsonl"]}
     found = {
         name: [line for path in paths for line in (ROOT / path).read_text("utf-8").split("\n")] for name, paths in names.items()
@@ -107,7 +109,7 @@ def real_inputs(most: int) -> dict[str, list[str]]:
 
 
 def race(name: str, rows: int, limit: float, contenders: list[str], work: Path, here: bool = False) -> list[Found]:
-    """The contenders on the first `rows` texts of an input; the first of them says what is right."""
+    """Measure the contenders on the first `rows` texts of an input. The decisions of the first are the right ones."""
     texts, truth = str(work / f"{name}.jsonl"), str(work / f"{name}-{rows}.npy")
     results: list[Found] = []
     for contender in contenders:
@@ -121,7 +123,7 @@ def race(name: str, rows: int, limit: float, contenders: list[str], work: Path, 
 
 
 def apart(module: ModuleType) -> Callable[[str, Found], Found]:
-    """The same measurement in a process of its own."""
+    """Return the measurement of a module as a function that runs it in a separate process."""
 
     def measured(name: str, asked: Found) -> Found:
         command = [sys.executable, str(module.__file__), name, json.dumps(asked)]
@@ -135,7 +137,7 @@ def apart(module: ModuleType) -> Callable[[str, Found], Found]:
 
 
 def circumstances() -> Found:
-    """What the figures depend on."""
+    """Return the machine, the packages and the command, on which the figures depend."""
     processor = platform.processor() or platform.machine()
     if (described := Path("/proc/cpuinfo")).exists():
         lines = [line.partition(":")[2].strip() for line in described.read_text().split("\n") if line.startswith("model name")]

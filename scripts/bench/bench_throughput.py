@@ -1,11 +1,13 @@
-"""How many replies a second: this package beside a bare AsyncOpenAI loop, on the same server, in the same run.
+"""Measure replies a second, as a ratio to a plain AsyncOpenAI loop on the same server.
 
     .venv/bin/python scripts/bench/bench_throughput.py [--replies 2000] [--concurrency 200] [--small]
 
-The bare loop is what one would write by hand: the SDK with its default transport, a semaphore, no journal, replies thrown
-away. Ours parses, filters, deduplicates, journals (fsynced) and decides in order. Each is measured in a process of its own,
-one after the other, from its first request to its last reply (ours: to the last decision). Ratios are what counts: the
-machine's speed changes from minute to minute.
+The plain loop is what a user would write by hand: OpenAI's SDK with its default transport and a semaphore, without a journal.
+It drops the replies. This package parses, filters, deduplicates, writes a journal with fsync, and decides in order. Each
+measurement has a separate process, one after the other. It lasts from the first request to the last reply, or to the last
+decision of this package. Compare the ratios, because a machine's speed changes from minute to minute.
+
+The program exits with status 1 if a ratio is below the required one.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from fake_openai import running_fake_openai
 
 if TYPE_CHECKING:
+    import selfinstruct as si
+    from selfinstruct.client.ask import DurableAsk
     from selfinstruct.records import Reply, Request
 
 ONE_TASK = {"tasks_per_request": 4}  # three seeds and one new task
@@ -33,15 +37,15 @@ LIST = {"tasks_per_request": 20}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replies", type=int, default=2000)
-    parser.add_argument("--concurrency", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3, help="measure each this often and take the best of each")
-    parser.add_argument("--small", action="store_true", help="only see that it works: no ratio is demanded")
+    parser.add_argument("--replies", type=int, default=2000, help="replies of each measurement")
+    parser.add_argument("--concurrency", type=int, default=200, help="calls at a time")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measurements, from which the best is taken")
+    parser.add_argument("--small", action="store_true", help="check that the program works: no ratio required")
     parser.add_argument("--one", nargs=3, metavar=("WHO", "URL", "OPTIONS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         who, url, settings = options.one
-        measure = bare if who == "bare" else ours
+        measure = plain if who == "plain" else ours
         print(json.dumps(measure(url, json.loads(settings), options.replies, options.concurrency)))
         return
     missed = compare(options)
@@ -49,39 +53,35 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> list[str]:
-    """Print the table; return what was not reached."""
+    """Print the measurements. Return the ratios that were not reached, in words."""
     missed = []
     print(f"{options.replies:,} replies, {options.concurrency} calls at a time, best of {options.rounds}\n")
     for title, settings, least in (("one task a reply", ONE_TASK, 2.0), ("20 tasks a reply", LIST, 1.0)):
-        with running_fake_openai(latency=0.05) as teacher:
-            found: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
+        with running_fake_openai(latency=0.05) as server:
+            found: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
             for _ in range(options.rounds):
                 for who, results in found.items():
-                    results.append(apart(who, teacher.url, settings, options))
-        theirs, mine = (max(results, key=lambda one: one["per_second"]) for results in found.values())
+                    results.append(apart(who, server.url, settings, options))
+        theirs, mine = (max(results, key=lambda result: result["per_second"]) for results in found.values())
         ratio = mine["per_second"] / theirs["per_second"]
-        print(f"{title}, teacher of 50 ms")
-        print(f"  bare AsyncOpenAI loop   {theirs['per_second']:8.0f} replies/s   {theirs['cpu']:6.2f} ms of processor a reply")
-        print(f"  selfinstruct            {mine['per_second']:8.0f} replies/s   {mine['cpu']:6.2f} ms of processor a reply")
-        print(f"    {mine['rows']:,.0f} rows; then {mine['writing']:.1f} s for the files with each row's 10 nearest")
-        print(f"  ratio {ratio:.2f} (wanted: {least:g})\n")
+        print(f"{title}, latency 50 ms")
+        print(f"  plain AsyncOpenAI loop  {theirs['per_second']:8.0f} replies/s   {theirs['cpu']:6.2f} ms of CPU a reply")
+        print(f"  selfinstruct            {mine['per_second']:8.0f} replies/s   {mine['cpu']:6.2f} ms of CPU a reply")
+        print(f"    {mine['rows']:,.0f} rows, then {mine['writing']:.1f} s for the files with the 10 nearest of each row")
+        print(f"  ratio {ratio:.2f} (required: {least:g})\n")
         if ratio < least:
-            missed.append(f"{title}: {ratio:.2f} times the bare loop, wanted {least:g}")
-    with running_fake_openai(latency=1.0) as teacher:
-        mine = apart("ours", teacher.url, ONE_TASK, options)
+            missed.append(f"{title}: {ratio:.2f} times the plain loop, required {least:g}")
+    with running_fake_openai(latency=1.0) as server:
+        mine = apart("ours", server.url, ONE_TASK, options)
     share = mine["flow"] / options.concurrency
-    print(
-        f"one task a reply, teacher of 1,000 ms (500 to 1,500)\n  selfinstruct            {mine['flow']:8.0f} replies/s journaled"
-    )
-    print(
-        f"    in full flow, after the first {options.concurrency}; {mine['arrived']:.0f} with the start, which takes one latency"
-    )
-    print(f"  {100 * share:.1f} % of the ideal, {options.concurrency} replies/s (wanted: 95 %)")
-    return [*missed, *([f"1,000 ms: {100 * share:.1f} % of the ideal, wanted 95 %"] if share < 0.95 else [])]
+    print(f"one task a reply, latency 1,000 ms (500 to 1,500)\n  selfinstruct            {mine['flow']:8.0f} replies/s journaled")
+    print(f"    after the first {options.concurrency} replies, or {mine['arrived']:.0f} replies/s with the start")
+    print(f"  {100 * share:.1f} % of the ideal, {options.concurrency} replies/s (required: 95 %)")
+    return [*missed, *([f"1,000 ms: {100 * share:.1f} % of the ideal, required 95 %"] if share < 0.95 else [])]
 
 
 def apart(who: str, url: str, settings: dict[str, int], options: argparse.Namespace) -> dict[str, float]:
-    """One measurement in a process of its own."""
+    """Measure in a separate process."""
     command = [sys.executable, __file__, "--replies", str(options.replies), "--concurrency", str(options.concurrency)]
     done = subprocess.run([*command, "--one", who, url, json.dumps(settings)], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -90,15 +90,16 @@ def apart(who: str, url: str, settings: dict[str, int], options: argparse.Namesp
     return measured
 
 
-def run_of(url: str, settings: dict[str, int], directory: str, concurrency: int):  # type: ignore[no-untyped-def]
+def run_of(url: str, settings: dict[str, int], directory: str, concurrency: int) -> si.Run:
+    """Return a new run against the server."""
     import selfinstruct as si
 
-    # More rows than will be asked for: both loops are measured at full flow, and ours is stopped.
+    # More rows than the measurement needs, because it stops the run.
     return si.Run(Path(directory) / "run", base_url=url, model="m", num=10**6, options=settings, concurrency=concurrency)
 
 
-def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
-    """The hand-written loop over the same requests."""
+def plain(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
+    """Measure the plain loop over the requests of a run."""
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
 
@@ -137,14 +138,14 @@ def bare(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
 
 
 def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> dict[str, float]:
-    """The whole pipeline, stopped when so many requests have been sent; the end is when the last is decided on."""
-    import openai  # noqa: F401 (what is imported once is no part of the flow)
+    """Measure the whole pipeline. The run stops after this many requests, and the end is the last decision."""
+    import openai  # noqa: F401 (imported before the clock starts)
 
     moments: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
         run = run_of(url, settings, directory, concurrency)
 
-        def watch(dataset, ask):  # type: ignore[no-untyped-def]
+        def watch(dataset: si.Dataset, ask: DurableAsk) -> None:
             if ask.in_flight and "first" not in moments:
                 moments.update(first=first_call(run.path), cpu=-time.process_time())
             if ask.journal.counts.replies >= concurrency and "begun" not in moments:
@@ -153,7 +154,7 @@ def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
                 moments.update(arrived=time.time(), came=ask.journal.counts.replies)
             if ask.journal.counts.calls >= replies and "stopped" not in moments:
                 moments["stopped"] = time.time()
-                run.stop()  # what is in flight still arrives, and all of it is decided on
+                run.stop()  # the calls in flight still arrive, and all replies are decided
             if dataset.roots > moments.get("roots", 0):
                 moments.update(decided=time.time(), roots=dataset.roots, rows=len(dataset.rows), used=time.process_time())
 
@@ -172,7 +173,7 @@ def ours(url: str, settings: dict[str, int], replies: int, concurrency: int) -> 
 
 
 def first_call(path: Path) -> float:
-    """When the first call was noted in the journal."""
+    """Return the time of the first call in the journal, in seconds since the epoch."""
     with (path / "journal.jsonl").open() as journal:
         moment: float = json.loads(next(journal))["time"]
         return moment

@@ -1,18 +1,21 @@
-"""Does the ROUGE index decide as `rouge_score` does? Ten million random and adversarial pairs, at every threshold.
+"""Compare the ROUGE index with `rouge_score` on ten million random and adversarial pairs, at every threshold.
 
-    python scripts/bench/check_rouge.py [--pairs 10000000] [--seed 0] [--processes 2] [--small]
+    .venv/bin/python scripts/bench/check_rouge.py [--pairs 10000000] [--seed 0] [--processes 2] [--small]
 
-A task is a few dozen texts of one family. Every pair of them is scored once by `rouge_score` itself (its tokenizer, its LCS,
-its F-measure). Then, for the thresholds 0.05, 0.10 ... 1.00, 1/3, 2/3 and some that are just the score of a pair, a hair below
-it and a hair above it, the index must give what follows from these scores: for each text as a query, exactly the texts above
-the threshold (`above`), the best of them, of equals the earliest (`too_near_all`), and, for all texts one after the other, the
-same admissions as a plain loop (`admit_all`). Scores must be equal to the last bit. Both engines are checked, the portable one
-on every fourth task.
+A task is a few dozen texts of one family. `rouge_score` scores every pair of them once, with its tokenizer, LCS and F-measure.
+The thresholds are 0.05, 0.10 … 1.00, 1/3, 2/3, the scores of some pairs, and the next numbers below and above these scores.
+At each threshold, the index must give what follows from the scores of `rouge_score`:
 
-Where two texts are too long for `rouge_score`, which needs memory and time for every pair of their tokens, the LCS comes from
-a row-by-row table in numpy, which is itself held against `rouge_score` on shorter pairs.
+    above          for each text as a query, exactly the texts above the threshold
+    too_near_all   the best of these, and the earliest of equal ones
+    admit_all      for all texts in turn, the admissions of a plain loop
 
-Exit status: 0 when there is no difference, 1 and the shortest pair that is decided otherwise when there is one.
+Scores must be equal to the last bit. Both engines are checked, the portable engine on every fourth task.
+
+`rouge_score` needs memory and time for every pair of tokens. For long texts, the LCS comes from a row-by-row table in numpy.
+This table is itself compared with `rouge_score` on shorter pairs.
+
+The exit status is 0 without a difference. Otherwise it is 1, and the program prints the shortest pair with a difference.
 """
 
 from __future__ import annotations
@@ -37,26 +40,26 @@ from selfinstruct.rouge import RougeIndex
 
 STEPS = [number / 20 for number in range(1, 21)]
 THRESHOLDS = [*STEPS, 1 / 3, 2 / 3]
-OWN = 2  # scores of a task's own pairs that become thresholds, and their two neighbours each
-PORTABLE = 4  # one task in so many is checked with the portable engine too
-CELLS = 60_000  # pairs of tokens up to which `rouge_score` itself finds the LCS
-BORDERS = (63, 64, 65, 127, 128, 129, 191, 192, 193)  # tokens at which one more word of 64 bits is needed
-FEWEST = 40  # texts of a task in a test
-TABLE = 20  # shorter pairs of a task with long ones on which the numpy table is held against `rouge_score`
+OWN = 2  # scores of pairs of a task that become thresholds, with the two next numbers of each
+PORTABLE = 4  # every fourth task is checked with the portable engine too
+CELLS = 60_000  # most pairs of tokens for which `rouge_score` finds the LCS
+BORDERS = (63, 64, 65, 127, 128, 129, 191, 192, 193)  # numbers of tokens near the ends of words of 64 bits
+FEWEST = 40  # texts of a task with --small
+TABLE = 20  # shorter pairs of a task with long texts, on which the numpy table is compared with `rouge_score`
 
 Texts = list[list[str]]
 
 
-# ---------------------------------------------------------------------------------------------------------- families of texts
+# -------------------------------------------------------------------------------------------------------------- families of texts
 
 
 def words(rng: random.Random, count: int, vocabulary: int, power: float = 2.0) -> list[str]:
-    """Tokens with few that are frequent and many that are rare."""
+    """Return tokens, a few of them frequent and many of them rare."""
     return [f"w{int(vocabulary * rng.random() ** power)}" for _ in range(count)]
 
 
 def edited(rng: random.Random, text: Sequence[str], edits: int, vocabulary: int) -> list[str]:
-    """A copy with so many insertions, deletions and replacements."""
+    """Return a copy with this many insertions, deletions and replacements."""
     copy = list(text)
     for _ in range(edits):
         at = rng.randint(0, len(copy))
@@ -65,39 +68,46 @@ def edited(rng: random.Random, text: Sequence[str], edits: int, vocabulary: int)
 
 
 def zipf(rng: random.Random) -> Texts:
+    """Return short texts with a few frequent words and many rare ones."""
     return [words(rng, rng.randint(1, 10), rng.choice((30, 300, 30_000)), 4.0) for _ in range(150)]
 
 
 def tiny_vocabulary(rng: random.Random) -> Texts:
+    """Return texts of at most three different words."""
     size = rng.randint(1, 3)
     return [words(rng, rng.randint(0, 12), size, 1.0) for _ in range(150)]
 
 
 def repeats(rng: random.Random) -> Texts:
+    """Return texts of repeated phrases."""
     phrases = [words(rng, rng.randint(1, 3), 8) for _ in range(12)]
     return [rng.choice(phrases) * rng.randint(1, 5) + rng.choice(phrases) * rng.randint(0, 2) for _ in range(120)]
 
 
 def permutations(rng: random.Random) -> Texts:
+    """Return the words of one text in many orders."""
     base = words(rng, rng.randint(2, 9), rng.choice((4, 1000)))
     return [rng.sample(base, rng.randint(max(1, len(base) - 2), len(base))) for _ in range(120)]
 
 
 def one_token(rng: random.Random) -> Texts:
+    """Return texts of one token, and some of two or three."""
     return [words(rng, rng.choice((1, 1, 1, 2, 3)), 6) for _ in range(150)]
 
 
 def empty(rng: random.Random) -> Texts:
+    """Return texts, half of them empty."""
     return [words(rng, rng.choice((0, 0, 1, 4)), 5) for _ in range(150)]
 
 
 def all_equal(rng: random.Random) -> Texts:
+    """Return one text many times, and beginnings of it."""
     base = words(rng, rng.randint(1, 9), 30)
     return [base] * 110 + [base[: rng.randint(0, len(base))] for _ in range(10)]
 
 
 def copies(rng: random.Random) -> Texts:
-    """Edited copies at any distance, of earlier copies too."""
+    """Return edited copies at any distance, some of them copies of copies."""
     vocabulary = rng.choice((10, 5000))
     texts = [words(rng, rng.randint(1, 14), vocabulary) for _ in range(5)]
     for _ in range(95):
@@ -107,11 +117,11 @@ def copies(rng: random.Random) -> Texts:
 
 
 def ties(rng: random.Random) -> Texts:
-    """Pairs whose score is a threshold to the last token: 2c / (m + n) = a / b; and one token beside it."""
+    """Return pairs whose score equals a threshold, 2c / (m + n) = a / b, and pairs that differ from these by one token."""
     texts: Texts = []
     step = rng.choice([(number, 20) for number in range(1, 21)] + [(1, 3), (2, 3)])
     a, b = step[0] // math.gcd(*step), step[1] // math.gcd(*step)
-    unit = 2 * b // math.gcd(a, 2)  # the smallest m + n for which c is a whole number
+    unit = 2 * b // math.gcd(a, 2)  # the smallest m + n with a whole number c
     while len(texts) < 60:
         both = unit * rng.randint(1, max(2, 40 // unit))
         common = a * both // (2 * b)
@@ -125,7 +135,7 @@ def ties(rng: random.Random) -> Texts:
 
 
 def mixed(rng: random.Random, core: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Both lists as one, each in its own order."""
+    """Return both lists as one, with the order of each kept."""
     first = [True] * len(core) + [False] * len(others)
     rng.shuffle(first)
     ones, rest = iter(core), iter(others)
@@ -133,13 +143,14 @@ def mixed(rng: random.Random, core: Sequence[str], others: Sequence[str]) -> lis
 
 
 def stemmed(rng: random.Random) -> Texts:
+    """Return words with endings that the stemmer removes or keeps."""
     roots = ("connect", "relat", "happi", "run", "generat", "list", "fli", "ski", "univers", "as")
     endings = ("", "ed", "ing", "ion", "ions", "al", "ational", "y", "ies", "es", "ness", "fulness", "ly", "er", "s", "ss", "eed")
     return [[rng.choice(roots) + rng.choice(endings) for _ in range(rng.randint(0, 7))] for _ in range(120)]
 
 
 def other_scripts(rng: random.Random) -> Texts:
-    """What `rouge_score` sees of text that is not ASCII (checked with tokens="ascii")."""
+    """Return texts that are not ASCII, for a check with the ASCII tokens of `rouge_score`."""
     parts = (
         "caf\u00e9",
         "na\u00efve",
@@ -156,7 +167,7 @@ def other_scripts(rng: random.Random) -> Texts:
 
 
 def borders(rng: random.Random) -> Texts:
-    """Lengths at which the bit-parallel LCS takes one more word of 64 bits."""
+    """Return texts of lengths at which the bit-parallel LCS takes one more word of 64 bits."""
     vocabulary, length = rng.choice((2, 20, 500)), rng.choice(BORDERS)
     base = words(rng, length, vocabulary)
     texts = [base, base[:-1], [*base, "w0"], ["w0"] * length, rng.sample(base, length), base[:5], []]
@@ -165,6 +176,7 @@ def borders(rng: random.Random) -> Texts:
 
 
 def ten_thousand(rng: random.Random) -> Texts:
+    """Return texts of up to 10,000 tokens."""
     vocabulary = rng.choice((3, 5000))
     base = words(rng, 10_000, vocabulary)
     texts = [base, edited(rng, base, rng.choice((5, 3000)), vocabulary), rng.choice((rng.sample(base, 10_000), ["w1"] * 10_000))]
@@ -172,14 +184,14 @@ def ten_thousand(rng: random.Random) -> Texts:
 
 
 def beyond_sixteen_bits(rng: random.Random) -> Texts:
-    """More than 65,535 tokens in a text, and just as many: lengths and positions that a field of 16 bits cannot hold."""
+    """Return texts of 65,535 tokens and more, whose lengths and positions exceed a field of 16 bits."""
     base = words(rng, 66_000, 400)
     short = [words(rng, rng.randint(1, 40), 400) for _ in range(6)]
     return [base, base[:65_535], *short, base[100:700], ["w1"] * 30, ["w1"] * 65_536, []]
 
 
 def many_tokens(rng: random.Random) -> Texts:
-    """More than 65,536 different tokens in one pool, some of them where a code point would be a surrogate."""
+    """Return texts with more than 65,536 different tokens, some with numbers that are surrogates as code points."""
     names = [f"w{number}" for number in range(75_000)]
     long = [names[start : start + 15_000] for start in range(0, 75_000, 15_000)]
     rare = names[55_200:57_400]
@@ -190,7 +202,7 @@ def many_tokens(rng: random.Random) -> Texts:
 
 @dataclass(frozen=True)
 class Family:
-    """Texts of one kind: their share of all pairs, or, for long ones, how many tasks whatever the number of pairs."""
+    """Texts of one kind, with their share of all pairs. Long texts have a fixed number of tasks instead."""
 
     make: Callable[[random.Random], Texts]
     share: int = 0
@@ -200,6 +212,7 @@ class Family:
 
     @property
     def name(self) -> str:
+        """Name of the family in the report."""
         return self.make.__name__.replace("_", " ")
 
 
@@ -223,16 +236,16 @@ FAMILIES = [
 
 
 def written(rng: random.Random, tokens: Sequence[str]) -> str:
-    """A text of these tokens, with capitals and signs that both tokenizers must see through."""
+    """Return a text of these tokens, with capitals and signs that both tokenizers must remove."""
     signs = (" ", " ", " ", ", ", "-", "\n", "_", ".  ", "\u2019") if rng.random() < 0.3 else (" ",)
     return "".join((token.upper() if rng.random() < 0.1 else token) + rng.choice(signs) for token in tokens)
 
 
-# ------------------------------------------------------------------------------------------------------- what the scores must be
+# --------------------------------------------------------------------------------------------------------------- the right scores
 
 
 def table(one: Sequence[str], other: Sequence[str]) -> int:
-    """The length of the longest common subsequence: the textbook's table, a row at a time."""
+    """Return the length of the longest common subsequence, by the usual table, row by row."""
     rows, columns = sorted((one, other), key=len)
     numbers: dict[str, int] = {}
     codes = np.array([numbers.setdefault(token, len(numbers)) for token in columns], np.int32)
@@ -245,7 +258,7 @@ def table(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def f_measure(one: Sequence[str], other: Sequence[str]) -> float:
-    """The F-measure of `rouge_score`; its LCS too, unless the texts are too long for that."""
+    """Return the F-measure of `rouge_score`, with its LCS unless the texts are too long for it."""
     if len(one) * len(other) <= CELLS or not one or not other:
         return float(rouge_scorer._score_lcs(one, other).fmeasure)
     common = table(one, other)
@@ -253,7 +266,7 @@ def f_measure(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def scores_of(texts: Sequence[str], stem: bool) -> tuple[NDArray[np.float64], int]:
-    """The score of every pair; and how many of some shorter pairs, if there are long ones, the numpy table has otherwise."""
+    """Return the score of every pair, and the number of shorter pairs on which the numpy table is wrong."""
     stemmer = PorterStemmer() if stem else None
     tokens = [tokenize.tokenize(text, stemmer) for text in texts]
     scores = np.zeros((len(texts), len(texts)))
@@ -270,12 +283,12 @@ def scores_of(texts: Sequence[str], stem: bool) -> tuple[NDArray[np.float64], in
     return scores, wrong
 
 
-# -------------------------------------------------------------------------------------------------------------- what is compared
+# --------------------------------------------------------------------------------------------------------------------- comparison
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A pair that the index decides otherwise."""
+    """A pair that the index decides differently from `rouge_score`."""
 
     size: int
     family: str
@@ -289,34 +302,34 @@ class Difference:
 
 @dataclass
 class Result:
-    """What one task compared."""
+    """Counts of one task."""
 
     family: str
     pairs: int = 0
     decisions: int = 0
-    ties: int = 0  # pairs and thresholds that are exactly equal
-    portable: int = 0  # decisions by the portable engine among all
+    ties: int = 0  # pairs whose score equals the threshold exactly
+    portable: int = 0  # decisions of the portable engine, included in `decisions`
     differences: int = 0
     shortest: Difference | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """Texts of one family, from a seed of their own."""
+    """Texts of one family, made from a seed."""
 
     family: int
     seed: str
     portable: bool
-    most: int | None = None  # texts
+    most: int | None = None  # most texts
 
 
 def check(task: Task) -> Result:
-    """Score all pairs by `rouge_score`, then ask the index at every threshold."""
+    """Score all pairs with `rouge_score`, then compare the index at every threshold."""
     family = FAMILIES[task.family]
     rng = random.Random(task.seed)
     made = family.make(rng)
     if not family.tasks:
-        rng.shuffle(made)  # elsewhere the longest come first, so that they are in the pool
+        rng.shuffle(made)  # in families of long texts, the longest come first and are in the pool
     texts = [written(rng, tokens) for tokens in made[: task.most]]
     scores, wrong = scores_of(texts, bool(family.options.get("stem")))
     lower = np.tril(np.ones(scores.shape, bool))
@@ -342,19 +355,19 @@ def check(task: Task) -> Result:
 
 
 class Comparison:
-    """One threshold and one engine: the index's answers beside those that follow from the scores."""
+    """Answers of the index for one threshold and engine, compared with those that follow from the scores."""
 
     def __init__(self, family: Family, texts: Sequence[str], scores: NDArray[np.float64], threshold: float, engine: str) -> None:
         self.family, self.texts, self.scores, self.threshold, self.engine = family, texts, scores, threshold, engine
         self.decisions = 0
 
     def differences(self) -> Iterator[Difference]:
-        """All that is decided otherwise."""
+        """Yield all differences."""
         yield from self._above()
         yield from self._admitted()
 
     def _above(self) -> Iterator[Difference]:
-        pool = len(self.texts) * 3 // 4  # the other texts bring tokens that the pool does not know
+        pool = len(self.texts) * 3 // 4  # the other texts have tokens that the pool does not know
         index = self._index()
         index.add_all(self.texts[:pool])
         if not np.array_equal(np.array([index.scores(text) for text in self.texts[:2]]), self.scores[:2, :pool]):
@@ -363,7 +376,7 @@ class Comparison:
         best = np.where(near.any(axis=1), self.scores[:, :pool].argmax(axis=1), -1).tolist()
         for query, (text, found) in enumerate(zip(self.texts, index.too_near_all(self.texts), strict=True)):
             self.decisions += pool
-            above = {int(one.id): one.score for one in index.above(text)}
+            above = {int(near.id): near.score for near in index.above(text)}
             expected = np.flatnonzero(near[query]).tolist()
             if list(above) != expected:
                 for other in sorted(set(above) ^ set(expected)) or expected[:1]:
@@ -394,27 +407,23 @@ class Comparison:
         return Difference(len(one) + len(two), self.family.name, what, self.engine, self.threshold, score, one, two)
 
 
-# --------------------------------------------------------------------------------------------------------------------- the whole
+# -------------------------------------------------------------------------------------------------------------------- the program
 
 
 def tasks_for(pairs: int, seed: int, small: bool) -> list[Task]:
-    """Enough tasks for so many pairs: those of long texts first, for they take longest."""
+    """Return enough tasks for this many pairs. Those of long texts come first, because they take longest."""
     shares = sum(family.share for family in FAMILIES)
-    tasks = []
+    tasks: list[Task] = []
     for place, family in enumerate(FAMILIES):
         count = 0 if small else family.tasks
         if family.share:
             texts = len(family.make(random.Random(seed)))
             count = math.ceil(pairs * family.share / shares / (texts * (texts + 1) // 2))
-        for number in range(count):
-            tasks.append(
-                Task(
-                    place,
-                    f"{seed}/{family.name}/{number}",
-                    bool(family.tasks) or number % PORTABLE == 0,
-                    FEWEST if small else None,
-                )
-            )
+        most = FEWEST if small else None
+        tasks += [
+            Task(place, f"{seed}/{family.name}/{number}", bool(family.tasks) or number % PORTABLE == 0, most)
+            for number in range(count)
+        ]
     long = [task for task in tasks if FAMILIES[task.family].tasks]
     rest = [task for task in tasks if not FAMILIES[task.family].tasks]
     random.Random(seed).shuffle(rest)
@@ -422,7 +431,7 @@ def tasks_for(pairs: int, seed: int, small: bool) -> list[Task]:
 
 
 def report(results: list[Result]) -> None:
-    """A line for each family."""
+    """Print a line for each family."""
     print(f"\n{'family':<22}{'pairs':>12}{'decisions':>16}{'of portable':>14}{'ties':>12}{'differences':>13}")
     for family in FAMILIES:
         mine = [result for result in results if result.family == family.name]
@@ -434,14 +443,15 @@ def report(results: list[Result]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pairs", type=int, default=10_000_000, help="pairs that `rouge_score` scores (default 10,000,000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--small", action="store_true", help="one task of each family without long texts, for a test")
+    """Run the comparison, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=10_000_000, help="pairs that `rouge_score` scores")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the texts")
+    parser.add_argument("--processes", type=int, default=2, help="tasks at a time")
+    parser.add_argument("--small", action="store_true", help="one small task of each family without long texts")
     options = parser.parse_args(arguments)
     tasks = tasks_for(1 if options.small else options.pairs, options.seed, options.small)
-    RougeIndex(engine="compiled")  # refused here if it is not built; the processes take it over as it is loaded now
+    RougeIndex(engine="compiled")  # raises here if the engine is not built, and loads it before the processes start
     results, counts, begun = [], Counter[str](), time.monotonic()
     shown = begun
     with Pool(options.processes) as pool:
@@ -458,7 +468,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     found = [result.shortest for result in results if result.shortest]
     if found:
-        print(f"the shortest pair that is decided otherwise:\n{min(found, key=lambda difference: difference.size)}")
+        print(f"the shortest pair with a difference:\n{min(found, key=lambda difference: difference.size)}")
     return int(bool(counts["differences"]))
 
 

@@ -1,13 +1,12 @@
-"""A realistic corpus of instructions, as many as wanted, for the benchmark: the same texts for the same seed, ever.
+"""Realistic corpus of instructions of any size, for the benchmarks. The same seed always gives the same texts.
 
-    python scripts/bench/realistic.py 52000                 one JSON string a line, to standard output
-    python scripts/bench/realistic.py 52000 --describe      what the corpus is like
+    .venv/bin/python scripts/bench/realistic.py 52000                 print one JSON string a line
+    .venv/bin/python scripts/bench/realistic.py 52000 --describe      print figures about the corpus
 
-A word model (Markov, order 2 with back-off to 1 and 0) over the sentences of the seeds and of the sample in `data/`. What it
-learned has few words, so most of its rare words are replaced by made-up ones with a Zipf-Mandelbrot tail: the vocabulary
-grows with the corpus, as Heaps' law has it for real text. Most rows are plain; the other kinds are in `SHARES`: edited copies
-of earlier rows, long templates with a part of their own, very short and very long rows. The rows of a short corpus are the
-first rows of a long one.
+A word model makes the sentences (Markov, order 2 with back-off to 1 and 0). It learns from the seeds and the sample in `data/`,
+which have few words. So most of its rare words are replaced by made-up words with a Zipf-Mandelbrot tail. The vocabulary then
+grows with the corpus by Heaps' law, as in real text. Most rows are plain. `SHARES` has the other kinds: edited copies of earlier
+rows, long templates with a changing part, very short rows and very long rows. A short corpus is the beginning of a long one.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ from random import Random
 
 ROOT = Path(__file__).resolve().parents[2]
 LEARNED = ("seeds/seed_tasks.jsonl", "data/sample/dataset.jsonl")
-SHARES = {"near": 0.075, "template": 0.07, "short": 0.015, "long": 0.005}  # of all rows; the others are plain
+SHARES = {"near": 0.075, "template": 0.07, "short": 0.015, "long": 0.005}  # of all rows, and the others are plain
 
-_COMMON = 250  # words that are never replaced: the function words and the most frequent of the others
-_REPLACED = 0.62  # of the other words
-_NUMBERS = 0.04  # of the words that come instead
-_SHIFT, _EXPONENT = 60.0, 1.55  # of the Zipf-Mandelbrot tail: the word of rank r comes up as (r + shift) ** -exponent
-_ORDER_2, _ORDER_1 = 0.55, 0.96  # the model looks 2 words back, 1 word back, or not at all
+_COMMON = 250  # most frequent words, which are never replaced
+_REPLACED = 0.62  # share of the other words that is replaced
+_NUMBERS = 0.04  # share of numbers among the replacements
+_SHIFT, _EXPONENT = 60.0, 1.55  # the word of rank r has the frequency (r + shift) ** -exponent
+_ORDER_2, _ORDER_1 = 0.55, 0.96  # chances of looking at 2 words, and at 1 word or more
 _SENTENCES = (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2)
-_LEARNED, _LONGEST = 18, 30  # words of a sentence that is learned, or made, at most
+_LEARNED, _LONGEST = 18, 30  # most words of a sentence that is learned, or made
 _TEMPLATES = 48
-_ONSETS = "b br c ch d dr f fl g gr h j k l m n p pl r s st t tr v w".split()
+_ONSETS: list[str] = re.findall(r"\w+", "b br c ch d dr f fl g gr h j k l m n p pl r s st t tr v w")
 _SYLLABLES = [onset + vowel for onset in _ONSETS for vowel in ("a", "e", "i", "o", "u", "ai", "ea", "ou")]
 _ENDINGS = [syllable + coda for syllable in _SYLLABLES for coda in ("", "n", "r", "l", "s", "t", "m", "nd", "ck", "st")]
 
 
 class Words:
-    """The word model."""
+    """Word model that makes sentences."""
 
     def __init__(self, instructions: list[list[str]], others: list[list[str]], random: Random) -> None:
         self._random = random.random
@@ -59,7 +58,7 @@ class Words:
         self._parts = {word: _parts(word, common) for word in set(self._any)}
 
     def sentence(self) -> list[str]:
-        """One sentence."""
+        """Return the words of one sentence."""
         random, one, two = self._random, "", ""
         found: list[str] = []
         while len(found) < _LONGEST:
@@ -76,7 +75,7 @@ class Words:
         return found
 
     def rare(self, capital: bool = False) -> str:
-        """A made-up word, or a number."""
+        """Return a made-up word, or a number."""
         random = self._random
         if random() < _NUMBERS:
             return str(int(10 ** (4 * random())))
@@ -84,7 +83,7 @@ class Words:
         return made_up(rank).capitalize() if capital else made_up(rank)
 
     def some(self, least: int, most: int) -> list[str]:
-        """From `least` to `most` words."""
+        """Return from `least` to `most` words."""
         wanted = least + int(self._random() * (most - least + 1))
         found: list[str] = []
         while len(found) < wanted:
@@ -93,13 +92,13 @@ class Words:
 
 
 def _parts(word: str, common: set[str]) -> tuple[str, bool, str] | None:
-    """What surrounds a word that may be replaced, and whether it has a capital; None for a common one."""
+    """Return the signs before a word, if it has a capital, and the signs after it. Return None for a common word."""
     found = re.fullmatch(r"(\W*)(\w[\w'\u2019-]*)(\W*)", word)
     return (found[1], found[2][0].isupper(), found[3]) if found and found[2].lower() not in common else None
 
 
 def made_up(rank: int) -> str:
-    """The pronounceable word of this rank, another one for each; the rarer, the longer."""
+    """Return the pronounceable word of this rank, a different one for each. Rarer words are longer."""
     syllables, size = 1, len(_ENDINGS)
     while rank >= size:
         rank -= size
@@ -114,7 +113,7 @@ def made_up(rank: int) -> str:
 
 
 def rows(seed: int = 0) -> Iterator[tuple[str, str]]:
-    """Kind and text of one row after the other, without end."""
+    """Yield kind and text of rows without end."""
     random = Random(seed)
     words = Words(*_learned(), random)
     templates = [words.some(40, 120) for _ in range(_TEMPLATES)]
@@ -141,18 +140,18 @@ def rows(seed: int = 0) -> Iterator[tuple[str, str]]:
 
 
 def texts(count: int, seed: int = 0) -> Iterator[str]:
-    """The first `count` texts."""
+    """Return the first `count` texts."""
     return (text for _, text in islice(rows(seed), count))
 
 
 def _from_template(template: list[str], words: Words, random: Random) -> list[str]:
-    """The template with 30 to 80 words of the row's own, all at one place in it."""
+    """Return the template with 30 to 80 new words at one place."""
     place = random.choice((0, len(template) // 2, len(template)))
     return [*template[:place], *words.some(30, 80), *template[place:]]
 
 
 def _edited(row: list[str], words: Words, random: Random) -> list[str]:
-    """A copy with up to half of its words substituted, dropped, inserted or moved."""
+    """Return a copy with up to half of its words substituted, dropped, inserted or moved."""
     row = list(row)
     edits = max(1, round(len(row) * random.uniform(0, 0.5)))
     for _ in range(edits):
@@ -169,7 +168,7 @@ def _edited(row: list[str], words: Words, random: Random) -> list[str]:
 
 
 def _learned() -> tuple[list[list[str]], list[list[str]]]:
-    """The sentences that the model learns from: instructions, and what was answered in the sample."""
+    """Return the sentences that the model learns from: those of instructions, and those of outputs in the sample."""
     tasks = [json.loads(line) for name in LEARNED for line in (ROOT / name).read_text(encoding="utf-8").split("\n") if line]
     return _sentences(task["instruction"] for task in tasks), _sentences(task.get("output", "") for task in tasks)
 
@@ -180,7 +179,7 @@ def _sentences(found: Iterable[str]) -> list[list[str]]:
 
 
 def describe(count: int, seed: int) -> None:
-    """Print what the first `count` rows are like."""
+    """Print figures about the first `count` rows."""
     from selfinstruct.rouge import RougeIndex
     from selfinstruct.rouge.tokens import ascii_tokens
 
@@ -190,7 +189,7 @@ def describe(count: int, seed: int) -> None:
     print(f"{count:,} rows: " + ", ".join(f"{100 * number / count:.1f} % {kind}" for kind, number in share.most_common()))
     plain = [len(row) for row, (kind, _) in zip(tokens, made, strict=True) if kind == "plain"]
     print(
-        f"tokens a row: mean {sum(lengths) / count:.1f} (of plain rows {sum(plain) / max(1, len(plain)):.1f}); {_spread(lengths)}"
+        f"tokens a row: mean {sum(lengths) / count:.1f} (of plain rows {sum(plain) / max(1, len(plain)):.1f}), {_spread(lengths)}"
     )
     met = Counter(token for row in tokens for token in set(row))
     print("share of rows with " + ", ".join(f"{token} {number / count:.2f}" for token, number in met.most_common(8)))
@@ -207,7 +206,7 @@ def describe(count: int, seed: int) -> None:
 
 
 def _describe_growth(tokens: list[list[str]]) -> None:
-    """Print how the vocabulary grows, with the exponent of Heaps' law between the first size and the last."""
+    """Print the growth of the vocabulary, with the exponent of Heaps' law between the first and the last size."""
     seen: set[str] = set()
     total, points = 0, []
     for number, row in enumerate(tokens, 1):
@@ -217,19 +216,19 @@ def _describe_growth(tokens: list[list[str]]) -> None:
             points.append((number, total, len(seen)))
     print("different tokens: " + ", ".join(f"{words:,} in {number:,} rows" for number, _, words in dict.fromkeys(points)), end="")
     (_, few, start), (_, many, end) = points[0], points[-1]
-    print(f"; Heaps' exponent {log(end / start) / log(many / few):.2f}" if many > few else "")
+    print(f", Heaps' exponent {log(end / start) / log(many / few):.2f}" if many > few else "")
 
 
 def _spread(values: Sequence[float]) -> str:
-    """Percentiles of ascending values."""
+    """Return percentiles of ascending values as text."""
     return ", ".join(f"{percent} %: {values[(len(values) - 1) * percent // 100]:.3g}" for percent in (1, 10, 25, 50, 75, 90, 99))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, help="rows")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--describe", action="store_true", help="print figures about the rows, not the rows")
+    parser.add_argument("count", type=int, help="number of rows")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the corpus")
+    parser.add_argument("--describe", action="store_true", help="print figures about the rows instead of the rows")
     options = parser.parse_args()
     if options.describe:
         return describe(options.count, options.seed)

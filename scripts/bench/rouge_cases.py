@@ -1,8 +1,8 @@
-"""Single questions to the index, its first use, and inputs made to be hard; for `bench_rouge.py`.
+"""Further questions of `bench_rouge.py`: single calls to the index, its first use, and adversarial inputs.
 
-    python scripts/bench/rouge_cases.py NAME '{"texts": "texts.jsonl", "rows": 52000, "limit": 60}'
+    .venv/bin/python scripts/bench/rouge_cases.py NAME '{"texts": "texts.jsonl", "most": 80000, "rows": 52000, "limit": 60}'
 
-runs one of them in this process and prints one JSON line.
+This command measures one question in its process and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rouge_contenders import peak, read
 _SINGLE = 2_000  # texts admitted one by one
 _MEANS = 50
 _LENGTH = 200  # tokens of an adversarial row
-_CHUNK = 1_024  # adversarial rows after which the clock is looked at
+_CHUNK = 1_024  # adversarial rows between two looks at the clock
 
 Found = dict[str, Any]
 
@@ -42,12 +42,12 @@ print(imported - begun, first - imported, second - first)
 
 
 def single(texts: list[str], rows: int, limit: float) -> Found:
-    """The seconds that one admission takes, into a pool of `rows` texts that were kept."""
+    """Measure the seconds of one admission into a pool of `rows` kept texts."""
     from selfinstruct.rouge import RougeIndex
 
     index = RougeIndex()
     left = iter(texts)
-    while len(index) < rows:  # not a row more than wanted: what is missing is the most that can come of so many texts
+    while len(index) < rows:  # each text adds at most one row, so the pool cannot grow beyond `rows`
         index.admit_all([text for text, _ in zip(left, range(rows - len(index)), strict=False)])
     times = []
     for text, _ in zip(left, range(_SINGLE), strict=False):
@@ -60,7 +60,7 @@ def single(texts: list[str], rows: int, limit: float) -> Found:
 
 
 def nearest(texts: list[str], rows: int, limit: float) -> Found:
-    """The ten nearest earlier texts of each text, all texts in the pool."""
+    """Measure the search for the ten nearest earlier texts of each text in the pool."""
     from selfinstruct.rouge import RougeIndex
 
     index = RougeIndex()
@@ -72,7 +72,7 @@ def nearest(texts: list[str], rows: int, limit: float) -> Found:
 
 
 def mean(texts: list[str], rows: int, limit: float) -> Found:
-    """The mean similarity of one text to all of the pool, as Alpaca wrote it for each row."""
+    """Measure the mean similarity of one text to the whole pool, which Alpaca wrote for each row."""
     from selfinstruct.rouge import RougeIndex
 
     index = RougeIndex()
@@ -85,7 +85,7 @@ def mean(texts: list[str], rows: int, limit: float) -> Found:
 
 
 def first_use(texts: list[str], rows: int, limit: float) -> Found:
-    """A new process that imports the package and admits a text: no Python file compiled yet (also none of numpy), and again."""
+    """Measure a new process that imports the package and admits a text, with an empty bytecode cache and with a full one."""
     with tempfile.TemporaryDirectory() as cache:
         nothing, fresh, later = (_timed(cache, program) for program in ("print(0)", _FIRST_USE, _FIRST_USE))
     return {"python_alone": nothing["process"], "fresh": fresh, "later": later}
@@ -101,7 +101,7 @@ def _timed(cache: str, program: str) -> dict[str, float]:
 
 
 def adversarial(texts: list[str], rows: int, limit: float, make: Callable[[int], Iterator[str]]) -> Found:
-    """The growing pool on rows made to be hard; stopped at the limit."""
+    """Measure a growing pool on adversarial rows, until the time limit."""
     from selfinstruct.rouge import RougeIndex
 
     index = RougeIndex()
@@ -117,7 +117,7 @@ def adversarial(texts: list[str], rows: int, limit: float, make: Callable[[int],
 
 
 def one_changed(rows: int) -> Iterator[str]:
-    """A template of 200 tokens with one changed: all but the first are dropped."""
+    """Yield a template of 200 tokens with one changed. All but the first are dropped."""
     random, template = Random(0), _template()
     for row in range(rows):
         words = list(template)
@@ -126,7 +126,10 @@ def one_changed(rows: int) -> Iterator[str]:
 
 
 def just_under(rows: int, own: int) -> Iterator[str]:
-    """A template of which 31 % are the row's own words, from so many kinds (0: no word comes twice): nearly all are kept."""
+    """Yield a template with 31 % of its words replaced by words drawn from `own` kinds, or by unique ones if 0.
+
+    Nearly all rows are kept.
+    """
     random, template = Random(0), _template()
     places = random.sample(range(_LENGTH), _LENGTH * 31 // 100)
     for row in range(rows):
@@ -137,7 +140,7 @@ def just_under(rows: int, own: int) -> Iterator[str]:
 
 
 def permuted(rows: int) -> Iterator[str]:
-    """The same 200 tokens in ever another order: no filter that looks at which tokens there are can tell them apart."""
+    """Yield 200 tokens in a new order each time, which defeats filters that look at the set of tokens."""
     random, words = Random(0), _template()
     for _ in range(rows):
         random.shuffle(words)
@@ -145,28 +148,28 @@ def permuted(rows: int) -> Iterator[str]:
 
 
 def equal(rows: int) -> Iterator[str]:
-    """One text of 200 tokens, again and again."""
+    """Return one text of 200 tokens, repeated."""
     return (" ".join(_template()) for _ in range(rows))
 
 
 def one_token(rows: int) -> Iterator[str]:
-    """Rows of one token, no two the same: all are kept."""
+    """Return rows of one unique token. All are kept."""
     return (f"own{row}" for row in range(rows))
 
 
 def two_tokens(rows: int) -> Iterator[str]:
-    """Rows of a token that all share and one of their own: all are kept."""
+    """Return rows of one shared token and one unique token. All are kept."""
     return (f"the own{row}" for row in range(rows))
 
 
 def few_words(rows: int) -> Iterator[str]:
-    """Rows of 12 tokens drawn from 100 words: no token is rare, so none tells which texts may be near."""
+    """Return rows of 12 tokens drawn from 100 words. No token is rare, so none helps to find near texts."""
     random = Random(0)
     return (" ".join(f"word{random.randrange(100)}" for _ in range(12)) for _ in range(rows))
 
 
 def enormous(rows: int) -> Iterator[str]:
-    """Rows of 10,000 tokens drawn from 1,000 words, the frequent ones far more often: all are kept."""
+    """Yield rows of 10,000 tokens drawn from 1,000 words, some far more often than others. All are kept."""
     random = Random(0)
     for _ in range(rows):
         yield " ".join(f"word{int(1000 * random.random() ** 3)}" for _ in range(10_000))
@@ -176,7 +179,7 @@ def _template() -> list[str]:
     return [f"word{number}" for number in range(_LENGTH)]
 
 
-HARD: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {  # and how many rows
+HARD: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {  # a generator and its number of rows
     "200 tokens, one changed": (one_changed, 52_000),
     "200 tokens, all equal": (equal, 52_000),
     "200 tokens, 31 % of the row's own (unique words)": (partial(just_under, own=0), 52_000),
@@ -197,7 +200,7 @@ CASES: dict[str, Callable[[list[str], int, float], Found]] = {
 
 
 def measure(name: str, options: Found) -> Found:
-    """One question; for true figures, in a process of its own."""
+    """Measure one question. Use a separate process for figures to report."""
     texts = read(options["texts"], options["most"]) if "texts" in options else []
     before = peak()
     found = {"before_bytes": before, **CASES[name](texts, options["rows"], options["limit"])}

@@ -1,11 +1,11 @@
-"""The contenders of `bench_rouge.py`: ways to drop each text whose ROUGE-L to one kept before is above 0.7.
+"""Contenders of `bench_rouge.py`: ways to drop each text whose ROUGE-L to a text kept before is above 0.7.
 
-    python scripts/bench/rouge_contenders.py NAME '{"texts": "texts.jsonl", "rows": 1000, "limit": 60}'
+    .venv/bin/python scripts/bench/rouge_contenders.py NAME '{"texts": "texts.jsonl", "rows": 1000, "limit": 60}'
 
-runs one of them in this process and prints one JSON line. `truth` in the options names a file (.npy) with the decisions that
-are right: for each row the place in the pool of the nearest text above the threshold, or -1 for a row that is kept; `save`
-names one to be written. A contender that is not through after `limit` seconds says how far it came, and the seconds for
-all rows are extrapolated: from pairs where every pair is measured, else from its own growth up to there.
+This command measures one contender in its process and prints one JSON line. `truth` in the options names a .npy file with the
+right decisions, and `save` names a file for them. A decision is the place in the pool of the nearest text above the threshold,
+or -1 for a row that is kept. A contender stops after `limit` seconds and reports the rows done. The seconds for all rows are
+then extrapolated, from the number of pairs if it measures every pair, otherwise from its growth.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 THRESHOLD = 0.7
 TRUTH, PORTABLE = "ours, 1 thread", "ours, portable engine"
-CHUNK = 4096  # rows after which a contender looks at the clock
+CHUNK = 4096  # rows between two looks at the clock
 _BLOCK = 256  # rows that rapidfuzz compares with the pool in one call
 _STEP = 2_000  # texts of the pool with which one step of Alpaca's loop is timed
 _HASHES = 128
@@ -38,23 +38,23 @@ Decisions = NDArray[np.int32]
 
 
 def tokens_of(texts: list[str]) -> list[list[str]]:
-    """The same tokens for all."""
+    """Return the tokens of the texts, the same for all contenders."""
     from selfinstruct.rouge.tokens import unicode_tokens
 
     return [unicode_tokens(text) for text in texts]
 
 
 class Pairs:
-    """The pairs that a growing pool compares: each row with all that were kept before it."""
+    """Pairs that a growing pool compares: each row with all rows kept before it."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.kept = np.flatnonzero(decisions < 0)
-        self.before: NDArray[np.int64] = np.cumsum(decisions < 0) - (decisions < 0)  # for each row, how many were kept before it
+        self.before: NDArray[np.int64] = np.cumsum(decisions < 0) - (decisions < 0)  # rows kept before each row
         self.total = int(self.before.sum())
 
 
 def rouge_score(texts: list[str], limit: float, truth: Decisions) -> Found:
-    """`rouge_score`'s own LCS on token lists, its fastest fair use, on pairs drawn at random (with repetition) from all."""
+    """Measure the LCS of `rouge_score` on token lists, its fastest fair use, on pairs drawn at random with repetition."""
     from rouge_score.rouge_scorer import _score_lcs
 
     tokens, pairs, random = tokens_of(texts), Pairs(truth), np.random.default_rng(0)
@@ -66,15 +66,15 @@ def rouge_score(texts: list[str], limit: float, truth: Decisions) -> Found:
         others = pairs.kept[random.integers(pairs.before[rows])]
         chosen = [(tokens[row], tokens[other]) for row, other in zip(rows, others, strict=True)]
         begun = time.perf_counter()
-        for one, other in chosen:
-            _score_lcs(one, other)
+        for row_tokens, other_tokens in chosen:
+            _score_lcs(row_tokens, other_tokens)
         spent += time.perf_counter() - begun
         measured += len(chosen)
     return {"seconds": spent / max(1, measured) * pairs.total, "measured": measured, "spent": spent, "extrapolated": "pairs"}
 
 
 def rouge_score_in_full(texts: list[str], limit: float, truth: Decisions) -> Found:
-    """The same, all pairs one after the other; for inputs of a few hundred rows."""
+    """Measure the LCS of `rouge_score` on all pairs, for inputs of a few hundred rows."""
     from rouge_score.rouge_scorer import _score_lcs
 
     pool: list[list[str]] = []
@@ -91,9 +91,9 @@ def rouge_score_in_full(texts: list[str], limit: float, truth: Decisions) -> Fou
 
 
 def alpaca(texts: list[str], limit: float, truth: Decisions) -> Found:
-    """For each row a pool of processes is started, and the row compared with each kept one there; a sample of the rows.
+    """Measure Alpaca's loop on a sample of the rows. It starts a pool of processes for each row.
 
-    A step costs its start, which is timed with a pool of one text, and so much a pair.
+    The cost of a step is its start, timed with a pool of one text, plus a cost for each pair.
     """
     tokens, pairs, random = tokens_of(texts), Pairs(truth), np.random.default_rng(0)
     starts: list[float] = []
@@ -122,7 +122,7 @@ def _step(row: list[str], pool: list[list[str]]) -> float:
 
 
 def rapidfuzz(texts: list[str], limit: float, truth: Decisions) -> Found:
-    """Every pair by rapidfuzz on all processors, one character for each token: exact."""
+    """Measure rapidfuzz on every pair and all processors, with one character for each token. It decides exactly."""
     begun = time.perf_counter()
     numbers: dict[str, str] = {}
     rows = ["".join([numbers.setdefault(token, _character(len(numbers))) for token in row]) for row in tokens_of(texts)]
@@ -132,7 +132,7 @@ def rapidfuzz(texts: list[str], limit: float, truth: Decisions) -> Found:
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         before, inside = _near(block, pool), _near(block, block)
-        member: dict[int, int] = {}  # of the block's rows that are kept, their place in the pool
+        member: dict[int, int] = {}  # places in the pool of the kept rows of the block
         for number, row in enumerate(block):
             near = before.get(number, []) + [(member[at], score) for at, score in inside.get(number, []) if at in member]
             measured += len(pool)
@@ -150,12 +150,12 @@ def rapidfuzz(texts: list[str], limit: float, truth: Decisions) -> Found:
 
 
 def _near(block: list[str], others: list[str]) -> dict[int, list[tuple[int, float]]]:
-    """For each text of the block the places and scores of those above the threshold."""
+    """Return the places and scores above the threshold, for each text of the block that has any."""
     from rapidfuzz.distance import Indel
     from rapidfuzz.process import cdist
 
     found: dict[int, list[tuple[int, float]]] = {}
-    cut = THRESHOLD - 1e-4  # a little lower, because these scores are rounded; the last word has the formula of ROUGE
+    cut = THRESHOLD - 1e-4  # a little lower, because these scores are rounded, and the formula below decides
     table = cdist(block, others, scorer=Indel.normalized_similarity, score_cutoff=cut, dtype=np.float32, workers=-1)
     for number, place in zip(*map(np.ndarray.tolist, np.nonzero(table)), strict=True):
         sizes = len(block[number]), len(others[place])
@@ -170,11 +170,11 @@ def _near(block: list[str], others: list[str]) -> dict[int, list[tuple[int, floa
 
 
 def _character(number: int) -> str:
-    return chr(number if number < 0xD800 else number + 0x800)  # surrogates are left out
+    return chr(number if number < 0xD800 else number + 0x800)  # skips the surrogates
 
 
 def minhash(texts: list[str], limit: float, truth: Decisions, least: float) -> Found:
-    """MinHash with locality-sensitive hashing over the sets of tokens: drops a row that collides with one kept before."""
+    """Measure MinHash with locality-sensitive hashing on sets of tokens. It drops a row that collides with a kept row."""
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=least, num_perm=_HASHES)
@@ -192,7 +192,7 @@ def minhash(texts: list[str], limit: float, truth: Decisions, least: float) -> F
 
 
 def ours(texts: list[str], limit: float, truth: Decisions, **options: Any) -> Found:
-    """This package; the time includes making the tokens."""
+    """Measure this package, splitting into tokens included."""
     from selfinstruct.rouge import RougeIndex
 
     index = RougeIndex(THRESHOLD, **options)
@@ -207,7 +207,7 @@ def ours(texts: list[str], limit: float, truth: Decisions, **options: Any) -> Fo
 
 
 def _in_chunks(texts: list[str], limit: float, some: Callable[[list[str], int], Iterator[int]], chunk: int = CHUNK) -> Found:
-    """Take the rows a chunk at a time until the limit; beyond it, what was seen is drawn out by its own growth."""
+    """Take the rows in chunks until the time limit, and extrapolate the rest from the growth so far."""
     decisions: list[int] = []
     moments = [(0, 0.0)]
     begun = time.perf_counter()
@@ -237,23 +237,23 @@ CONTENDERS: dict[str, Callable[[list[str], float, Decisions], Found]] = {
     "MinHash LSH at 0.5": partial(minhash, least=0.5),
 }
 SAMPLED = {"rouge_score", "Alpaca's loop"}  # measured on pairs drawn at random
-WHOLE = {"rouge_score in full"}  # too slow but for a few hundred rows
-SHARES = {  # of the limit
+WHOLE = {"rouge_score in full"}  # too slow for more than a few hundred rows
+SHARES = {  # of the time limit
     "rouge_score": 1 / 6,
     "Alpaca's loop": 1 / 6,
     PORTABLE: 1 / 2,
     "MinHash LSH at 0.7": 1 / 2,
     "MinHash LSH at 0.5": 1 / 2,
-    "rapidfuzz, all pairs": 3 / 2,  # so that its decisions can be compared to the end at 52,000 rows
+    "rapidfuzz, all pairs": 3 / 2,  # enough to compare all its decisions at 52,000 rows
 }
-_FIRST = ["Où est la gare ?", "Two words"]  # so that nothing is loaded while the clock runs; the first use is measured elsewhere
-HASHED = "MinHash"  # how the names of those begin that do not decide exactly
+_FIRST = ["Où est la gare ?", "Two words"]  # loads everything before the clock starts
+HASHED = "MinHash"  # first word of the contenders that decide inexactly
 
 
 def peak() -> int:
-    """The most memory that this process has held, in bytes."""
+    """Return the peak memory of this process in bytes."""
     try:
-        status = Path("/proc/self/status").read_text()  # getrusage counts what the parent held when it started this process
+        status = Path("/proc/self/status").read_text()  # getrusage includes the memory of the parent at the start of this process
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     except (OSError, IndexError):
         return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -264,12 +264,13 @@ def _processors() -> int:
 
 
 def read(path: str, rows: int) -> list[str]:
+    """Return the first texts of a JSONL file of strings."""
     with Path(path).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in islice(lines, rows)]
 
 
-def judged(found: Found, truth: Decisions, hashed: bool) -> Found:
-    """What the decisions were worth, instead of the decisions."""
+def compared(found: Found, truth: Decisions, hashed: bool) -> Found:
+    """Replace the decisions by their number, the kept rows, and the errors against the right decisions."""
     decisions = np.array(found.pop("decisions", []), np.int32)
     right = truth[: len(decisions)]
     found["rows_done"] = len(decisions)
@@ -284,7 +285,7 @@ def judged(found: Found, truth: Decisions, hashed: bool) -> Found:
 
 
 def measure(name: str, options: Found) -> Found:
-    """One contender on one input; for true figures, in a process of its own."""
+    """Measure one contender on one input. Use a separate process for figures to report."""
     texts = read(options["texts"], options["rows"])
     truth = np.load(options["truth"]) if "truth" in options else np.zeros(0, np.int32)
     before = peak()
@@ -295,7 +296,7 @@ def measure(name: str, options: Found) -> Found:
         truth = np.array(found["decisions"], np.int32)
         np.save(options["save"], truth)
         found["pairs"] = Pairs(truth).total
-    return judged(found, truth, name.startswith(HASHED))
+    return compared(found, truth, name.startswith(HASHED))
 
 
 if __name__ == "__main__":

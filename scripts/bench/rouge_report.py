@@ -1,4 +1,4 @@
-"""The results of `bench_rouge.py` as a table and as a plot."""
+"""Results of `bench_rouge.py` as Markdown tables and as a plot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 Found = dict[str, Any]
 
-_PRUNED = {  # a counter of the compiled engine, and what it counts
-    "visited": "met through a rare token",
+_PRUNED = {  # counters of the compiled engine, and their columns
+    "visited": "candidate pairs by a rare token",
     "length_or_position": "dropped by length or position",
     "sketch": "dropped by sketch",
-    "repeated": "met again",
+    "repeated": "candidate again",
     "whole_sketch": "dropped by the whole sketch",
     "stopped": "measured, stopped early",
     "finished": "measured to the end",
@@ -22,33 +22,33 @@ _PRUNED = {  # a counter of the compiled engine, and what it counts
 
 
 def markdown(found: Found) -> str:
-    """All tables."""
-    made, parts = found["made"], ["# Finding near-duplicates: what it costs\n"]
+    """Return all tables as Markdown."""
+    made, parts = found["made"], ["# Cost of finding near-duplicates\n"]
     packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items())
     parts.append(
-        f"Made by `{made['command']}` on {made['date']}, {made['cores']} cores of {made['processor']}, {made['system']}, "
-        f"Python {made['python']}; {packages}. A machine's speed changes from minute to minute: compare figures of one run.\n"
+        f"Made by `{made['command']}` on {made['date']}, with {made['cores']} cores of {made['processor']}, {made['system']}, "
+        f"Python {made['python']}, {packages}. A machine's speed changes from minute to minute, so compare figures of one run.\n"
     )
     generator = f"{found['generator']['rows']:,} in {duration(found['generator']['seconds'])}"
     parts.append(
-        "Task: keep each text whose ROUGE-L F-measure to all texts kept before is 0.7 or less. The time includes making the "
-        "tokens, except for `rouge_score` and Alpaca's loop, and not the first use of a library, which is shown further below. A "
-        "figure with ~ is extrapolated from what the last column says. Memory is the most that the process held (without "
-        "the processes that Alpaca's loop starts); in brackets what it held before it began, Python, numpy and the texts. "
-        "*Grows as* is the exponent e in rows^e since the size before, where both were measured in full. The realistic rows are "
-        f"those of `scripts/bench/realistic.py` ({generator}, not counted below).\n"
+        "The task is to keep each text whose ROUGE-L F-measure to all texts kept before is at most 0.7. The time includes "
+        "splitting the texts into tokens, except for `rouge_score` and Alpaca's loop. It does not include the first use of a "
+        "library, which has a table below. A figure with ~ is extrapolated, as the last column says. Memory is the peak of the "
+        "process, without the processes that Alpaca's loop starts. In brackets is its memory at the start, with Python, numpy "
+        "and the texts. *Grows as* is the exponent e in rows^e since the size before, where both were measured in full. The "
+        f"realistic rows are made by `scripts/bench/realistic.py` ({generator}, not counted below).\n"
     )
     groups = _grouped(found["races"])
     for (name, rows), races in groups.items():
         parts += [f"## {rows:,} rows: {name}\n", _sizes(races), _race_table(races, groups), _ratios(races)]
-    parts += ["## What became of the pairs (compiled engine)\n", _filters(found["races"])]
+    parts += ["## How the pairs were decided (compiled engine)\n", _filters(found["races"])]
     parts += ["## MinHash\n", _hashed(found["races"]), "## Single questions\n", _questions(found["cases"])]
-    parts += ["## Rows made to be hard\n", _hard(found["cases"])]
+    parts += ["## Adversarial rows\n", _hard(found["cases"])]
     return "\n".join(part for part in parts if part)
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that suits them."""
+    """Return seconds as text, with three digits and a suitable unit."""
     for least, size, unit in ((172_800, 86_400, "days"), (7_200, 3_600, "h"), (300, 60, "min"), (1, 1, "s"), (1e-3, 1e-3, "ms")):
         if seconds >= least:
             return f"{_three(seconds / size)} {unit}"
@@ -57,58 +57,60 @@ def duration(seconds: float) -> str:
 
 def _grouped(races: Iterable[Found]) -> dict[tuple[str, int], list[Found]]:
     groups: dict[tuple[str, int], list[Found]] = {}
-    for one in races:
-        groups.setdefault((one["input"], one["rows"]), []).append(one)
+    for race in races:
+        groups.setdefault((race["input"], race["rows"]), []).append(race)
     return groups
 
 
 def _sizes(races: Sequence[Found]) -> str:
     first = races[0]
     dropped = 100 * (1 - first["right"] / first["rows"])
-    return f"{first['right']:,} rows are kept ({dropped:.1f} % are dropped); a growing pool compares {first['pairs']:,} pairs.\n"
+    return (
+        f"{first['right']:,} rows are kept and {dropped:.1f} % are dropped. A growing pool compares {first['pairs']:,} pairs.\n"
+    )
 
 
 def _race_table(races: Sequence[Found], groups: dict[tuple[str, int], list[Found]]) -> str:
     lines = []
-    for one in races:
-        about = "~ " if "extrapolated" in one else ""
-        memory = f"{one['peak_bytes'] / 1e6:,.0f} ({one['before_bytes'] / 1e6:,.0f})"
-        counters = one.get("counters", {})
-        measured = one.get("measured") or counters.get("stopped", 0) + counters.get("finished", 0)
-        cells = [one["contender"], about + duration(one["seconds"]), about + _three(one["rows"] / one["seconds"])]
-        cells += [_growth(one, groups), memory, f"{measured:,}" if measured else "-"]
-        lines.append([*cells, f"{one['kept']:,}" if one["rows_done"] else "-", _remark(one)])
+    for race in races:
+        about = "~ " if "extrapolated" in race else ""
+        memory = f"{race['peak_bytes'] / 1e6:,.0f} ({race['before_bytes'] / 1e6:,.0f})"
+        counters = race.get("counters", {})
+        measured = race.get("measured") or counters.get("stopped", 0) + counters.get("finished", 0)
+        cells = [race["contender"], about + duration(race["seconds"]), about + _three(race["rows"] / race["seconds"])]
+        cells += [_growth(race, groups), memory, f"{measured:,}" if measured else "-"]
+        lines.append([*cells, f"{race['kept']:,}" if race["rows_done"] else "-", _remark(race)])
     return _table(["contender", "time", "rows/s", "grows as", "memory MB", "pairs measured", "kept", "remarks"], lines)
 
 
-def _growth(one: Found, groups: dict[tuple[str, int], list[Found]]) -> str:
-    smaller = [rows for name, rows in groups if name == one["input"] and rows < one["rows"]]
+def _growth(race: Found, groups: dict[tuple[str, int], list[Found]]) -> str:
+    smaller = [rows for name, rows in groups if name == race["input"] and rows < race["rows"]]
     before = [
-        other for other in groups.get((one["input"], max(smaller, default=0)), []) if other["contender"] == one["contender"]
+        other for other in groups.get((race["input"], max(smaller, default=0)), []) if other["contender"] == race["contender"]
     ]
-    if not before or "extrapolated" in one or "extrapolated" in before[0]:
+    if not before or "extrapolated" in race or "extrapolated" in before[0]:
         return "-"
-    return f"{log(one['seconds'] / before[0]['seconds']) / log(one['rows'] / before[0]['rows']):.2f}"
+    return f"{log(race['seconds'] / before[0]['seconds']) / log(race['rows'] / before[0]['rows']):.2f}"
 
 
-def _remark(one: Found) -> str:
-    if "differs" in one:
-        return f"**DECIDES OTHERWISE** from row {one['differs']:,} on"
-    if "recall" in one:
-        alike = f"finds {_percent(one['recall'])} of the near-duplicates"
+def _remark(race: Found) -> str:
+    if "differs" in race:
+        return f"**DECIDES DIFFERENTLY** from row {race['differs']:,} on"
+    if "recall" in race:
+        alike = f"finds {_percent(race['recall'])} of the near-duplicates"
     else:
-        alike = "decides alike" if one["rows_done"] else ""
-    if "extrapolated" not in one:
+        alike = "same decisions" if race["rows_done"] else ""
+    if "extrapolated" not in race:
         return alike
-    spent = duration(one["spent"])
-    if not one["rows_done"]:
-        return f"from {one['measured']:,} pairs drawn at random in {spent}"
-    how = "by pairs" if one["extrapolated"] == "pairs" else f"by its growth there, {one['growth']:.2f}"
-    return f"from the first {one['rows_done']:,} rows in {spent}, {how}; {alike} there"
+    spent = duration(race["spent"])
+    if not race["rows_done"]:
+        return f"from {race['measured']:,} pairs drawn at random in {spent}"
+    how = "by pairs" if race["extrapolated"] == "pairs" else f"by its growth there ({race['growth']:.2f})"
+    return f"from the first {race['rows_done']:,} rows in {spent}, {how}, {alike} there"
 
 
 def _ratios(races: Sequence[Found]) -> str:
-    seconds = {one["contender"]: one["seconds"] for one in races}
+    seconds = {race["contender"]: race["seconds"] for race in races}
     theirs = seconds.get("rouge_score") or seconds["rouge_score in full"]
     about = "about " if "rouge_score" in seconds else ""
     others = [name for name in seconds if name.startswith(("ours", "rapidfuzz"))]
@@ -117,28 +119,28 @@ def _ratios(races: Sequence[Found]) -> str:
 
 
 def _filters(races: Sequence[Found]) -> str:
-    counted = [one for one in races if one.get("counters")]
-    used = [name for name in counted[0]["counters"] if name != "queries" and any(one["counters"][name] for one in counted)]
+    counted = [race for race in races if race.get("counters")]
+    used = [name for name in counted[0]["counters"] if name != "queries" and any(race["counters"][name] for race in counted)]
     lines = [
         [
-            f"{one['rows']:,} {one['input']}, {one['contender']}",
-            f"{one['pairs']:,}",
-            *(f"{one['counters'][name]:,}" for name in used),
+            f"{race['rows']:,} {race['input']}, {race['contender']}",
+            f"{race['pairs']:,}",
+            *(f"{race['counters'][name]:,}" for name in used),
         ]
-        for one in counted
+        for race in counted
     ]
-    about = "A pair can be met several times, once for each rare token that both have; all other pairs were never looked at.\n\n"
+    about = "A pair is a candidate once for each rare token that both texts have. All other pairs are skipped.\n\n"
     return about + _table(["rows", "pairs", *(_PRUNED.get(name, name) for name in used)], lines)
 
 
 def _hashed(races: Sequence[Found]) -> str:
     about = (
-        "Of the rows that ROUGE-L drops, the share that it drops too; and the rows that it drops though ROUGE-L keeps them.\n\n"
+        "Recall is the share of the rows dropped by ROUGE-L that MinHash also drops. ROUGE-L keeps the wrongly dropped rows.\n\n"
     )
     lines = [
-        [f"{one['rows_done']:,} {one['input']}", one["contender"], _percent(one["recall"]), f"{one['wrongly_dropped']:,}"]
-        for one in races
-        if "recall" in one
+        [f"{race['rows_done']:,} {race['input']}", race["contender"], _percent(race["recall"]), f"{race['wrongly_dropped']:,}"]
+        for race in races
+        if "recall" in race
     ]
     return about + _table(["rows seen", "contender", "recall", "wrongly dropped"], lines)
 
@@ -146,13 +148,13 @@ def _hashed(races: Sequence[Found]) -> str:
 def _questions(cases: Found) -> str:
     single, nearest, mean, first = (cases[name] for name in ("single", "nearest", "mean", "first_use"))
     fresh, later = first["fresh"], first["later"]
-    percentiles = f"p50 {duration(single['p50'])}, p99 {duration(single['p99'])}, most {duration(single['max'])}"
+    percentiles = f"p50 {duration(single['p50'])}, p99 {duration(single['p99'])}, maximum {duration(single['max'])}"
     lines = [
-        [f"one admission into a pool of {single['pool']:,} ({single['admissions']:,} of them)", percentiles],
-        [f"the 10 nearest earlier of each of {nearest['rows']:,} texts", f"{duration(nearest['seconds'])}"],
-        [f"the mean similarity to all of a pool of {mean['pool']:,}, for one text", duration(mean["seconds"])],
+        [f"one admission into a pool of {single['pool']:,} ({single['admissions']:,} measured)", percentiles],
+        [f"the 10 nearest earlier texts of each of {nearest['rows']:,} texts", f"{duration(nearest['seconds'])}"],
+        [f"the mean similarity to all of a pool of {mean['pool']:,}, for race text", duration(mean["seconds"])],
         [
-            "a new process, no Python file compiled yet (also none of numpy)",
+            "a new process, before any Python file is compiled (numpy included)",
             _start(fresh),
         ],
         ["a new process after that", _start(later)],
@@ -161,27 +163,27 @@ def _questions(cases: Found) -> str:
     return _table(["question", "time"], lines)
 
 
-def _start(one: Found) -> str:
-    importing, first, second, process = (duration(one[name]) for name in ("importing", "first", "second", "process"))
-    return f"{importing} to import, {first} for the first text, {second} for the second; whole process {process}"
+def _start(race: Found) -> str:
+    importing, first, second, process = (duration(race[name]) for name in ("importing", "first", "second", "process"))
+    return f"{importing} to import, {first} for the first text, {second} for the second, {process} for the whole process"
 
 
 def _hard(cases: Found) -> str:
     lines = []
-    for name, one in cases.items():
-        if "wanted" not in one:
+    for name, race in cases.items():
+        if "wanted" not in race:
             continue
-        counters = one.get("counters", {})
-        whole = "" if one["rows"] == one["wanted"] else f" (stopped at the limit; {one['wanted']:,} were wanted)"
-        memory = f"{one['peak_bytes'] / 1e6:,.0f} ({one['before_bytes'] / 1e6:,.0f})"
+        counters = race.get("counters", {})
+        whole = "" if race["rows"] == race["wanted"] else f" (stopped at the time limit, of {race['wanted']:,})"
+        memory = f"{race['peak_bytes'] / 1e6:,.0f} ({race['before_bytes'] / 1e6:,.0f})"
         measured = counters.get("stopped", 0) + counters.get("finished", 0)
-        cells = [name, f"{one['rows']:,}{whole}", f"{one['kept']:,}", duration(one["seconds"]), memory]
+        cells = [name, f"{race['rows']:,}{whole}", f"{race['kept']:,}", duration(race["seconds"]), memory]
         lines.append([*cells, f"{measured:,}", f"{counters.get('visited', 0):,}"])
-    return _table(["rows", "how many", "kept", "time", "memory MB", "pairs measured", "met through a token"], lines)
+    return _table(["rows", "how many", "kept", "time", "memory MB", "pairs measured", "candidate pairs by a rare token"], lines)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that can also be read as it is."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
     rows = [head, ["-" * width for width in widths], *lines]
     return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows) + "\n"
@@ -192,22 +194,22 @@ def _percent(share: float | None) -> str:
 
 
 def _three(number: float) -> str:
-    """Three digits that count."""
+    """Return a number with three significant digits."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def plot(found: Found, into: Path) -> None:
-    """Seconds against rows, both logarithmic; what is extrapolated has a hollow mark and a dashed line to it."""
+    """Plot seconds against rows on logarithmic axes. Extrapolated points are hollow, with a dashed line to them."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(10, 6.5), layout="constrained")
-    races = [one for one in found["races"] if one["input"] == "realistic"]
-    for number, name in enumerate(dict.fromkeys(one["contender"] for one in races)):
+    races = [race for race in found["races"] if race["input"] == "realistic"]
+    for number, name in enumerate(dict.fromkeys(race["contender"] for race in races)):
         color = f"C{number}"
-        points = [(one["rows"], one["seconds"], "extrapolated" in one) for one in races if one["contender"] == name]
+        points = [(race["rows"], race["seconds"], "extrapolated" in race) for race in races if race["contender"] == name]
         for (rows, seconds, _), (more, longer, guessed) in pairwise(points):
             axes.plot([rows, more], [seconds, longer], "--" if guessed else "-", color=color, linewidth=1.5)
         for rows, seconds, guessed in points:
@@ -229,10 +231,10 @@ def plot(found: Found, into: Path) -> None:
     axes.set(
         xscale="log", yscale="log", xlabel="rows (realistic texts, growing pool, ROUGE-L above 0.7 is dropped)", ylabel="seconds"
     )
-    sizes = sorted({one["rows"] for one in races})
+    sizes = sorted({race["rows"] for race in races})
     axes.set_xticks(sizes, [f"{rows:,}" for rows in sizes])
     axes.set_title(
-        f"Near-duplicates on {made['cores']} cores of {made['processor']}, {made['date']}\nhollow, dashed: extrapolated"
+        f"Near-duplicates on {made['cores']} cores of {made['processor']}, {made['date']}\nhollow and dashed: extrapolated"
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)

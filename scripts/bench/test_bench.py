@@ -1,4 +1,4 @@
-"""The ROUGE benchmark and its texts: that they work and are what they are said to be; how fast anything is, no test asks."""
+"""The benchmarks run, and their texts have the stated properties. These tests check no speed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def made() -> list[tuple[str, str]]:
     return list(islice(rows(), ROWS))
 
 
-def test_the_texts_are_the_same_for_the_same_seed(made: list[tuple[str, str]]) -> None:
+def test_the_same_seed_gives_the_same_texts(made: list[tuple[str, str]]) -> None:
     assert list(texts(500)) == [text for _, text in made[:500]]
     assert list(texts(500, seed=1)) != [text for _, text in made[:500]]
 
@@ -48,7 +48,7 @@ def test_lengths_are_those_of_instructions(made: list[tuple[str, str]]) -> None:
     assert 70 <= min(lengths["template"]) <= max(lengths["template"]) <= 200
 
 
-def test_words_are_spread_as_in_real_text(made: list[tuple[str, str]]) -> None:
+def test_word_frequencies_are_those_of_real_text(made: list[tuple[str, str]]) -> None:
     met, seen, grown = Counter[str](), set[str](), []
     for number, (_, text) in enumerate(made, 1):
         tokens = set(ascii_tokens(text))
@@ -74,7 +74,7 @@ def test_each_rank_has_another_made_up_word() -> None:
     assert len({made_up(rank) for rank in ranks}) == len(ranks)
 
 
-def test_the_benchmark_works(tmp_path: Path) -> None:
+def test_the_rouge_benchmark_works(tmp_path: Path) -> None:
     command: list[str | Path] = [sys.executable, HERE / "bench_rouge.py", "--small", "--into", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -91,8 +91,8 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
     assert (tmp_path / "rouge.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_benchmark_of_building_again_works() -> None:
+def test_the_rebuild_benchmark_works() -> None:
     command: list[str | Path] = [sys.executable, HERE / "bench_refilter.py", "--small"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "300 rows, built again at 0.6: " in done.stdout and "ROUGE-L takes" in done.stdout
+    assert "300 rows, rebuilt at 0.6: " in done.stdout and "ROUGE-L takes" in done.stdout
