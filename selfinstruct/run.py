@@ -14,7 +14,7 @@ from selfinstruct import event_loop
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.connect import Teachers, cancel_batches, connect, limits_of
 from selfinstruct.client.shutdown import stopped_by_signals
-from selfinstruct.contracts import Export, Teacher
+from selfinstruct.contracts import Teacher
 from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
@@ -223,7 +223,7 @@ class Run:
         return datasets.Dataset.from_dict(columns, features=features)
 
     def export(
-        self, to: str | Export, out: str | Path, *, dataset: Dataset | None = None, system: str = "", **options: Any
+        self, to: str | Callable[..., None], out: str | Path, *, dataset: Dataset | None = None, system: str = "", **options: Any
     ) -> Exported:
         """Write the rows in another shape, such as "messages". Nothing is asked, and the run stays as it is.
 

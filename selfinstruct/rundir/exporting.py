@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from selfinstruct import plugins
 from selfinstruct.atomic_write import Staged, added
-from selfinstruct.contracts import Export, ExportFiles, ExportRow
+from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import PluginError, UserMistake
 
@@ -61,7 +61,7 @@ def names() -> tuple[str, ...]:
     return tuple(name.replace("_", "-") for name in plugins.names("export"))
 
 
-def writer(to: str | Export, options: Mapping[str, Any]) -> Writer:
+def writer(to: str | Callable[..., None], options: Mapping[str, Any]) -> Writer:
     """Return an export with its options bound. In a name, hyphens and underscores are the same.
 
     Raises PluginError or RecipeError when there is no such export, or when it has no such option.

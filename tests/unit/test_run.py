@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from command_line import DERIVED, cli, derived, outcomes, rows
 from fake_openai import FakeOpenAI
 
 import selfinstruct as si
+from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.errors import PluginError, RecipeError, RunDirectoryError, UserMistake
+from selfinstruct.rundir.exporting import Exported
 
 PACKAGE = Path(si.__file__).parent
 
@@ -63,6 +65,24 @@ def test_datasets_reads_the_file_and_the_directory_as_three_string_columns(teach
     assert all(list(json.loads(line)) == ["instruction", "input", "output"] for line in lines)
 
 
+def test_export_gives_an_export_the_rows_with_their_provenance(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", teacher, num=20)
+    made.generate()
+    exported: list[ExportRow] = []
+
+    def collect(rows: Iterable[ExportRow], files: ExportFiles) -> None:
+        exported.extend(rows)
+
+    assert made.export(collect, tmp_path / "out", system="Be brief.") == Exported(20, ())
+    assert [dict(row.provenance) for row in exported] == rows(tmp_path / "run" / "provenance.jsonl")
+    texts = [{"instruction": row.instruction, "input": row.input, "output": row.output} for row in exported]
+    assert texts == rows(tmp_path / "run" / "dataset.jsonl")
+    assert [row.id for row in exported] == [row.provenance["id"] for row in exported]
+    assert {row.system for row in exported} == {"Be brief."}
+    done = made.export("messages", tmp_path / "few.jsonl", dataset=made.build(num=3))
+    assert done == Exported(3, (tmp_path / "few.jsonl",)) and len(rows(tmp_path / "few.jsonl")) == 3
+
+
 def test_building_writes_nothing_and_takes_other_settings(teacher: FakeOpenAI, tmp_path: Path) -> None:
     first = run(tmp_path / "run", teacher, num=30)
     first.generate()
@@ -77,13 +97,13 @@ def test_building_writes_nothing_and_takes_other_settings(teacher: FakeOpenAI, t
         first.build(temperature=0.1)
     first.write(fewer, to=tmp_path / "fewer")
     assert sorted(path.name for path in (tmp_path / "fewer").iterdir()) == sorted(DERIVED)
-    assert "10 rows of instruction" in (tmp_path / "fewer" / "README.md").read_text()
+    assert "10 rows in Alpaca format" in (tmp_path / "fewer" / "README.md").read_text()
     first.write(fewer)
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 10
     assert si.Run(tmp_path / "run").recipe.curate.num == 10
 
 
-def no_vowels_at_the_end(example: si.Example, around: object, *, vowels: str = "aeiou") -> si.Rejection | None:
+def no_vowels_at_the_end(example: si.Example, context: object, *, vowels: str = "aeiou") -> si.Rejection | None:
     """Drops an instruction whose last letter is a vowel."""
     last = example.instruction.rstrip(".?")[-1:]
     return si.Rejection(last, vowels) if last in vowels else None
@@ -105,7 +125,7 @@ def test_an_own_filter_is_a_function(teacher: FakeOpenAI, tmp_path: Path) -> Non
 
 
 def test_an_error_in_an_own_filter_is_raised_as_it_is_and_loses_no_reply(teacher: FakeOpenAI, tmp_path: Path) -> None:
-    def broken(example: si.Example, around: object) -> si.Rejection | None:
+    def broken(example: si.Example, context: object) -> si.Rejection | None:
         raise ZeroDivisionError("in my filter")
 
     with pytest.raises(ZeroDivisionError, match="in my filter"):
@@ -188,7 +208,7 @@ def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(
         with pytest.raises(error, match=says):
             run(tmp_path / "run", teacher, **settings)
     with pytest.raises(PluginError, match="must return a Rejection or None"):
-        run(tmp_path / "run", teacher, filters=[lambda example, around: True]).generate()
+        run(tmp_path / "run", teacher, filters=[lambda example, context: True]).generate()
 
 
 def test_a_build_without_its_journal_does_not_empty_the_dataset(teacher: FakeOpenAI, tmp_path: Path) -> None:
@@ -295,7 +315,7 @@ def in_a_sentence(ended: Any) -> str:
     return str(ended.stderr)
 
 
-def no_poems(example: si.Example, around: Any) -> si.Rejection | None:
+def no_poems(example: si.Example, context: Any) -> si.Rejection | None:
     return si.Rejection("poem") if len(example.instruction) % 3 == 0 else None
 
 

@@ -84,10 +84,10 @@ def test_no_two_bundled_seeds_are_above_rouge_l_one_half() -> None:
 
 @pytest.mark.parametrize("name", plugins.names("filter"))
 def test_every_filter_passes_every_bundled_seed(name: str) -> None:
-    function, around = plugins.find("filter", name), FilterContext(frozenset(), {})
+    function, context = plugins.find("filter", name), FilterContext(frozenset(), {})
     examples = [(seed.id, Example(seed.instruction, *texts)) for seed in BUNDLED for texts in seed.instances]
     assert len(examples) >= len(BUNDLED)
-    dropped = [(id, drop) for id, example in examples if (drop := function(example, around))]
+    dropped = [(id, drop) for id, example in examples if (drop := function(example, context))]
     assert dropped == []
 
 

@@ -58,7 +58,7 @@ def test_no_key_in_the_process_title(start_teacher: Callable[..., FakeOpenAI], t
 def test_a_crash_inside_shows_no_key(tmp_path: Path, teacher: FakeOpenAI) -> None:
     code = (
         "import selfinstruct as si\n"
-        "def broken(example, around): raise RuntimeError('a bug in a filter')\n"
+        "def broken(example, context): raise RuntimeError('a bug in a filter')\n"
         f"si.Run({str(tmp_path / 'run')!r}, base_url={teacher.url!r}, model='m', num=5, filters=[broken]).generate()\n"
     )
     import sys
