@@ -1,24 +1,24 @@
-/* The nearest texts of the pool, however far (after the top-k joins of Xiao et al., 2009).
+/* Find the nearest texts of the pool at any distance (after the top-k joins of Xiao et al., 2009).
  *
- * Here all tokens of each text are listed, not only its prefix. The lists of the query's tokens are gone through from the rarest
- * on. A text that is first met at the query's token i has none of the i before it, so at most m - i tokens are shared: when even
- * that many are too few to be among the best found so far, no text that was not met yet can be, and the search ends. The rare
- * tokens find the near texts first; the long lists of the frequent ones are seldom reached.
+ * Here the lists have all tokens of each text, not only its prefix. They are searched from the query's rarest token on. A text
+ * that is first met at the query's token i has none of the i tokens before it, so it shares at most m - i tokens. Once that is
+ * too few to be among the best, no text that was not met yet can be among them, and the search ends. The rare tokens find the
+ * near texts first, so that the long lists of frequent tokens are rarely reached.
  */
 #include "kernel.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 512   /* texts of a list that are sifted before any is looked at more closely */
+#define CHUNK 512   /* texts of a list that are filtered before any of them is measured */
 
 typedef struct {
-    uint32_t before;            /* only places below this one */
+    uint32_t before;            /* search only places below this one */
     uint32_t count, wanted;
-    uint32_t *places;           /* the best so far, best first, of equals the earliest */
+    uint32_t *places;           /* the best so far, best first, equal ones by place */
     int64_t *commons;
     double *scores;
-    int failed;                 /* whether there was no memory */
+    int failed;                 /* whether memory ran out */
 } Nearest;
 
 static int append(Mentions *list, uint32_t place, uint32_t length, uint32_t position) {
@@ -49,7 +49,7 @@ static int mention(Pool *pool, const Query *query, uint32_t place) {
     return 1;
 }
 
-/* List the texts that were added since by all their tokens. Returns 0 when there is no memory. */
+/* Add the texts that are new since the last call to the lists of all their tokens. Return 0 when memory runs out. */
 EXPORTED int pool_mention(Pool *pool, Query *query) {
     if (pool->broken) return 0;
     if (pool->mentioned_order != pool->orders) forget_mentions(pool, 0);
@@ -73,12 +73,12 @@ EXPORTED int pool_mention(Pool *pool, Query *query) {
     return 1;
 }
 
-/* Half the score that a text must at least have to be among the best, a hair less. */
+/* Return half the least score of a text among the best, slightly reduced. */
 static double half_wanted(const Nearest *nearest) {
-    return nearest->count < nearest->wanted ? 0.0 : nearest->scores[nearest->count - 1] * (1 - HAIR) / 2;
+    return nearest->count < nearest->wanted ? 0.0 : nearest->scores[nearest->count - 1] * (1 - SLACK) / 2;
 }
 
-/* Put a text among the best, if it belongs there. */
+/* Insert a text into the best, if it is one of them. */
 static void rank(uint32_t place, int64_t found, double score, Nearest *nearest) {
     uint32_t at = nearest->count;
     while (at > 0 && (nearest->scores[at - 1] < score || (nearest->scores[at - 1] == score && nearest->places[at - 1] > place)))
@@ -95,7 +95,7 @@ static void rank(uint32_t place, int64_t found, double score, Nearest *nearest) 
     nearest->scores[at] = score;
 }
 
-static inline void weigh(const Pool *pool, Query *query, uint32_t place, int64_t shared, uint32_t position, Nearest *nearest) {
+static inline void measure(const Pool *pool, Query *query, uint32_t place, int64_t shared, uint32_t position, Nearest *nearest) {
     if (query->stamps[place] == query->stamp) {
         query->counters.repeated++;
         return;
@@ -117,12 +117,12 @@ static inline void weigh(const Pool *pool, Query *query, uint32_t place, int64_t
     if (found > 0) rank(place, found, f_measure(found, query->length, length), nearest);
 }
 
-/* Mark which texts may be among the best. With h half the score that is wanted, c > h(m + n) tokens in common need c <= m - i, the
- * query's tokens from this one on: so n is at most `longest`. And they need c <= n - q, the other's: so n(1 - h) - q > h * m, which
- * is held in whole numbers, n(1 - h) rounded up and h * m down. */
+/* Mark the texts that may be among the best. Let h be half the wanted score, so that c > h(m + n) tokens must be common. The
+ * query has only m - i tokens from this one on, so c <= m - i, and n is at most `longest`. The other text has n - q such tokens,
+ * so n(1 - h) - q > h * m. This is compared in whole numbers, with n(1 - h) rounded up and h * m rounded down. */
 FOR_EACH_PROCESSOR
-static void sift(const uint16_t *lengths, const uint16_t *positions, uint32_t count, uint16_t longest, uint16_t share,
-                 uint16_t wanted, uint8_t *pass) {
+static void prefilter(const uint16_t *lengths, const uint16_t *positions, uint32_t count, uint16_t longest, uint16_t share,
+                      uint16_t wanted, uint8_t *pass) {
     for (uint32_t i = 0; i < count; i++) {
         uint16_t most = (uint16_t)(((uint32_t)lengths[i] * share >> 16) + 1), taken = (uint16_t)(positions[i] + wanted);
         int unknown = (lengths[i] == SATURATED) | (taken < wanted);  /* n is greater than it says; the sum did not fit */
@@ -140,7 +140,7 @@ static uint32_t count_before(const Mentions *list, uint32_t before) {
     return low;
 }
 
-/* Go through the texts that have this token, the query's from `position` on. */
+/* Search the texts that have this token, which the query has at `position`. */
 FOR_EACH_PROCESSOR
 static void scan(const Pool *pool, Query *query, const Mentions *list, uint32_t position, Nearest *nearest) {
     uint8_t pass[CHUNK + sizeof(uint64_t)];
@@ -150,15 +150,15 @@ static void scan(const Pool *pool, Query *query, const Mentions *list, uint32_t 
         uint32_t count = all - from < CHUNK ? all - from : CHUNK;
         double half = half_wanted(nearest), share = (1 - half) * 65536 + 1, wanted = half * query->length;
         uint16_t longest = longest_possible(query->length, position, half);
-        sift(list->lengths + from, list->positions + from, count, longest, share > SATURATED ? SATURATED : (uint16_t)share,
-             wanted > SATURATED ? SATURATED : (uint16_t)wanted, pass);
+        prefilter(list->lengths + from, list->positions + from, count, longest, share > SATURATED ? SATURATED : (uint16_t)share,
+                  wanted > SATURATED ? SATURATED : (uint16_t)wanted, pass);
         memset(pass + count, 0, sizeof(uint64_t));
         for (uint32_t eight = 0; eight < count; eight += sizeof(uint64_t)) {
             uint64_t some;
             memcpy(&some, pass + eight, sizeof some);
             for (; some; some &= some - 1) {
                 uint32_t at = from + eight + first_byte(some);
-                weigh(pool, query, list->places[at], left, list->positions[at], nearest);
+                measure(pool, query, list->places[at], left, list->positions[at], nearest);
             }
         }
     }
@@ -167,14 +167,14 @@ static void scan(const Pool *pool, Query *query, const Mentions *list, uint32_t 
 static void search(const Pool *pool, Query *query, Nearest *nearest) {
     for (uint32_t i = 0; i < query->length && !nearest->failed; i++) {
         uint32_t token = (uint32_t)query->order[i], left = query->length - i;
-        /* Of the texts that were not met yet, the best would have just these tokens. */
+        /* The best text that was not met yet would have exactly these tokens. */
         if (needed_for(half_wanted(nearest), query->length, left) > left) return;
         if (token >= pool->mentions_room || (i && query->order[i] == query->order[i - 1])) continue;
         scan(pool, query, &pool->mentions[token], i, nearest);
     }
 }
 
-/* Where fewer than wanted have anything in common with the text, the earliest of the others follow. */
+/* If too few texts have a token in common with the query, add the earliest of the others. */
 static void fill_up(const Pool *pool, Nearest *nearest) {
     uint32_t with = nearest->count;
     for (uint32_t place = 0; place < pool->count && place < nearest->before && nearest->count < nearest->wanted; place++) {
@@ -187,9 +187,9 @@ static void fill_up(const Pool *pool, Nearest *nearest) {
     }
 }
 
-/* The `wanted` nearest texts of the pool to each of these, nearest first, of equals the earliest. Text i is compared with the
- * places below before[i]. Its results stand from i * wanted on in `places` and `commons`; counts[i] says how many there are.
- * Reads the pool only; `pool_mention` comes first. Returns 0 when there is no memory. */
+/* Find the `wanted` nearest texts of the pool to each text, nearest first, equal ones by place. Text i is compared with the
+ * places below before[i]. Its results start at i * wanted in `places` and `commons`, and counts[i] is their number. The pool
+ * is only read. Call `pool_mention` first. Return 0 when memory runs out. */
 EXPORTED int pool_nearest(const Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count,
                           const uint32_t *before, uint32_t wanted, uint32_t *places, int64_t *commons, uint32_t *counts) {
     double *scores = malloc((wanted + 1) * sizeof *scores);
@@ -208,7 +208,7 @@ EXPORTED int pool_nearest(const Pool *pool, Query *query, const int32_t *tokens,
     return done;
 }
 
-/* The F-measure of the text to each text of the pool that stands before `before`. Returns 0 when there is no memory. */
+/* Write the F-measure of the text to each text of the pool below place `before`. Return 0 when memory runs out. */
 EXPORTED int pool_scores(const Pool *pool, Query *query, const int32_t *tokens, int64_t length, uint32_t before,
                          double *scores) {
     if (!read_text(pool, query, tokens, (uint32_t)length) || !mask_text(query)) return 0;

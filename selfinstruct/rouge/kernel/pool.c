@@ -1,10 +1,10 @@
-/* The pool: texts, and for each token the list of those in whose prefix it is (Xiao et al., 2008).
+/* The pool: texts, and for each token the list of the texts that have it in their prefix (Xiao et al., 2008).
  *
- * Put the tokens of a text in order, the rarest first, the second of a kind beside the first. Texts x and y of m and n
- * tokens that need c in common share a first one in that order. If it has p tokens before it in x and q in y, no more than
- * min(m - p, n - q) can be shared, so c <= m - p and c <= n - q: only the first n - least(n) + 1 tokens of a text can ever
- * be a first one, where least(n) is c for the shortest x that can be near. These are its prefix; those alone are listed, with
- * their position. Of tokens of one kind only the first can be the first shared one.
+ * Sort the tokens of a text by rarity, the rarest first, with equal tokens side by side. Texts x and y of m and n tokens that
+ * need c common tokens share a first one in that order. If it has p tokens before it in x and q in y, at most
+ * min(m - p, n - q) can be shared, so c <= m - p and c <= n - q. Therefore only the first n - least(n) + 1 tokens of a text can
+ * be a first shared one, where least(n) is c for the shortest x that can be near. They are its prefix. Only they are listed,
+ * with their positions. Of equal tokens, only the first can be the first shared one.
  */
 #include "kernel.h"
 
@@ -19,7 +19,7 @@ EXPORTED Pool *pool_new(double threshold) {
     Pool *pool = calloc(1, sizeof *pool);
     if (!pool) return NULL;
     pool->threshold = threshold;
-    pool->bound = threshold * (1 - HAIR);
+    pool->bound = threshold * (1 - SLACK);
     pool->starts = grown(NULL, &pool->starts_room, 16, sizeof *pool->starts);
     if (!pool->starts) {
         free(pool);
@@ -54,8 +54,8 @@ EXPORTED void pool_free(Pool *pool) {
     free(pool);
 }
 
-/* Make room for the tokens up to this one; a new one counts as rarer than all before it. */
-static int know(Pool *pool, uint32_t vocabulary) {
+/* Allocate memory for the tokens below `vocabulary`. New tokens count as rarer than all before them. */
+static int grow_vocabulary(Pool *pool, uint32_t vocabulary) {
     if (vocabulary <= pool->vocabulary) return 1;
     size_t room = (size_t)vocabulary + vocabulary / 4 + 64;
     uint32_t *weights = realloc(pool->weights, room * sizeof *weights);
@@ -73,18 +73,18 @@ static int know(Pool *pool, uint32_t vocabulary) {
     return 1;
 }
 
-/* Count tokens that are about to be added or looked up, so that `pool_order` knows which are rare. */
+/* Count tokens before they are added or looked up, so that `pool_order` knows which are rare. */
 EXPORTED int pool_meet(Pool *pool, const int32_t *tokens, int64_t count) {
     uint32_t vocabulary = 0;
     for (int64_t i = 0; i < count; i++)
         if ((uint32_t)tokens[i] >= vocabulary) vocabulary = (uint32_t)tokens[i] + 1;
-    if (!know(pool, vocabulary)) return 0;
+    if (!grow_vocabulary(pool, vocabulary)) return 0;
     for (int64_t i = 0; i < count; i++) pool->seen[tokens[i]]++;
     pool->met += (uint64_t)count;
     return 1;
 }
 
-/* The fewest tokens that a text of this length has in common with any that is near. */
+/* Return the fewest tokens that a text of this length has in common with any near text. */
 static int64_t least(const Pool *pool, uint32_t length) { return (int64_t)(length * pool->bound / (2 - pool->bound)) + 1; }
 
 uint32_t prefix_of(const Pool *pool, uint32_t length) {
@@ -92,9 +92,9 @@ uint32_t prefix_of(const Pool *pool, uint32_t length) {
     return rest < 0 ? 0 : (uint32_t)rest + 1;
 }
 
-/* Of x with m tokens and y with n, whose first shared token has p before it in x and q in y, y comes into question only where
- * c <= n - q. As c > t(m + n)/2, that is: n(1 - t/2) - q > m * t/2. The left side is known when y is listed, the right side when x
- * is looked up; both are held in whole steps, the left one rounded up. */
+/* Let x have m tokens and y n, and let their first shared token have p tokens before it in x and q in y. Then y can be near only
+ * if c <= n - q. As c > t(m + n)/2, this means n(1 - t/2) - q > m * t/2. The left side is known when y is listed, the right side
+ * when x is looked up. Both are stored in whole steps, the left one rounded up. */
 static uint16_t latest_of(const Pool *pool, uint32_t length, uint32_t position) {
     double latest = FINE * ((double)length * (1 - pool->bound / 2) - position) + 1;
     return latest >= SATURATED ? SATURATED : latest <= 0 ? 0 : (uint16_t)latest;
@@ -153,7 +153,7 @@ static int keep_whole_sketch(Pool *pool, const Query *query, uint32_t place) {
     return 1;
 }
 
-/* Put the text of the query at the end of the pool. Returns 0 when there is no memory or no more places. */
+/* Append the text of the query to the pool. Return 0 when memory or places run out. */
 int add_text(Pool *pool, const Query *query) {
     uint32_t length = query->length, place = pool->count, vocabulary = 0;
     size_t used = (size_t)pool->starts[place];
@@ -166,26 +166,26 @@ int add_text(Pool *pool, const Query *query) {
     int32_t *tokens = grown(pool->tokens, &pool->tokens_room, used + length, sizeof *tokens);
     if (!tokens && used + length) return 0;
     pool->tokens = tokens;
-    if (!know(pool, vocabulary) || !keep_whole_sketch(pool, query, place) || !list_prefix(pool, query, place)) return 0;
+    if (!grow_vocabulary(pool, vocabulary) || !keep_whole_sketch(pool, query, place) || !list_prefix(pool, query, place)) return 0;
     if (length) memcpy(tokens + used, query->tokens, length * sizeof *tokens);
     starts[place + 1] = (int64_t)(used + length);
     pool->count++;
     return 1;
 }
 
-/* Put the tokens of all texts in order again, by what was met so far. Any order gives the same answers; where tokens that are
- * met seldom come first, fewer pairs are looked at. Returns 0 when there is no memory. */
+/* Sort the tokens of all texts again, by how often each token was met so far. Any order gives the same answers, but with rare
+ * tokens first, fewer pairs are compared. Return 0 when memory runs out. */
 EXPORTED int pool_order(Pool *pool, Query *query) {
     uint32_t vocabulary = pool->vocabulary;
     uint64_t *often = malloc((vocabulary + 1) * sizeof *often);
     if (!often) return 0;
     for (uint32_t token = 0; token < vocabulary; token++) often[token] = (uint64_t)pool->seen[token] << 32 | token;
     sort_descending(often, vocabulary);
-    pool->orders++;  /* what is listed by the old order is of no use from here on, whatever comes */
+    pool->orders++;  /* lists in the old order are useless from here on, even after an error */
     for (uint32_t weight = 0; weight < vocabulary; weight++) pool->weights[(uint32_t)often[weight]] = weight;
     free(often);
     empty_lists(pool);
-    pool->broken = 1;  /* until all lists are whole again */
+    pool->broken = 1;  /* until all lists are complete again */
     for (uint32_t place = 0; place < pool->count; place++) {
         if (!read_text(pool, query, pool->tokens + pool->starts[place], length_of(pool, place))) return 0;
         if (!list_prefix(pool, query, place)) return 0;
@@ -195,9 +195,10 @@ EXPORTED int pool_order(Pool *pool, Query *query) {
     return 1;
 }
 
-/* Whether so much was met since texts were last put in order that it pays to do it again. */
+/* Return whether so many tokens were met since the last sorting that another one saves time. */
 EXPORTED int pool_is_out_of_order(const Pool *pool) { return pool->met > 3 * pool->met_at_order; }
 
+/* Remove the texts from place `keep` on from the lists for the nearest. */
 void forget_mentions(Pool *pool, uint32_t keep) {
     for (uint32_t token = 0; token < pool->mentions_room; token++) {
         Mentions *list = &pool->mentions[token];
@@ -206,7 +207,7 @@ void forget_mentions(Pool *pool, uint32_t keep) {
     if (pool->mentioned > keep) pool->mentioned = keep;
 }
 
-/* Forget the texts from place `keep` on, also those that were only half added. */
+/* Remove the texts from place `keep` on, also one that was only partly added. */
 EXPORTED void pool_cut(Pool *pool, uint32_t keep) {
     for (uint32_t token = 0; token < pool->vocabulary; token++) {
         List *list = &pool->lists[token];
@@ -214,7 +215,7 @@ EXPORTED void pool_cut(Pool *pool, uint32_t keep) {
     }
     forget_mentions(pool, keep);
     if (pool->count > keep) pool->count = keep;
-    for (pool->wide_count = 0; keep; keep--) {  /* of the long texts that stay, the last has the greatest number */
+    for (pool->wide_count = 0; keep; keep--) {  /* the last long text that stays has the greatest number */
         if (!pool->wide_of[keep - 1]) continue;
         pool->wide_count = pool->wide_of[keep - 1];
         break;

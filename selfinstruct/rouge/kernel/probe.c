@@ -1,25 +1,25 @@
-/* Is a text too near to one of the pool, and to which one most? */
+/* Find the nearest text of the pool above the threshold. */
 #include "kernel.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 512   /* texts of a list that are sifted before any is looked at more closely */
-#define AHEAD 2     /* tokens by which lists are sent for ahead */
+#define CHUNK 512   /* texts of a list that are filtered before any of them is measured */
+#define AHEAD 2     /* lists are prefetched this many tokens ahead */
 
-/* What is looked for: the best above the threshold, of equals the earliest; or all of them. */
+/* A search for the best text above the threshold (of equal ones the earliest), or for all of them. */
 typedef struct {
-    uint32_t from;              /* the first place that is looked at */
+    uint32_t from;              /* the first place to search */
     uint32_t place;             /* the best so far, or NO_PLACE */
     int64_t common;
-    double score;               /* of the best so far; the threshold where there is none */
-    int all, failed;            /* whether all are wanted; whether there was no memory */
-    uint32_t *places;           /* where the first `room` of all go to, and how many there were */
+    double score;               /* of the best so far, or the threshold */
+    int all, failed;            /* whether to find all; whether memory ran out */
+    uint32_t *places;           /* receives the first `room` places; `count` is the number of all */
     int64_t *commons;
     int64_t room, count;
 } Search;
 
-/* Places that were looked at for this text already. Returns 0 when there is no memory. */
+/* Start to record the places that were handled for this text. Return 0 when memory runs out. */
 int begin_stamps(const Pool *pool, Query *query) {
     if (query->stamps_room < pool->count) {
         size_t room = pool->count + pool->count / 4 + 256;
@@ -45,7 +45,7 @@ static void measure(const Pool *pool, Query *query, uint32_t place, Search *sear
     }
     query->stamps[place] = query->stamp;
     uint32_t length = length_of(pool, place);
-    int64_t needed = needed_for(search->score * (1 - HAIR) / 2, query->length, length);
+    int64_t needed = needed_for(search->score * (1 - SLACK) / 2, query->length, length);
     if (pool->wide_of[place]) {
         const uint64_t *whole = pool->wide + (size_t)(pool->wide_of[place] - 1) * WIDTH;
         if (bits_apart(whole, query->sketch) > (int64_t)query->length + length - 2 * needed) {
@@ -75,9 +75,10 @@ static void measure(const Pool *pool, Query *query, uint32_t place, Search *sear
     }
 }
 
-/* Mark which of `count` texts pass by length and latest. */
+/* Mark the texts that can be near by their length and latest. */
 FOR_EACH_PROCESSOR
-static void sift(const uint16_t *lengths, const uint16_t *latest, uint32_t count, uint16_t longest, uint16_t needed, uint8_t *pass) {
+static void prefilter(const uint16_t *lengths, const uint16_t *latest, uint32_t count, uint16_t longest, uint16_t needed,
+                      uint8_t *pass) {
     for (uint32_t i = 0; i < count; i++) pass[i] = (lengths[i] <= longest) & (latest[i] >= needed);
 }
 
@@ -91,18 +92,18 @@ static uint32_t first_from(const List *list, uint32_t from) {
     return from ? low : 0;
 }
 
-/* Go through the texts that have this token in their prefix; `position` is where it stands in the query's. */
+/* Search the texts that have this token in their prefix. The query has it at `position`. */
 FOR_EACH_PROCESSOR
 static void scan(const Pool *pool, Query *query, const List *list, uint32_t position, Search *search) {
     uint8_t pass[CHUNK + sizeof(uint64_t)];
     uint64_t passed = 0, by_sketch = 0;
     uint32_t first = first_from(list, search->from);
     uint16_t latest = latest_needed(pool, query->length);
-    double half = search->score * (1 - HAIR) / 2;
+    double half = search->score * (1 - SLACK) / 2;
     query->counters.visited += list->count - first;
     for (uint32_t from = first; from < list->count; from += CHUNK) {
         uint32_t count = list->count - from < CHUNK ? list->count - from : CHUNK;
-        sift(list->lengths + from, list->latest + from, count, longest_possible(query->length, position, half), latest, pass);
+        prefilter(list->lengths + from, list->latest + from, count, longest_possible(query->length, position, half), latest, pass);
         memset(pass + count, 0, sizeof(uint64_t));
         for (uint32_t eight = 0; eight < count; eight += sizeof(uint64_t)) {
             uint64_t some;
@@ -117,7 +118,7 @@ static void scan(const Pool *pool, Query *query, const List *list, uint32_t posi
                     continue;
                 }
                 measure(pool, query, place, search);
-                half = search->score * (1 - HAIR) / 2;
+                half = search->score * (1 - SLACK) / 2;
             }
         }
     }
@@ -125,8 +126,7 @@ static void scan(const Pool *pool, Query *query, const List *list, uint32_t posi
     query->counters.sketch += by_sketch;
 }
 
-/* Look for what is near to the text of the query. Memory is slow and lists lie anywhere in it: what will be read soon is sent
- * for before it is needed. */
+/* Search for texts near to that of the query. Memory is slow and the lists are scattered in it, so lists are prefetched. */
 static int look(const Pool *pool, Query *query, Search *search) {
     uint32_t end = prefix_of(pool, query->length);
     query->counters.queries++;
@@ -151,8 +151,8 @@ static Search best_of(const Pool *pool, uint32_t from) {
     return (Search){.from = from, .place = NO_PLACE, .score = pool->threshold};
 }
 
-/* For each of these texts the nearest of the pool that is above the threshold, or NO_PLACE. Reads the pool only, so that
- * several threads may do this at a time, each with its own query. Returns 0 when there is no memory. */
+/* Find, for each text, the nearest text of the pool above the threshold, or NO_PLACE. The pool is only read, so that several
+ * threads may do this at a time, each with its own query. Return 0 when memory runs out. */
 EXPORTED int pool_look(const Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count,
                        uint32_t *places, int64_t *commons) {
     for (int64_t i = 0; i < count; i++) {
@@ -165,9 +165,8 @@ EXPORTED int pool_look(const Pool *pool, Query *query, const int32_t *tokens, co
     return 1;
 }
 
-/* Take these texts one after the other: what is too near to a text of the pool, with those just added, stays out of it. On
- * the way in, `places` and `commons` say what `pool_look` found among the first `from` texts. Returns 0 when there is no
- * memory. */
+/* Find the nearest text above the threshold for one text after the other, and add each text that has none to the pool. On
+ * entry, `places` and `commons` have the results of `pool_look` among the first `from` texts. Return 0 when memory runs out. */
 EXPORTED int pool_admit(Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count, uint32_t from,
                         uint32_t *places, int64_t *commons) {
     for (int64_t i = 0; i < count; i++) {
@@ -186,7 +185,7 @@ EXPORTED int pool_admit(Pool *pool, Query *query, const int32_t *tokens, const i
     return 1;
 }
 
-/* Put these texts into the pool as they are. */
+/* Add texts to the pool without a search. */
 EXPORTED int pool_add(Pool *pool, Query *query, const int32_t *tokens, const int64_t *starts, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         if (!read_text(pool, query, tokens + starts[i], (uint32_t)(starts[i + 1] - starts[i]))) return 0;
@@ -195,7 +194,8 @@ EXPORTED int pool_add(Pool *pool, Query *query, const int32_t *tokens, const int
     return 1;
 }
 
-/* All texts of the pool that are too near: how many; the first `room` of them are written. -1 when there is no memory. */
+/* Return the number of texts of the pool above the threshold, and write the first `room` of them. Return -1 when memory runs
+ * out. */
 EXPORTED int64_t pool_above(const Pool *pool, Query *query, const int32_t *tokens, int64_t length, uint32_t *places,
                             int64_t *commons, int64_t room) {
     Search search = best_of(pool, 0);

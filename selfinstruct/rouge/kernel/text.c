@@ -10,7 +10,7 @@
 #endif
 
 #define BITS 64
-#define FEW 24    /* values that are sorted faster by insertion */
+#define FEW 24    /* up to this many values, insertion sort is faster */
 
 void *grown(void *items, size_t *room, size_t wanted, size_t size) {
     if (wanted <= *room) return items;
@@ -40,8 +40,8 @@ void sort_descending(uint64_t *values, uint32_t count) {
     }
 }
 
-/* A sketch turns one bit over for each token, where the second `the` of a text is another token than the first. So two
- * sketches differ in no more bits than there are tokens that only one of the two texts has. */
+/* A sketch flips one bit for each token. The second `the` of a text counts as another token than the first. So two sketches
+ * differ in at most as many bits as there are tokens that only one of the two texts has. */
 static void make_sketch(Query *query) {
     const uint64_t *order = query->order;
     uint64_t occurrence = 0, *sketch = query->sketch;
@@ -78,7 +78,7 @@ static int make_tables(Query *query, uint32_t vocabulary) {
     return 1;
 }
 
-/* Make the query that of this text. Returns 0 when there is no memory. */
+/* Make the query one for this text. Return 0 when memory runs out. */
 int read_text(const Pool *pool, Query *query, const int32_t *tokens, uint32_t length) {
     unmask_text(query);
     uint64_t *order = grown(query->order, &query->order_room, length, sizeof *order);
@@ -99,7 +99,7 @@ int read_text(const Pool *pool, Query *query, const int32_t *tokens, uint32_t le
     return make_tables(query, vocabulary);
 }
 
-/* Note where each token stands in the text; done once there is somebody to compare it with. */
+/* Record the positions of each token in the text, which is done only before a comparison. Return 0 when memory runs out. */
 int mask_text(Query *query) {
     if (query->masked) return 1;
     if (query->words <= 1) {
@@ -127,14 +127,14 @@ int mask_text(Query *query) {
 
 void unmask_text(Query *query) {
     if (!query->masked) return;
-    for (uint32_t i = 0; i < query->length; i++) {  /* by `order`, for the caller's tokens may be gone by now */
+    for (uint32_t i = 0; i < query->length; i++) {  /* by `order`, because the caller's tokens may be freed by now */
         query->mask[(uint32_t)query->order[i]] = 0;
         query->slot[(uint32_t)query->order[i]] = 0;
     }
     query->masked = 0;
 }
 
-/* The same for a text of several words, of which a carry goes from each to the next. */
+/* Do as `common_narrow` for a text of several words, with a carry from each word to the next. */
 FOR_EACH_PROCESSOR
 static int64_t common_wide(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
     const uint32_t *slot = query->slot;
@@ -164,8 +164,8 @@ static int64_t common_wide(Query *query, const int32_t *other, uint32_t length, 
     return found;
 }
 
-/* The same for texts so long that their rows would fill the memory: one word of the column after the other, each over the whole
- * of the other text, with what each step carries over to the next word. What both begin and end with is in common anyway. */
+/* Do as `common_wide` for texts so long that their rows would fill the memory. It takes one word of the column at a time over the
+ * whole other text, and keeps the carries of each step for the next word. The common beginning and end count directly. */
 static int64_t common_huge(Query *query, const int32_t *other, uint32_t length) {
     const int32_t *tokens = query->tokens;
     uint32_t rest = query->length;
@@ -191,8 +191,8 @@ static int64_t common_huge(Query *query, const int32_t *other, uint32_t length) 
     return found;
 }
 
-/* How many tokens the text of the query has in common with another one, in their order; -1 if fewer than `needed`, NO_MEMORY if
- * there is none. */
+/* Return the length of the longest common subsequence of the query and another text. Return -1 if it is less than `needed`, and
+ * NO_MEMORY when memory runs out. */
 FOR_EACH_PROCESSOR
 int64_t common(Query *query, const int32_t *other, uint32_t length, int64_t needed) {
     int64_t found = query->words <= 1            ? common_narrow(query->mask, other, length, needed)
@@ -208,7 +208,7 @@ int64_t common(Query *query, const int32_t *other, uint32_t length, int64_t need
     return found;
 }
 
-/* The F-measure by the very operations, in the very order, of `rouge_score`. */
+/* Return the F-measure by the operations of `rouge_score`, in the same order. */
 double f_measure(int64_t common, uint32_t length, uint32_t other) {
     if (common <= 0) return 0.0;
     double precision = (double)common / (double)length, recall = (double)common / (double)other;

@@ -1,18 +1,18 @@
-/* A number for each token: the next one for a token that was not met before. */
+/* Number the tokens. A token that was not met before gets the next number. */
 #include "kernel.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct {
-    uint64_t seed;              /* no text can know which tokens fall on one place of the table */
-    char *spelled;              /* all tokens, one after the other; token i from starts[i] to starts[i + 1] */
+    uint64_t seed;              /* random, so that no text can be made to collide in the table */
+    char *spelled;              /* all tokens in sequence: token i is from starts[i] to starts[i + 1] */
     size_t spelled_room;
     uint64_t *starts;
     uint32_t *hashes;
     size_t starts_room, hashes_room;
     uint32_t count;
-    uint32_t *table;            /* token + 1, or 0; as many places as `most` says, a power of two less one */
+    uint32_t *table;            /* number of a token + 1, or 0. It has most + 1 places, a power of two */
     uint32_t most;
 } Words;
 
@@ -72,7 +72,7 @@ static int widen(Words *words) {
     return 1;
 }
 
-/* The number of a token; -1 when there is no memory. */
+/* Return the number of a token, or -1 when memory runs out. */
 static int64_t number_of(Words *words, const unsigned char *token, size_t length) {
     uint32_t hash = hash_of(words->seed, token, length), at = hash & words->most;
     for (; words->table[at]; at = (at + 1) & words->most) {
@@ -84,7 +84,7 @@ static int64_t number_of(Words *words, const unsigned char *token, size_t length
     }
     uint32_t number = words->count;
     if (number == INT32_MAX) return -1;
-    if (number >= words->most / 2) {  /* before anything is put in: a table that is full would be searched for ever */
+    if (number >= words->most / 2) {  /* before the token is added: a search in a full table would not end */
         if (!widen(words)) return -1;
         for (at = hash & words->most; words->table[at]; at = (at + 1) & words->most) continue;
     }
@@ -106,10 +106,10 @@ static int64_t number_of(Words *words, const unsigned char *token, size_t length
     return number;
 }
 
-/* The numbers of the tokens of each text. Text i has sizes[i] bytes of `bytes`, one text after the other. Where plain[i] is set, its
- * tokens are runs of ASCII letters and digits, letters made small; else they stand there as they are, with a space between them.
- * `codes` has room for half the bytes and one for each text; starts[i + 1] becomes where the tokens of text i end. Returns the
- * number of tokens, or -1 when there is no memory. */
+/* Write the numbers of the tokens of each text. Text i has sizes[i] bytes of `bytes`, one text after the other. If plain[i] is set,
+ * its tokens are runs of ASCII letters and digits, made lower case. Otherwise its tokens are separated by spaces. `codes` needs
+ * memory for half as many numbers as there are bytes, and one more for each text. starts[i + 1] becomes the end of the tokens of
+ * text i. Return the number of tokens, or -1 when memory runs out. */
 EXPORTED int64_t words_encode(Words *words, const unsigned char *bytes, const int64_t *sizes, const uint8_t *plain, int64_t count,
                               int32_t *codes, int64_t *starts) {
     unsigned char kept[256], small[256], buffer[256], *token = buffer, *longer = NULL;
