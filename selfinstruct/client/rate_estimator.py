@@ -4,8 +4,9 @@ An endpoint that enforces a limit has granted exactly that limit between two mom
 moment is a refusal, or a reply whose headers say so. This holds for every kind of limit: token bucket, sliding window or
 fixed window. The measured rate is used from then on, and raised in small steps to see whether there is more.
 
-Some refusals come by chance and not from a limit, for example when a server is overloaded. An experiment tells the two
-apart: it makes more calls for a while, and a limit grants no more of them.
+Some refusals come by chance and not from a limit, for example when a server is overloaded. A trial above a limit meets many
+refusals, so a trial that meets few is raised. At a measured rate, an experiment tells the two apart: it makes more calls for
+a while, and a limit grants no more of them.
 
     UNLIMITED ── first refusals ──▶ TRIAL ── limit met ──▶ MEASURED ── refusals keep coming ──▶ EXPERIMENT
                                       ▲                       ▲                                  │      │

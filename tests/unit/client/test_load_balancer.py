@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from command_line import derived, outcomes, rows
 from fake_openai import FakeOpenAI
 
 import selfinstruct as si
+from selfinstruct.client.load_balancer import LoadBalancer
+from selfinstruct.client.rate_limiter import RateLimiter
+from selfinstruct.errors import RATE_LIMIT, ReplyMissing, TransientError
 
 DEAD = "http://127.0.0.1:9/v1"  # the discard port, where nothing listens
 
@@ -77,3 +82,82 @@ def test_addresses_may_change_when_a_run_is_resumed(start_teacher: Callable[...,
     generate(tmp_path / "whole", first, num=150)
     assert derived(tmp_path / "run")["dataset.jsonl"] == derived(tmp_path / "whole")["dataset.jsonl"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["generate"]["base_url"] == [second.url, third.url]
+
+
+def balancer(concurrency: int) -> LoadBalancer:
+    opened = LoadBalancer(lambda: [si.Scripted({})], concurrency)
+    opened.open()
+    return opened
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ends of calls that the rate limiter hears of."""
+    heard: list[str] = []
+    for name in ("answered", "throttled", "failed", "abandoned"):
+        real = getattr(RateLimiter, name)
+
+        def report(self: RateLimiter, *args: object, name: str = name, real: Callable[..., None] = real) -> None:
+            heard.append(name)
+            real(self, *args)
+
+        monkeypatch.setattr(RateLimiter, name, report)
+    return heard
+
+
+def test_a_slot_counts_as_abandoned_unless_its_end_is_reported(reports: list[str]) -> None:
+    async def use() -> None:
+        calls = balancer(1)
+        async with calls.slot(100):
+            pass
+        with pytest.raises(KeyError):
+            async with calls.slot(100):
+                raise KeyError
+        async with calls.slot(100) as slot:
+            slot.answered(100, {})
+        async with calls.slot(100) as slot:
+            slot.failed(TransientError("busy", cause=RATE_LIMIT, wait=0.0))
+        async with calls.slot(100) as slot:
+            slot.failed(TransientError("broken", cause="connection"))
+        assert calls.in_flight == 0
+
+    asyncio.run(use())
+    assert reports == ["abandoned", "abandoned", "answered", "throttled", "failed"]
+
+
+def test_a_cancelled_task_gives_its_slot_back(reports: list[str]) -> None:
+    async def call(calls: LoadBalancer) -> None:
+        async with calls.slot(100):
+            await asyncio.sleep(60)
+
+    async def use() -> None:
+        calls = balancer(1)
+        tasks = [asyncio.create_task(call(calls)) for _ in range(3)]  # the first one has the slot, the others wait for it
+        await asyncio.sleep(0.01)
+        tasks[1].cancel()
+        tasks[0].cancel()
+        await asyncio.wait(tasks, timeout=0.1)
+        assert [task.done() for task in tasks] == [True, True, False]
+        assert calls.in_flight == 1
+        tasks[2].cancel()
+        await asyncio.wait(tasks)
+        assert calls.in_flight == 0
+
+    asyncio.run(use())
+    assert reports == ["abandoned", "abandoned"]
+
+
+def test_a_stopped_balancer_gives_out_no_slot() -> None:
+    async def use() -> None:
+        calls = balancer(1)
+        async with calls.slot(100):
+            waiting = asyncio.ensure_future(calls.slot(100).__aenter__())
+            await asyncio.sleep(0)
+            calls.stop()
+            with pytest.raises(ReplyMissing):
+                await waiting
+        with pytest.raises(ReplyMissing):
+            async with calls.slot(100):
+                pass
+
+    asyncio.run(use())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from fake_openai.limits import Bucket
 from fake_openai.virtual_time import World
 
+from selfinstruct.client.rate_estimator import State
 from selfinstruct.client.rate_limiter import RateLimiter, Ticket
 from selfinstruct.records import Allowance
 
@@ -97,6 +99,31 @@ def test_refusals_by_chance_do_not_throttle_for_good(chance: float, latency: flo
 def test_a_rate_that_limits_nothing_is_not_raised_forever() -> None:
     limiter = World(limit=None, latency=1.0, concurrency=8, chance_429=0.001).run(3000).limiter
     assert limiter.granted is None or limiter.granted.per_second < 1000
+
+
+class Watched(World):
+    """A world that notes the states of the estimator, each once."""
+
+    def _call(self) -> tuple[Any, ...]:
+        self.states = dict.fromkeys([*getattr(self, "states", ()), self.limiter._estimator.state])
+        return super()._call()
+
+
+@pytest.mark.parametrize(
+    ("world", "states"),
+    [
+        ({"limit": None}, [State.UNLIMITED]),
+        ({"limit": None, "chance_429": 0.05}, [State.UNLIMITED, State.TRIAL]),
+        ({"style": "bare"}, [State.UNLIMITED, State.TRIAL, State.MEASURED]),
+        ({"style": "bare-window", "window": 20}, [State.UNLIMITED, State.MEASURED]),
+        ({"style": "bare", "chance_429": 0.02}, list(State)),
+    ],
+    ids=["no limit", "refusals by chance", "a limit", "a long fixed window", "a limit and refusals by chance"],
+)
+def test_the_estimator_goes_through_the_states_of_its_diagram(world: dict[str, Any], states: list[State]) -> None:
+    watched = Watched(concurrency=50, **world)
+    watched.run(60)
+    assert list(watched.states) == states
 
 
 def test_answers_widen_the_window_slowly_and_many_faults_halve_it(clock: Clock) -> None:
