@@ -38,6 +38,7 @@ class World:
     seed: int = 1
     arrived: list[tuple[float, str, int]] = field(default_factory=list)  # time, ok | refused | fault, tokens
     limiter: RateLimiter = field(init=False)
+    _in_flight: list[tuple[float, int, Any]] = field(default_factory=list)  # kept from one `run` to the next
 
     def __post_init__(self) -> None:
         self.now = 0.0
@@ -47,15 +48,15 @@ class World:
 
     def run(self, seconds: float) -> World:
         """Send calls as fast as the rate limiter allows, for this many seconds of the simulated clock."""
-        under_way: list[tuple[float, int, Any]] = []
+        in_flight = self._in_flight
         while self.now < seconds:
             while (wait := self.limiter.wait()) <= 0:
                 back, *what = self._call()
-                heapq.heappush(under_way, (self.now + back, len(self.arrived), what))
-            upcoming = min([self.now + wait, *(when for when, _, _ in under_way[:1])])
+                heapq.heappush(in_flight, (self.now + back, len(self.arrived), what))
+            upcoming = min([self.now + wait, *(when for when, _, _ in in_flight[:1])])
             self.now = max(upcoming, self.now + 1e-6)
-            while under_way and under_way[0][0] <= self.now:
-                self._back(*heapq.heappop(under_way)[2])
+            while in_flight and in_flight[0][0] <= self.now:
+                self._back(*heapq.heappop(in_flight)[2])
         return self
 
     def _call(self) -> tuple[Any, ...]:
