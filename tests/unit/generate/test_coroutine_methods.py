@@ -19,7 +19,7 @@ from selfinstruct.report.integrity import fsck
 from selfinstruct.report.status import status
 
 
-# The worked example of the README, as it stands there.
+# The example of README.md, with types.
 async def opposites(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     """Pairs of tasks: a seed's opposite, and its answer."""
     draw = await turn.draw(seeds=1)
@@ -29,7 +29,7 @@ async def opposites(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Exa
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
-def test_a_coroutine_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_coroutine_function_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     found = []
     for concurrency in (1, 20):
         run = si.Run(
@@ -47,7 +47,7 @@ def test_a_coroutine_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert "async def opposites(turn, ask, context):" in readme
 
 
-def test_what_a_coroutine_must_not_give_is_said(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_wrong_result_of_a_coroutine_is_refused(teacher: FakeOpenAI, tmp_path: Path) -> None:
     async def nothing(turn: Turn, ask: Ask, context: MethodContext) -> str:
         return "a text"
 
@@ -91,12 +91,14 @@ MISUSES: dict[Callable[..., Any], str] = {
 
 
 @pytest.mark.parametrize("method", MISUSES, ids=lambda method: method.__name__)
-def test_what_a_coroutine_must_not_do_is_said(method: Callable[..., Any], teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_misuse_of_keys_and_texts_by_a_coroutine_is_refused(
+    method: Callable[..., Any], teacher: FakeOpenAI, tmp_path: Path
+) -> None:
     with pytest.raises(PluginError, match=MISUSES[method]):
         si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5).generate()
 
 
-async def not_put_off(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
+async def with_a_second_try(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     try:
         proposed = await ask(f"{turn.key}/first", context.request("propose", turn.key, f"Write task {turn.key}."))
     except RequestRefused:
@@ -105,8 +107,8 @@ async def not_put_off(turn: Turn, ask: Ask, context: MethodContext) -> list[si.E
     return [si.Example.of(proposed.text, "", answer.text)]
 
 
-def test_a_refusal_that_a_coroutine_gets_over_leaves_a_valid_provenance(teacher: FakeOpenAI, tmp_path: Path) -> None:
-    run = si.Run(tmp_path / "run", base_url=teacher.url, model="refuses-some", method=not_put_off, num=20)
+def test_a_coroutine_may_handle_a_refusal_and_its_provenance_stays_valid(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="refuses-some", method=with_a_second_try, num=20)
     assert run.generate().complete
     origins: list[dict[str, Any]] = rows(run.path / "provenance.jsonl")
     replies = {line["key"] for line in outcomes(run.path) if line["kind"] == "reply"}
@@ -122,8 +124,34 @@ async def late(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]
     return [si.Example.of(reply.text, "", "x y")]
 
 
-def test_a_method_may_have_nothing_to_ask_at_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_method_may_ask_nothing_in_its_first_turn(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=late, num=5)
     run.generate()
     found = status(run.path)
     assert (found["rows"], found["next"]) == (5, "")
+
+
+STEERED = {"languages": {"sw": 1.0}, "domain": "bees and honey"}
+
+
+async def with_the_prompt(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
+    draw = await turn.draw(seeds=1)
+    text = draw.fill("ask") + f" ({turn.key})"
+    reply = await ask(turn.key, context.request("propose", turn.key, text))
+    return [si.Example.of(reply.text, "", "x y")]
+
+
+async def with_its_own_words(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
+    draw = await turn.draw(seeds=1)
+    reply = await ask(turn.key, context.request("propose", turn.key, f"{turn.key}: {draw.seeds[0].instruction}"))
+    return [si.Example.of(reply.text, "", "x y")]
+
+
+@pytest.mark.parametrize(("method", "language"), [(with_the_prompt, "sw"), (with_its_own_words, None)])
+def test_an_example_records_the_language_only_if_a_request_asked_for_it(
+    method: Callable[..., Any], language: str | None, teacher: FakeOpenAI, tmp_path: Path
+) -> None:
+    steered: dict[str, Any] = {**STEERED, "prompt": "few-shot"}
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=method, num=5, **steered)
+    assert run.generate().complete
+    assert {origin.get("language") for origin in rows(run.path / "provenance.jsonl")} == {language}

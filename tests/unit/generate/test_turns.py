@@ -1,116 +1,119 @@
-"""Where a run is steered to, what prompts show of the run itself, and methods of one's own."""
+"""Turns: what each root request draws and is steered to."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import FrozenInstanceError
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from command_line import cli, derived, outcomes, rows
 from fake_openai import FakeOpenAI
-from hypothesis import given
-from hypothesis import strategies as st
 
 import selfinstruct as si
-from selfinstruct.errors import PromptError, RecipeChanged, ReplyMissing, TopicError
-from selfinstruct.generate.diversity import Diversity, weighted_sample
-from selfinstruct.generate.task_pool import TaskPool, blocks, horizon
-from selfinstruct.records import Candidate, Decision, ParsedTask, Request, Seed
+from selfinstruct import plugins
+from selfinstruct.contracts import Draw, MethodContext
+from selfinstruct.errors import PromptError, RecipeChanged, TopicError
+from selfinstruct.generate.task_pool import TaskPool, horizon
+from selfinstruct.generate.turns import RootTurn, Turns
+from selfinstruct.inputs import prompts
+from selfinstruct.recipe.schema import Generate
+from selfinstruct.records import Candidate, Decision, ParsedTask, Request, Seed, Topic
+
+UNREACHABLE: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+KEEP_ALL: dict[str, Any] = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}
 
 
-@given(st.integers(0, 5000), st.integers(1, 300))
-def test_the_horizon_is_a_block_before_and_between_lag_and_twice_the_lag_back(index: int, lag: int) -> None:
-    starts = []
-    for start in blocks(lag):
-        if start > index:
-            break
-        starts.append(start)
-    assert horizon(index, lag) == (starts[-2] if len(starts) > 1 else 0)
-    assert index - horizon(index, lag) < 2 * lag or index < 2 * lag
-    assert index - horizon(index, lag) >= min(lag, index // 2)
+def topic_of(request: Request) -> str:
+    return request.messages[-1]["content"].partition("It has to do with: ")[2]
 
 
-def admitted(*instructions: str, root: int = 0) -> list[Decision]:
-    return [Decision(Candidate(str(root), place, ParsedTask(text))) for place, text in enumerate(instructions)]
+def topics(path: Path, names: Iterable[str]) -> Path:
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
 
 
-def test_a_memory_lets_wait_for_what_is_not_known_and_lets_go_of_what_never_will_be() -> None:
-    async def scene() -> list[str]:
-        pool, seen = TaskPool(), []
-
-        async def look(root: int) -> None:
-            try:
-                await pool.wait_below(root)
-                seen.append(f"{root}: {pool.size_below(root)}")
-            except ReplyMissing:
-                seen.append(f"{root}: never")
-
-        tasks = [asyncio.create_task(look(root)) for root in (2, 1, 4, 2)]
-        await asyncio.sleep(0)
-        pool.add([], admitted("a", "b"))
-        pool.add([], [*admitted("c"), Decision(Candidate("1", 1, ParsedTask("d")), "rouge")])
-        pool.close(2)
-        await asyncio.gather(*tasks)
-        return seen
-
-    assert sorted(asyncio.run(scene())) == ["1: 2", "2: 3", "2: 3", "4: never"]
+DOMAINS = ("bees", "boats", "bread", "stars")
+SEEDS = tuple(
+    Seed(f"{name}{n}", "", f"Tell me about {name} number {n}", (("", "x"),), domain=name) for name in DOMAINS for n in range(5)
+)
+QUOTAS = (Topic("bees", 3.0), Topic("boats"))
 
 
-def test_a_memory_of_its_own_settings_decides_by_them_and_only_when_asked() -> None:
-    calls: list[Sequence[Candidate]] = []
-
-    class Strict:
-        def admit(self, candidates: Sequence[Candidate]) -> list[Decision]:
-            calls.append(candidates)
-            return [Decision(one, "too long" if len(one.item.instruction) > 3 else None) for one in candidates]
-
-    async def scene() -> list[str]:
-        pool = TaskPool(Strict)  # type: ignore[arg-type]
-        for number in range(3):
-            decisions = admitted("abc", "abcd", root=number)
-            pool.add([decision.candidate for decision in decisions], [])
-        assert calls == []
-        await pool.wait_below(2)
-        assert pool.size_below(2) == 2 and len(calls) == 2
-        return [one.id for one in pool.admitted]
-
-    assert asyncio.run(scene()) == ["0#0", "1#0"]
+def turn(index: int, sampling: Literal["uniform", "spread"] = "uniform", topics: Sequence[Topic] = ()) -> RootTurn:
+    """Return a turn of a run whose first 60 root requests had two tasks admitted each, the second with its output."""
+    pool = TaskPool()
+    for root in range(60):
+        tasks = [ParsedTask(f"Say why {DOMAINS[root % 3]} are number {root} of {n}", output="x" if n else None) for n in range(2)]
+        trace = {"topic": DOMAINS[root % 2]}
+        decisions = [Decision(Candidate(str(root), position, task, trace=trace)) for position, task in enumerate(tasks)]
+        pool.add([decision.candidate for decision in decisions], decisions)
+    generate = Generate(seed_sampling=sampling, lag=4, languages={"sw": 1.0, "en": 1.0}, seed=7)
+    turns = Turns(generate, SEEDS, topics, {"sw": "Swahili", "en": "English"}, pool)
+    return turns.turn(index, MethodContext(SEEDS, prompts.load("alpaca"), plugins.find("notation", "numbered")(), 7))
 
 
-def seed(number: int, instruction: str, domain: str = "") -> Seed:
-    return Seed(f"s{number}", "", instruction, (("", "x"),), domain=domain)
+@pytest.mark.parametrize(
+    ("sampling", "quotas", "index", "seeds", "generated", "finished", "trace", "number"),
+    [
+        ("uniform", (), 3, "bees1 stars2 bread3 boats3", "0#1 0#0", "0#1", "en", 0.5157887601028517),
+        ("uniform", QUOTAS, 41, "bread2 bees4 stars4 boats4", "33#0 3#1", "33#1 3#1", "bees sw", 0.07707578355900513),
+        ("spread", (), 3, "boats1 boats4 stars2 stars1", "0#0 0#1", "0#1", "stars en", 0.6434892963035087),
+        ("spread", QUOTAS, 41, "stars4 stars3 bees4 bees3", "11#0 32#0", "11#1 10#1", "bees sw", 0.9803426802681062),
+    ],
+)
+def test_draws_never_change(
+    sampling: Literal["uniform", "spread"],
+    quotas: Sequence[Topic],
+    index: int,
+    seeds: str,
+    generated: str,
+    finished: str,
+    trace: str,
+    number: float,
+) -> None:
+    """The replies of a journal answer requests that show these tasks. Another draw would make every old run useless."""
+    drawn = asyncio.run(turn(index, sampling, quotas).draw(seeds=4, generated=2))
+    assert " ".join(seed.id for seed in drawn.seeds) == seeds
+    assert " ".join(task.id for task in drawn.generated) == generated
+    assert " ".join(drawn.trace.values()) == trace
+    assert drawn.rng.random() == number
+    drawn = asyncio.run(turn(index, sampling, quotas).draw(generated=2, finished=True))
+    assert " ".join(task.id for task in drawn.generated) == finished
 
 
-def test_where_much_was_admitted_little_is_drawn() -> None:
-    texts = {"bees": "Which bees make honey", "boats": "Why are boats afloat", "sky": "Name a planet"}
-    seeds = [seed(number, text, name) for number, (name, text) in enumerate(texts.items())]
-    diversity = Diversity(seeds)
-    before = diversity.weights()
-    assert set(before.seeds.values()) == {1.0}
-    diversity.add([Candidate("0", n, ParsedTask(f"Tell me how bees number {n} make honey")) for n in range(5)])
-    after = diversity.weights()
-    assert after.seeds["s0"] < after.seeds["s1"] == after.seeds["s2"]
-    assert diversity.domain_of(Candidate("2", 0, ParsedTask("Paint boats red"))) == "boats"
-    diversity.add([Candidate("1", 0, ParsedTask("Describe the rings of Saturn"))])
-    own = diversity.weights().generated
-    assert own["1#0"] > max(weight for name, weight in own.items() if name != "1#0")
+@pytest.mark.parametrize("sampling", ["uniform", "spread"])
+def test_a_draw_does_not_depend_on_draws_before_it(sampling: Literal["uniform", "spread"]) -> None:
+    async def draws() -> tuple[Draw, Draw]:
+        one = turn(41, sampling, QUOTAS)
+        first = await one.draw(seeds=4, generated=2)
+        first.rng.random()
+        await one.draw(seeds=2, among=SEEDS[:5])
+        first.fill("user", count=1, next=2, examples="", lead="")
+        return first, await one.draw(seeds=4, generated=2)
+
+    first, again = asyncio.run(draws())
+    assert first == again and first.rng is not again.rng
+    with pytest.raises(FrozenInstanceError):
+        first.seeds = ()  # type: ignore[misc]
 
 
-def test_weighted_draws_take_each_once_and_by_weight() -> None:
-    import random
-
-    first: Counter[int] = Counter()
-    for number in range(4000):
-        drawn = weighted_sample(random.Random(number), [1.0, 3.0, 0.0001, 4.0], 3)
-        assert len(set(drawn)) == 3
-        first[drawn[0]] += 1
-    assert first[2] < 10
-    assert first[3] / first[0] == pytest.approx(4, rel=0.2) and first[1] / first[0] == pytest.approx(3, rel=0.2)
+def test_a_draw_fills_a_prompt_and_makes_candidates() -> None:
+    drawn = asyncio.run(turn(41, topics=QUOTAS).draw(seeds=2, generated=1))
+    assert drawn.steering().split("\n")[-1].endswith("Swahili.") and len(drawn.steering().split("\n")) == 2
+    assert drawn.steering() in drawn.fill("user", count=1, next=2, examples="", lead="")
+    shown = drawn.steering(shown=SEEDS[-1])
+    assert "stars" in shown and "Swahili" not in shown, "a task that is shown keeps its own topic"
+    tasks = [ParsedTask("Name a bee."), ParsedTask("Name a boat.")]
+    first, second = drawn.candidates("41", tasks, [*drawn.seeds, *drawn.generated], kind="question")
+    assert (first.id, second.id, second.item) == ("41#0", "41#1", tasks[1])
+    assert first.seed_ids == tuple(seed.id for seed in drawn.seeds)
+    generated = [task.id for task in drawn.generated]
+    assert first.trace == {"topic": "bees", "language": "sw", "generated": generated, "kind": "question"}
 
 
 def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: FakeOpenAI, tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: FakeOpen
         tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", lag=8, num=60, options={"generated_per_request": 2}
     )
     run.generate()
-    prompts = {line["key"]: line for line in outcomes(run.path)}
+    asked = {line["key"] for line in outcomes(run.path)}
     shown = 0
     for origin in rows(run.path / "provenance.jsonl"):
         root = int(str(origin["candidate"]).partition("#")[0])
@@ -126,7 +129,7 @@ def test_generated_tasks_are_shown_only_from_below_the_horizon(teacher: FakeOpen
             assert int(str(name).partition("#")[0]) < horizon(root, 8) < root
             shown += 1
         assert len(origin.get("generated", ())) == min(2, horizon(root, 8)) or horizon(root, 8) < 6
-    assert shown > 50 and len(prompts) > 100
+    assert shown > 50 and len(asked) > 100
 
 
 FED_BACK: list[dict[str, Any]] = [
@@ -137,7 +140,7 @@ FED_BACK: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("way", FED_BACK)
-def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
+def test_other_filters_ask_for_nothing_although_prompts_depend_on_admitted_tasks(
     way: dict[str, Any], teacher: FakeOpenAI, tmp_path: Path
 ) -> None:
     (tmp_path / "topics.txt").write_text("bees\nboats\nbread\n")
@@ -150,7 +153,7 @@ def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
     loose = si.Run(run.path).build(rouge=1.0, filters={"refusal": False, "unfit_for_text": False})
     assert len(loose.rows) == 60
     assert sum(teacher.asked().values()) == asked
-    # Written here, the other settings are in force from now on; back again, the bytes are what they were.
+    # Writing puts the other settings in force. Writing with the first settings again gives the first bytes.
     again = si.Run(run.path)
     again.write(strict)
     assert si.Run(run.path).files() == derived(run.path) != before
@@ -159,7 +162,7 @@ def test_other_filters_are_free_although_prompts_depend_on_what_was_admitted(
     assert derived(run.path)["dataset.jsonl"] == before["dataset.jsonl"]
 
 
-def test_topics_get_their_shares(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_each_topic_gets_its_share_of_the_rows(teacher: FakeOpenAI, tmp_path: Path) -> None:
     (tmp_path / "topics.jsonl").write_text('{"topic": "bees", "quota": 3}\n{"topic": "boats", "about": "boats and ships"}\n')
     run = si.Run(
         tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", topics=tmp_path / "topics.jsonl", num=80, lag=8
@@ -179,7 +182,7 @@ def test_topics_get_their_shares(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert si.Run(moved).files()["dataset.jsonl"] == (moved / "dataset.jsonl").read_bytes()
 
 
-def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_them(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_languages_get_their_shares_and_filters_for_english_skip_the_others(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method="few_shot", languages={"sw": 1.0, "en": 1.0}, num=60)
     dataset = run.generate()
     kept = Counter(row.candidate.trace["language"] for row in dataset.rows)
@@ -193,7 +196,7 @@ def test_languages_are_asked_for_by_name_and_other_languages_filters_pass_over_t
     assert stored["languages"] == {"sw": "Swahili", "en": "English"}
 
 
-def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> None:
+def test_a_prompt_without_a_place_for_the_domain_is_refused(tmp_path: Path) -> None:
     text = "notation: plain\n=== ask\nGo.\n=== solve\n{{input}}\n=== solve_without_input\n{{instruction}}\n"
     (tmp_path / "mine.txt").write_text(text)
     given: dict[str, Any] = {
@@ -209,7 +212,7 @@ def test_a_prompt_without_a_place_for_it_cannot_be_steered(tmp_path: Path) -> No
         si.Run(tmp_path / "run", domain="x", **given)
 
 
-def test_evolved_tasks_come_from_a_finished_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_tasks_to_evolve_can_come_from_a_finished_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
     first = si.Run(tmp_path / "first", base_url=teacher.url, model="m", num=10)
     first.generate()
     second = si.Run(tmp_path / "second", recipe="evol", base_url=teacher.url, model="m", source=first.path, num=20)
@@ -222,53 +225,14 @@ def test_evolved_tasks_come_from_a_finished_run(teacher: FakeOpenAI, tmp_path: P
     assert missing.returncode == 2 and "nothing" in missing.stderr
 
 
-def test_spread_draws_more_evenly_than_chance(teacher: FakeOpenAI, tmp_path: Path) -> None:
-    """Seeds whose domain has given much already are shown less often; by how much for a real model, see compare_methods."""
-    instances = [{"input": "", "output": "x"}]
-    tasks = [
-        {"id": f"{name}{n}", "domain": name, "instruction": f"Tell me about {name} number {n}", "instances": instances}
-        for name in ("bees", "boats", "bread", "stars")
-        for n in range(3)
-    ]
-    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
-    crowd = "bees hum over bees in bees"
-    script = si.Scripted(lambda key, request: f"{crowd} {key}" if "solve" not in key else "fine", model="s")
-    shares = {}
-    for sampling in ("uniform", "spread"):
-        run = si.Run(
-            tmp_path / sampling, teacher=script, method="few_shot", seeds=tmp_path / "seeds.jsonl", seed_sampling=sampling, lag=4,
-            num=60, rouge=1.0, options={"seeds_per_request": 2}, filters={"repetition": False},
-        )  # fmt: skip
-        run.generate()
-        shown = [str(name) for origin in rows(run.path / "provenance.jsonl")[20:] for name in origin["seeds"]]
-        shares[sampling] = statistics.mean(name.startswith("bees") for name in shown)
-    assert shares["uniform"] == pytest.approx(0.25, abs=0.12)
-    assert shares["spread"] < shares["uniform"] / 2
-
-
-NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
-
-
-KEEP_ALL: dict[str, Any] = {"rouge": 1.0, "filters": {"same_task": False, "repetition": False}}
-
-
 def test_more_topics_than_rows_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
     names = topics(tmp_path / "topics.txt", (f"matter {number}" for number in range(2000)))
     with pytest.raises(TopicError, match="2,000 topics for 100 rows leave some without any; ask for more rows"):
-        si.Run(tmp_path / "run", **NOBODY, method="few_shot", topics=names, num=100)
+        si.Run(tmp_path / "run", **UNREACHABLE, method="few_shot", topics=names, num=100)
     assert not (tmp_path / "run").exists()
 
 
-def topic_of(request: Request) -> str:
-    return request.messages[-1]["content"].partition("It has to do with: ")[2]
-
-
-def topics(path: Path, names: Iterable[str]) -> Path:
-    path.write_text("".join(f"{name}\n" for name in names))
-    return path
-
-
-def test_a_topic_that_gives_nothing_gets_twice_its_share_of_turns(tmp_path: Path) -> None:
+def test_a_topic_that_gives_nothing_gets_at_most_twice_its_share_of_turns(tmp_path: Path) -> None:
     turns: Counter[str] = Counter()
 
     def answer(key: str, request: Request) -> str:
@@ -301,7 +265,7 @@ def test_rows_beyond_a_quota_do_not_make_a_run_saturated(tmp_path: Path) -> None
     assert dataset.funnel["over_quota"] > 100
 
 
-def test_another_lag_is_another_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_cannot_be_continued_with_another_lag(teacher: FakeOpenAI, tmp_path: Path) -> None:
     for begun, then in ((None, 5), (5, 32)):
         given: dict[str, Any] = {"lag": begun} if begun else {}
         run = si.Run(tmp_path / f"from-{begun}", base_url=teacher.url, model="m", num=5, **given)
