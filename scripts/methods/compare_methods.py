@@ -1,16 +1,15 @@
-"""How do the methods compare? The same seeds, the same number of teacher tokens, one run each.
+"""Compare the methods, with one run each, the same seeds and the same number of teacher tokens.
 
     .venv/bin/python scripts/methods/compare_methods.py [--tokens 100000] [--only few_shot magpie] [--seed 0]
     .venv/bin/python scripts/methods/compare_methods.py --spread   # `spread` against `uniform`, five runs each
     .venv/bin/python scripts/methods/compare_methods.py --teacher openai --base-url http://localhost:8000/v1 --model NAME
 
-needs the extras `local` (for the embedded teacher) and `bench`. Run directories stay under --out (runs/methods): what is there
-already is gone on with, or only measured again; another --tokens goes on too, another teacher needs another --out. The results
-go into `methods.json`, `methods.md`, `methods.png` and `methods.spread.png` in data/bench/.
+It needs the extras `local` (for the embedded teacher) and `bench`. Run directories stay under `--out`. A run that exists there is
+resumed, also with more `--tokens`, or only measured again. Another teacher needs another `--out`. The results go into
+`methods.json`, `methods.md`, `methods.png` and `methods.spread.png` in data/bench/.
 
-Each run is a plain `selfinstruct generate` that wants more rows than its tokens can give, so that it ends with exit status 3
-when the next request might need more tokens than are left. Everything is then measured from the run directory alone, by
-`diversity.py`; no method's measure knows how its rows were made.
+Each run is a plain `selfinstruct generate` with more rows than its tokens can give. So it ends with exit status 3 when the next
+request might exceed the token limit. `diversity.py` then measures the run directory. The measures do not depend on the method.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ Rows = list[dict[str, Any]]
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ROOT / "data" / "bench" / "methods.labels.jsonl"
 PACKAGES = ("selfinstruct", "HanTa", "wordllama", "numpy")
-NEVER_ENOUGH = 1_000_000  # rows wanted: more than any number of tokens here can give
-APART = ("over_target", "unanswered")  # rules that say nothing of a candidate's quality
-FEWEST = 20  # different instructions from which on a run takes part in what is compared at one size
+NEVER_ENOUGH = 1_000_000  # rows of a run, more than its tokens can give
+APART = ("over_target", "unanswered")  # rules that do not judge the quality of a candidate
+FEWEST = 20  # different instructions that a run needs for the comparison at one size
 DRAWS = 50  # random samples of that size
 
-# What each run is: a bundled recipe or a method, and what a small teacher needs otherwise. No run ends before its tokens do.
+# Each run has a bundled recipe or a method. These settings keep it from ending before its tokens are spent.
 ALL: Found = {"generate": {"give_up_after": 1_000_000}, "curate": {"least_acceptance": 0.0}}
 METHODS: dict[str, Found] = {
     "alternating": {"settings": {"generate": {"method": "alternating"}}},
@@ -57,7 +56,7 @@ METHODS: dict[str, Found] = {
     "documents": {"recipe": "documents"},
     "mixed": {"recipe": "mixed"},
 }
-SMALL: dict[str, Found] = {}  # further settings by name, for the embedded teacher
+SMALL: dict[str, Found] = {}  # more settings for the embedded teacher, by the name of the run
 SPREAD_METHOD = "few_shot"
 
 
@@ -92,22 +91,26 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=[*METHODS], metavar="NAME", help=f"of {', '.join(METHODS)}")
-    parser.add_argument("--tokens", type=int, default=100_000, help="of prompts and replies, for each run (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the runs' own randomness")
-    parser.add_argument("--seeds", default="", help="another seed file (JSON lines; topics need a `domain` in each)")
-    parser.add_argument("--documents", default="", help="for the method of that name; the seeds' own texts if left out")
-    parser.add_argument("--out", type=Path, default=Path("runs/methods"), help="where the run directories are (%(default)s)")
-    parser.add_argument("--into", type=Path, default=LABELS.parent, help="where the results go (data/bench)")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*METHODS], metavar="NAME", help=f"methods to compare (all: {', '.join(METHODS)})"
+    )
+    parser.add_argument("--tokens", type=int, default=100_000, help="tokens of prompts and replies for each run (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the runs (%(default)s)")
+    parser.add_argument("--seeds", default="", help="another seed file in JSON lines (topics need a `domain` in each)")
+    parser.add_argument("--documents", default="", help="documents for the method `documents` (default: texts of the seeds)")
+    parser.add_argument("--out", type=Path, default=Path("runs/methods"), help="folder of the run directories (%(default)s)")
+    parser.add_argument("--into", type=Path, default=LABELS.parent, help="folder of the results (data/bench)")
     parser.add_argument("--teacher", default="local", help="local, openai or scripted")
-    parser.add_argument("--base-url", default="", help="of the teacher's endpoint")
-    parser.add_argument("--model", default="", help="the teacher's name there, or a GGUF file")
-    parser.add_argument("--spread", action="store_true", help="compare the ways of drawing seeds instead")
-    parser.add_argument("--method", default=SPREAD_METHOD, choices=[*METHODS], metavar="NAME", help="for --spread (%(default)s)")
-    parser.add_argument("--repeat", type=int, default=5, help="values of the run's seed, for --spread (%(default)s)")
+    parser.add_argument("--base-url", default="", help="address of the teacher's endpoint")
+    parser.add_argument("--model", default="", help="name of the model at the endpoint, or a GGUF file")
+    parser.add_argument("--spread", action="store_true", help="compare the seed samplings `spread` and `uniform` instead")
+    parser.add_argument(
+        "--method", default=SPREAD_METHOD, choices=[*METHODS], metavar="NAME", help="method for --spread (%(default)s)"
+    )
+    parser.add_argument("--repeat", type=int, default=5, help="number of seeds for --spread (%(default)s)")
     options = parser.parse_args()
     if not importlib.util.find_spec("matplotlib") or not importlib.util.find_spec("HanTa"):
-        sys.exit("compare_methods.py needs matplotlib and HanTa: pip install 'selfinstruct[bench]'")
+        sys.exit("compare_methods.py: matplotlib or HanTa is missing. Fix: pip install 'selfinstruct[bench]'")
     return options
 
 
@@ -115,7 +118,7 @@ def arguments() -> argparse.Namespace:
 
 
 def generate(directory: Path, recipe: Found, flags: Sequence[str]) -> None:
-    """Make the run, or go on with it, until its tokens are spent; whatever else ends it ends this script."""
+    """Start or resume the run until its tokens are spent. Exit when it ends for another reason."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     file = directory.with_name(directory.name + ".toml")
     file.write_text(toml(recipe), encoding="utf-8")
@@ -123,11 +126,11 @@ def generate(directory: Path, recipe: Found, flags: Sequence[str]) -> None:
     print(" ".join(command), flush=True)
     done = subprocess.run(command, check=False, cwd=ROOT)
     if done.returncode not in (0, 3):
-        sys.exit(f"{directory}: `selfinstruct generate` ended with {done.returncode}; the cause stands above")
+        sys.exit(f"{directory}: `selfinstruct generate` ended with status {done.returncode}. Fix: see its message above")
 
 
 def recipe_of(method: Found, small: Mapping[str, Any]) -> Found:
-    """The whole recipe of a run: the bundled one, what the table here adds, and what holds for all."""
+    """Return the recipe of a run: the bundled one, the settings of the method, and those of all runs."""
     recipe: Found = {}
     if name := method.get("recipe"):
         recipe = tomllib.loads((folder("prompts") / f"{name}.toml").read_text(encoding="utf-8"))
@@ -138,7 +141,7 @@ def recipe_of(method: Found, small: Mapping[str, Any]) -> Found:
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Found:
-    """Both, the tables in them too; where both say something, the other wins."""
+    """Return both tables merged, with the tables in them. On a conflict, the value of `other` wins."""
     both = dict(one)
     for name, value in other.items():
         both[name] = merged(both.get(name, {}), value) if isinstance(value, Mapping) else value
@@ -146,7 +149,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Found:
 
 
 def toml(table: Mapping[str, Any], path: str = "") -> str:
-    """A table as TOML: texts, numbers, truths and lists of them, and tables."""
+    """Return a table as TOML. Values are texts, numbers, booleans, lists of these, and tables."""
     plain = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     text = "".join(f"{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in plain.items())
     for name, value in table.items():
@@ -157,11 +160,11 @@ def toml(table: Mapping[str, Any], path: str = "") -> str:
 
 
 def documents_of(seeds: Rows, into: Path) -> Path:
-    """The texts that the seeds have, inputs and outputs, as a document for each domain: nobody's method has other material."""
+    """Write inputs and outputs of the seeds as one document for each domain, so that all methods have the same material."""
     texts: dict[str, list[str]] = {}
     for seed in seeds:
         shown = seed.get("instances") or [seed]
-        own = [text for one in shown for text in (one.get("input"), one.get("output")) if text]
+        own = [text for instance in shown for text in (instance.get("input"), instance.get("output")) if text]
         texts.setdefault(str(seed.get("domain") or "seeds"), []).extend(own)
     into.mkdir(parents=True, exist_ok=True)
     for domain, paragraphs in texts.items():
@@ -170,6 +173,7 @@ def documents_of(seeds: Rows, into: Path) -> Path:
 
 
 def flag(name: str) -> str:
+    """Return the flag of an option."""
     return "--" + name.replace("_", "-")
 
 
@@ -177,18 +181,19 @@ def flag(name: str) -> str:
 
 
 def read_run(directory: Path) -> Found:
-    """What a run directory says: its rows, what was dropped, and how it stands."""
+    """Return the rows of a run, its rejected candidates by rule, and its status."""
     command = [sys.executable, "-m", "selfinstruct", "status", str(directory), "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     rejected = lines(directory / "rejected.jsonl")
     return {
         "rows": lines(directory / "dataset.jsonl"),
-        "dropped": dict(Counter(one["rule"] for one in rejected).most_common()),
+        "dropped": dict(Counter(candidate["rule"] for candidate in rejected).most_common()),
         "status": json.loads(done.stdout),
     }
 
 
 def lines(path: Path) -> Rows:
+    """Return the objects of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
@@ -196,7 +201,7 @@ def lines(path: Path) -> Rows:
 
 
 class Texts(NamedTuple):
-    """A run's different instructions, each with its verb and object and its topic."""
+    """Different instructions of a run, each with its verb and object and its topic."""
 
     instructions: list[str]
     pairs: list[tuple[str, str] | None]
@@ -204,29 +209,29 @@ class Texts(NamedTuple):
 
 
 def compare(runs: Sequence[Found], topics: Topics | None) -> Found:
-    """All figures of several runs: of each as it is, and of equally many instructions of each."""
+    """Return the figures of several runs, for each whole run and for the same number of instructions of each."""
     texts = [different(run["rows"], topics) for run in runs]
-    enough = [one for one in texts if len(one.instructions) >= FEWEST]
-    size = min((len(one.instructions) for one in enough), default=0)
-    bigrams = min((sum(map(len, diversity.ngrams(2, one.instructions))) for one in enough), default=0)
+    enough = [part for part in texts if len(part.instructions) >= FEWEST]
+    size = min((len(part.instructions) for part in enough), default=0)
+    bigrams = min((sum(map(len, diversity.ngrams(2, part.instructions))) for part in enough), default=0)
     found = []
-    for run, one in zip(runs, texts, strict=True):
-        whole = varied(one, range(len(one.instructions)))
+    for run, part in zip(runs, texts, strict=True):
+        whole = varied(part, range(len(part.instructions)))
         found.append(
             {
                 "name": run["name"],
                 "recipe": run.get("recipe", {}),
                 **spent(run),
                 "lengths": lengths(run["rows"]),
-                "whole": {**whole, "distinct_2": diversity.distinct(2, one.instructions)},
-                "sampled": at_size(one, size, bigrams) if one in enough else None,
+                "whole": {**whole, "distinct_2": diversity.distinct(2, part.instructions)},
+                "sampled": at_size(part, size, bigrams) if part in enough else None,
             }
         )
     return {"size": size, "bigrams": bigrams, "draws": DRAWS, "runs": found}
 
 
 def different(rows: Rows, topics: Topics | None) -> Texts:
-    """What is measured of rows: of several with the same instruction (and different inputs) only the first."""
+    """Return the different instructions of rows. Of several rows with one instruction, only the first counts."""
     first: dict[str, dict[str, Any]] = {}
     for row in rows:
         first.setdefault(row["instruction"], row)
@@ -234,7 +239,7 @@ def different(rows: Rows, topics: Topics | None) -> Texts:
 
 
 def spent(run: Found) -> Found:
-    """What a run cost and what became of its candidates; what says nothing of their quality is counted apart."""
+    """Return the cost of a run and the decisions on its candidates. The rules of `APART` are counted separately."""
     status, dropped, rows = run["status"], run["dropped"], len(run["rows"])
     tokens = status["tokens"]["prompt"] + status["tokens"]["completion"]
     judged = rows + sum(count for rule, count in dropped.items() if rule not in APART)
@@ -259,7 +264,7 @@ def spent(run: Found) -> Found:
 
 
 def lengths(rows: Rows) -> Found:
-    """Words (by spaces), on average; of the inputs only those that there are."""
+    """Return the mean numbers of words, split at spaces. Empty inputs do not count."""
     words = {name: [len(row[name].split()) for row in rows] for name in ("instruction", "input", "output")}
     inputs = [count for count in words["input"] if count]
     means = {name: diversity.mean(words[name]) for name in ("instruction", "output")}
@@ -267,7 +272,7 @@ def lengths(rows: Rows) -> Found:
 
 
 def varied(texts: Texts, places: Sequence[int]) -> Found:
-    """The measures that depend on how many instructions there are, of these instructions."""
+    """Return the measures that depend on the number of instructions, for those at `places`."""
     near = diversity.nearest([texts.instructions[place] for place in places])
     pairs = [pair for place in places if (pair := texts.pairs[place])]
     found = {
@@ -286,25 +291,25 @@ def varied(texts: Texts, places: Sequence[int]) -> Found:
 
 
 def at_size(texts: Texts, size: int, bigrams: int) -> Found:
-    """The same of random samples of one size, on average, and distinct-2 of equally many bigrams."""
+    """Return the means of `varied` over random samples of `size` instructions, and distinct-2 of `bigrams` bigrams."""
     found = [varied(texts, places) for places in diversity.samples(size, len(texts.instructions), DRAWS)]
-    means = {name: diversity.mean([one[name] for one in found if one[name] is not None]) for name in found[0]}
+    means = {name: diversity.mean([sample[name] for sample in found if sample[name] is not None]) for name in found[0]}
     return {**means, "distinct_2": diversity.distinct_of(bigrams, 2, texts.instructions, DRAWS)}
 
 
 def measures(topics: Topics | None) -> Found:
-    """How far the measures can be trusted: verbs and objects by labels given by hand, topics by the seeds' own domains."""
+    """Return the accuracy of the measures: verbs and objects by hand-made labels, topics by the domains of the seeds."""
     labels = lines(LABELS)
-    found = diversity.verb_objects([one["instruction"] for one in labels])
-    truth = [(one["verb"], one["object"]) if one["verb"] else None for one in labels]
+    found = diversity.verb_objects([label["instruction"] for label in labels])
+    truth = [(label["verb"], label["object"]) if label["verb"] else None for label in labels]
     both = list(zip(found, truth, strict=True))
     return {
         "verbs": {
             "labels": len(both),
-            "same": sum(one == other for one, other in both),
-            "pairs": sum(other is not None for _, other in both),
-            "pairs_found": sum(one is not None for one, _ in both),
-            "pairs_right": sum(one == other for one, other in both if other),
+            "same": sum(pair == right for pair, right in both),
+            "pairs": sum(right is not None for _, right in both),
+            "pairs_found": sum(pair is not None for pair, _ in both),
+            "pairs_right": sum(pair == right for pair, right in both if right),
         },
         "topics": topics
         and {
@@ -320,12 +325,22 @@ def measures(topics: Topics | None) -> Found:
 # --- spread against uniform ---------------------------------------------------------------------------------------------
 
 WAYS = ("uniform", "spread")
-T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}  # Student's, by degrees
-BETTER = {"nearest_mean": -1, "nearest_p90": -1, "entropy": 1, "pairs": 1, "distinct_2": 1}  # which way is more varied
+T_975 = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    9: 2.262,
+}  # Student's t by degrees of freedom
+BETTER = {"nearest_mean": -1, "nearest_p90": -1, "entropy": 1, "pairs": 1, "distinct_2": 1}  # sign of the more varied direction
 
 
 def compare_spread(options: argparse.Namespace, shared: Sequence[str], topics: Topics | None) -> Found:
-    """The two ways of drawing seeds, with the same tokens and the same values of the run's seed."""
+    """Compare the seed samplings `spread` and `uniform`, with the same tokens and the same seeds of the runs."""
     runs = []
     for seed in range(options.repeat):
         for way in WAYS:
@@ -339,7 +354,7 @@ def compare_spread(options: argparse.Namespace, shared: Sequence[str], topics: T
 
 
 def paired(runs: Sequence[Found]) -> Found:
-    """For each measure at one size: the differences spread - uniform, their mean, deviation and 95 % interval."""
+    """Return the differences spread - uniform of each measure at one size, with mean, deviation and 95 % interval."""
     sampled = {tuple(run["name"].split()): run["sampled"] or {} for run in runs}
     seeds = sorted({seed for _, seed in sampled}, key=int)
     found = {}
@@ -349,16 +364,16 @@ def paired(runs: Sequence[Found]) -> Found:
         if values != measured:
             continue
         differences = [new - old for old, new in zip(values["uniform"], values["spread"], strict=True)]
-        found[measure] = {**values, **interval(differences), "agree": sum(sign * one > 0 for one in differences)}
+        found[measure] = {**values, **interval(differences), "agree": sum(sign * difference > 0 for difference in differences)}
     return found
 
 
 def interval(differences: Sequence[float]) -> Found:
-    """Mean, sample standard deviation and 95 % interval of paired differences (Student's t)."""
+    """Return mean, sample standard deviation and 95 % interval of paired differences, by Student's t."""
     count, middle = len(differences), sum(differences) / len(differences)
     if count - 1 not in T_975:
         return {"differences": list(differences), "mean": middle, "deviation": None, "interval": None}
-    deviation = (sum((one - middle) ** 2 for one in differences) / (count - 1)) ** 0.5
+    deviation = (sum((difference - middle) ** 2 for difference in differences) / (count - 1)) ** 0.5
     half = T_975[count - 1] * deviation / count**0.5
     return {"differences": list(differences), "mean": middle, "deviation": deviation, "interval": [middle - half, middle + half]}
 
@@ -367,7 +382,7 @@ def interval(differences: Sequence[float]) -> Found:
 
 
 def circumstances(options: argparse.Namespace) -> Found:
-    """What the figures depend on."""
+    """Return the command, the teacher and the packages, on which the figures depend."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": " ".join(["python", "scripts/methods/compare_methods.py", *sys.argv[1:]]),
@@ -379,6 +394,7 @@ def circumstances(options: argparse.Namespace) -> Found:
 
 
 def write(found: Found, into: Path) -> None:
+    """Write the results as JSON, Markdown and plots."""
     into.mkdir(parents=True, exist_ok=True)
     (into / "methods.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (into / "methods.md").write_text(markdown(found), encoding="utf-8")

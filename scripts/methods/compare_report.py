@@ -1,4 +1,4 @@
-"""The results of `compare_methods.py` as tables and as plots."""
+"""Results of `compare_methods.py` as Markdown tables and as plots."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 Found = dict[str, Any]
 
 _COLOUR, _SECOND = "#3b6ea5", "#9bb8d3"
-_NAMES = {  # a measure at one size, and its digits
+_NAMES = {  # measures at one size, with their titles and digits
     "nearest_mean": ("ROUGE-L to the nearest other, mean", 3),
-    "nearest_p90": ("the same, 90th percentile", 3),
+    "nearest_p90": ("ROUGE-L to the nearest other, 90th percentile", 3),
     "entropy": ("entropy over topics, bits", 2),
     "pairs": ("different verb-object pairs", 1),
     "distinct_2": ("distinct-2 of the instructions", 3),
@@ -20,13 +20,13 @@ _NAMES = {  # a measure at one size, and its digits
 
 
 def markdown(found: Found) -> str:
-    """All tables."""
-    parts = ["# The methods side by side\n"]
+    """Return all tables as Markdown."""
+    parts = ["# Comparison of the methods\n"]
     if methods := found.get("methods"):
         parts += [_circumstances(methods["made"], methods["runs"]), *_methods(methods, found["measures"])]
     if spread := found.get("spread"):
         parts += [
-            "## Drawing seeds: `spread` against `uniform`\n",
+            "## Seed sampling: `spread` against `uniform`\n",
             _circumstances(spread["made"], spread["runs"]),
             _spread(spread),
         ]
@@ -37,19 +37,19 @@ def _circumstances(made: Found, runs: Sequence[Found]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items())
     models = ", ".join(sorted({run["model"] for run in runs}))
     return (
-        f"Made by `{made['command']}` on {made['date']}; {packages}. Teacher: `{made['teacher']}`, {models}. Each run had "
-        f"{made['tokens']:,} tokens of prompts and replies, the run's `seed` {made['seed']}.\n"
+        f"Made by `{made['command']}` on {made['date']} with {packages}. The teacher is `{made['teacher']}`, {models}. Each run "
+        f"had {made['tokens']:,} tokens of prompts and replies, and the `seed` {made['seed']}.\n"
     )
 
 
 def _methods(found: Found, measures: Found) -> list[str]:
     runs = found["runs"]
-    parts = ["It is one run of each: small differences mean nothing, and another teacher may turn them round.\n"]
-    parts += ["## What the tokens gave\n", _yield(runs), "## What was dropped, per cent of the candidates judged\n", _drops(runs)]
+    parts = ["Each method has one run, so small differences mean nothing. Another teacher may reverse them.\n"]
+    parts += ["## Yield\n", _yield(runs), "## Rejected candidates, per cent of the judged ones\n", _drops(runs)]
     parts += [
-        "## How varied the rows are\n",
+        "## Diversity of the rows\n",
         _varied(runs, found),
-        "## All that each gave\n",
+        "## Whole runs\n",
         _whole(runs, measures["topics"]),
         _lengths(runs),
     ]
@@ -85,25 +85,25 @@ def _yield(runs: Sequence[Found]) -> str:
         for run in runs
     ]
     about = (
-        "A candidate is judged when the rules had their say; *apart* are those that the end of the tokens left without an "
-        "answer, and those after the last row wanted.\n\n"
+        "A candidate is judged when the rules decided on it. *Apart* are candidates without an answer when the tokens ended, and "
+        "those after the last row.\n\n"
     )
     return about + _table(head, body) + _unsure(runs)
 
 
 def _unsure(runs: Sequence[Found]) -> str:
-    """What the token counts do not hold."""
+    """Return a sentence on the tokens that were not counted."""
     unsure = [
-        f"{run['name']}: {run['replies_without_a_count']:,} replies without a count, "
-        f"{run['tokens_not_counted']:,} tokens at most of calls without a reply"
+        f"{run['name']} has {run['replies_without_a_count']:,} replies without a count and at most "
+        f"{run['tokens_not_counted']:,} tokens of calls without a reply"
         for run in runs
         if run["replies_without_a_count"] or run["tokens_not_counted"]
     ]
-    return f"\nNot counted among the tokens: {'; '.join(unsure)}.\n" if unsure else ""
+    return f"\nTokens that were not counted: {'. '.join(unsure)}.\n" if unsure else ""
 
 
 def _drops(runs: Sequence[Found]) -> str:
-    rules = sorted({rule for run in runs for rule in run["dropped"]}, key=lambda rule: -_sum(rule, runs))
+    rules = sorted({rule for run in runs for rule in run["dropped"]}, key=lambda rule: (-_sum(rule, runs), rule))
     body = [[rule, *(_share(run["dropped"].get(rule, 0), run["judged"]) for run in runs)] for rule in rules]
     body.append(["accepted", *(_share(run["rows"], run["judged"]) for run in runs)])
     return _table(["rule", *(run["name"] for run in runs)], body)
@@ -116,9 +116,9 @@ def _sum(rule: str, runs: Sequence[Found]) -> float:
 def _varied(runs: Sequence[Found], found: Found) -> str:
     size, bigrams = found["size"], found["bigrams"]
     about = (
-        "All of these depend on how many instructions there are, so they are of equally many of each method: "
-        f"{size:,} different ones, drawn at random (the mean of {found['draws']} draws), and {bigrams:,} bigrams for distinct-2. "
-        "A method that gave too few for that has none of them.\n\n"
+        "These measures depend on the number of instructions, so each method has the same number: "
+        f"{size:,} different instructions, drawn at random (mean of {found['draws']} draws), and {bigrams:,} bigrams for "
+        "distinct-2. A method with too few of them has no figures.\n\n"
     )
     body = [[run["name"], *_cells(run["sampled"] or {})] for run in runs]
     return about + _table(["method", *(name for name, _ in _NAMES.values())], body)
@@ -130,7 +130,7 @@ def _cells(values: Found) -> list[str]:
 
 def _whole(runs: Sequence[Found], topics: Found | None) -> str:
     head = ["method", "different instructions", *(name for name, _ in _NAMES.values()), "with a pair"]
-    head += ["of the most entropy", "topics met", "without topic"] if topics else []
+    head += ["share of the highest entropy", "topics", "without topic"] if topics else []
     body = []
     for run in runs:
         whole = run["whole"]
@@ -157,10 +157,10 @@ def _spread(found: Found) -> str:
     paired = found["paired"]
     repeat = len(next(iter(paired.values()))["differences"]) if paired else 0
     parts = [
-        f"Method `{found['method']}`, {repeat} values of the run's `seed`, each with both ways; all measures are of "
-        f"{found['size']:,} different instructions of each run, distinct-2 of {found['bigrams']:,} bigrams. The interval is of "
-        "the mean difference (95 %, Student's t of the paired differences); *agree* counts the seeds with which `spread` gave "
-        "the more varied rows.\n"
+        f"The method is `{found['method']}`, with both samplings for each of {repeat} values of `seed`. All measures are of "
+        f"{found['size']:,} different instructions of each run, and distinct-2 is of {found['bigrams']:,} bigrams. The interval "
+        "is the 95 % interval of the mean difference, by Student's t of the paired differences. *Agree* counts the seeds for "
+        "which `spread` gave the more varied rows.\n"
     ]
     body = [[run["name"], f"{run['tokens']:,}", f"{run['rows']:,}", *_cells(run["sampled"] or {})] for run in found["runs"]]
     parts.append(_table(["run", "tokens", "rows", *(name for name, _ in _NAMES.values())], body))
@@ -177,30 +177,30 @@ def _spread(found: Found) -> str:
 def _explained(measures: Found) -> str:
     verbs, topics = measures["verbs"], measures["topics"]
     text = (
-        "- **ROUGE-L to the nearest other**: of each instruction to all others of the same run, exactly as `rouge_score` "
-        "measures it. Nearer ones than the run's `rouge` allows had been dropped before. Rows with the same instruction and "
-        "other inputs count once here, and in all measures that follow.\n"
+        "- **ROUGE-L to the nearest other**: each instruction against all others of its run, exactly as `rouge_score` measures "
+        "it. Nearer candidates than the run's `rouge` allows were rejected before. Rows with one instruction and different "
+        "inputs count once, here and in all measures below.\n"
         "- **Verb-object pairs**: the verb of the request and the noun that is its direct object (Wang et al., 2022), by "
-        f"HanTa's parts of speech and rules. Of {verbs['labels']} instructions labelled by hand, {verbs['same']} are told "
-        f"rightly: of {verbs['pairs']} pairs {verbs['pairs_right']} are found, and "
-        f"{verbs['pairs_found'] - verbs['pairs_right']} that are not there.\n"
-        "- **distinct-2**: different bigrams for each bigram (Li et al., 2016). Only equal numbers of bigrams can be compared.\n"
+        f"HanTa's parts of speech and rules. Of {verbs['labels']} instructions labelled by hand, {verbs['same']} are right. "
+        f"Of {verbs['pairs']} pairs, {verbs['pairs_right']} are found, and "
+        f"{verbs['pairs_found'] - verbs['pairs_right']} others are found that do not exist.\n"
+        "- **distinct-2**: the share of different bigrams (Li et al., 2016). Only equal numbers of bigrams can be compared.\n"
     )
     if not topics:
-        return text + "- No topics: the seeds do not name their domains.\n"
+        return text + "- No topics, because the seeds do not name their domains.\n"
     return text + (
-        f"- **Topics**: to which of the seeds' {topics['domains']} domains a row is nearest, by {topics['how']}; ROUGE-L, by "
-        "which runs are steered, has no part in it, nor has the method. Of the seeds, whose domains are known, "
-        f"{_percent(topics['accuracy'])} are put right by the others, and for {_percent(topics['among_three'])} the right one is "
-        f"among the nearest three (the most frequent domain has {_percent(topics['majority'])}). So single rows are often put "
-        "wrong, which makes the entropy larger, for all methods. A row is without topic where it is further from all domains "
-        "than 95 % of the seeds are from their nearest. The entropy is of the others; "
-        f"{log2(topics['domains']):.2f} bits is the most there can be.\n"
+        f"- **Topics**: the nearest of the {topics['domains']} domains of the seeds, by {topics['how']}. The measure does not "
+        "use ROUGE-L, which steers the runs, and does not know the method. The domains of the seeds are known. "
+        f"{_percent(topics['accuracy'])} of the seeds get their right domain from the other seeds, and for "
+        f"{_percent(topics['among_three'])} it is among the nearest three (the most frequent domain has "
+        f"{_percent(topics['majority'])}). So the topic of a single row is often wrong, which raises all entropies. "
+        "A row has no topic when it is further from all domains than 95 % of the seeds are from their nearest. The entropy is of "
+        f"the other rows, and {log2(topics['domains']):.2f} bits is the highest possible.\n"
     )
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that can also be read as it is."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
     rows = [head, ["-" * width for width in widths], *lines]
     return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows) + "\n"
@@ -231,7 +231,7 @@ _PANELS: list[tuple[str, Callable[[Found], float | None], str]] = [
 
 
 def plot(found: Found, into: Path) -> None:
-    """A small chart for each measure, with a bar for each method."""
+    """Plot a small chart for each measure, with a bar for each method."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -242,7 +242,7 @@ def plot(found: Found, into: Path) -> None:
     figure, grid = pyplot.subplots(2, 3, figsize=(10, 1.9 + 0.5 * len(runs)), layout="constrained", sharey=True)
     for axes, (title, value, form) in zip(grid.flat, _PANELS, strict=True):
         values = [value(run) for run in runs]
-        axes.barh(range(len(runs)), [one or 0 for one in values], color=_COLOUR, height=0.7)
+        axes.barh(range(len(runs)), [value or 0 for value in values], color=_COLOUR, height=0.7)
         for place, (one, run) in enumerate(zip(values, runs, strict=True)):
             text = "-" if one is None else format(one, form)
             if title.startswith("ROUGE-L") and one is not None:
@@ -262,7 +262,7 @@ def plot(found: Found, into: Path) -> None:
     made = methods["made"]
     figure.supxlabel(
         f"{', '.join(sorted({run['model'] for run in runs}))}, {made['tokens']:,} tokens a method, {made['date']}\n* of "
-        f"{methods['size']:,} instructions of each; bar and number: the mean, line: to the 90th percentile",
+        f"{methods['size']:,} instructions of each. Bar and number: mean, line: up to the 90th percentile",
         fontsize=10,
     )
     figure.savefig(into, dpi=120)
@@ -270,7 +270,7 @@ def plot(found: Found, into: Path) -> None:
 
 
 def plot_spread(found: Found, into: Path) -> None:
-    """For each measure a line for each value of the seed, from `uniform` to `spread`."""
+    """Plot a line from `uniform` to `spread` for each seed, in a chart for each measure."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -294,7 +294,7 @@ def plot_spread(found: Found, into: Path) -> None:
             axes.spines[side].set_visible(False)
     made = spread["made"]
     figure.supxlabel(
-        f"{spread['method']}, {made['tokens']:,} tokens a run; {spread['size']:,} instructions of each. Dark: the mean",
+        f"{spread['method']}, {made['tokens']:,} tokens a run, {spread['size']:,} instructions of each. Dark: mean",
         fontsize=10,
     )
     figure.savefig(into, dpi=120)

@@ -1,7 +1,7 @@
-"""How varied are the rows of a dataset? Pure functions over texts: verbs and objects, n-grams, neighbours, topics.
+"""Measures of the diversity of rows: n-grams, neighbours, topics, verbs and objects. All are pure functions of texts.
 
-Needs the extra `bench` for two of them: HanTa (a part-of-speech tagger whose model is in its wheel) for verbs and objects,
-wordllama (word vectors in its wheel) for topics; without the latter topics are told by the words alone, and less well.
+Two of them need the extra `bench`. Verbs and objects need HanTa, a part-of-speech tagger with its model in the wheel. Topics use
+the word vectors in the wheel of wordllama. Without wordllama, topics depend on the words alone and are less accurate.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ NO_TOPIC = "none"
 
 
 def ngrams(n: int, texts: Iterable[str]) -> list[list[tuple[str, ...]]]:
-    """The n-grams of each text; none goes over the end of its text."""
+    """Return the n-grams of each text."""
     split = tokenizer("unicode")
     return [list(zip(*(tokens[start:] for start in range(n)), strict=False)) for tokens in map(split, texts)]
 
 
 def distinct(n: int, texts: Iterable[str]) -> float | None:
-    """Different n-grams for each n-gram (distinct-n; Li et al., 2016); None where there is none."""
+    """Return the share of different n-grams (distinct-n, Li et al., 2016), or None without n-grams."""
     found = list(chain.from_iterable(ngrams(n, texts)))
     return len(set(found)) / len(found) if found else None
 
 
 def distinct_of(size: int, n: int, texts: Sequence[str], draws: int, seed: int = 0) -> float | None:
-    """The same of `size` n-grams only, those of texts in random order: the mean of so many draws.
+    """Return distinct-n of `size` n-grams from texts in random order, as the mean of `draws` draws.
 
-    With more n-grams the share of different ones falls, whatever the texts, so only equal numbers can be compared.
+    The share of different n-grams falls with their number, for any texts. So only equal numbers can be compared. Return None
+    when there are fewer n-grams.
     """
     grams, rng = ngrams(n, texts), random.Random(seed)
     if not size or sum(map(len, grams)) < size:
@@ -62,7 +63,7 @@ def distinct_of(size: int, n: int, texts: Sequence[str], draws: int, seed: int =
 
 
 def nearest(instructions: Sequence[str]) -> list[float]:
-    """For each instruction the ROUGE-L F-measure (0 to 1) to the nearest of all others, exactly; 0 where there is no other."""
+    """Return the ROUGE-L F-measure (0 to 1) of each instruction to the nearest other one, or 0 if there is none."""
     index = RougeIndex()
     index.add_all(instructions, map(str, range(len(instructions))))
     found = index.nearest_all(instructions, 2)  # one of the two may be the text itself
@@ -73,19 +74,19 @@ def nearest(instructions: Sequence[str]) -> list[float]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """The value below which so many percent lie, between two values in proportion; None of no values."""
+    """Return a percentile, interpolated between two values, or None without values."""
     return float(np.percentile(values, percent)) if len(values) else None
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """The mean; None of no values."""
+    """Return the mean, or None without values."""
     return float(np.mean(values)) if len(values) else None
 
 
 def entropy(labels: Iterable[str], classes: int | None = None) -> float | None:
-    """The entropy of the labels' distribution in bits: 0 where all are the same, log2(k) where k are equally frequent.
+    """Return the entropy of the labels in bits: 0 if all are equal, log2(k) if k are equally frequent.
 
-    With the number of `classes` that there could be, as a share (0 to 1) of the most there can be. None of no labels.
+    With a number of possible `classes`, return the share (0 to 1) of the highest possible entropy. Return None without labels.
     """
     counts = Counter(labels)
     total = counts.total()
@@ -94,7 +95,7 @@ def entropy(labels: Iterable[str], classes: int | None = None) -> float | None:
 
 
 def samples(size: int, rows: int, draws: int, seed: int = 0) -> list[list[int]]:
-    """Places of rows in random samples of one size, so that different numbers of rows can be compared; one if that is all."""
+    """Return random samples of `size` places of rows. Return one sample if it has all rows, and none if there are fewer."""
     rng = random.Random(seed)
     if size >= rows:
         return [list(range(rows))] if rows == size else []
@@ -103,18 +104,22 @@ def samples(size: int, rows: int, draws: int, seed: int = 0) -> list[list[int]]:
 
 # --- topics -------------------------------------------------------------------------------------------------------------
 
-_SURE = 5  # percent of the seeds that are further from each domain than a row may be to have a topic
+_SURE = 5  # percentile of the seeds by nearness, below which a row has no topic
 
 
 class Topics:
-    """Which of the seeds' domains a text is nearest to.
+    """Topics of rows: the nearest domain of the seeds.
 
-    A domain is the mean direction of its seeds' texts (instruction, inputs and outputs) and of its own name; a row has the
-    topic to which its own direction is nearest, or none where it is further from all than nearly all seeds are from theirs.
-    Nothing here knows how a row was made, and ROUGE-L, by which runs are steered, has no part in it. A text's direction is
-    the mean of the vectors of its different tokens, each by its rarity among the seeds; the instruction counts more. `how`
-    says what the vectors are; `accuracy` is the share of seeds whose domain is found by the other seeds, `among_three` that of
-    those for which it is among the nearest three, `majority` the share of the most frequent domain.
+    The direction of a text is the mean of the vectors of its different tokens, weighted by their rarity among the seeds. The
+    instruction counts more. A domain is the mean direction of its seeds (instruction, inputs and outputs) and of its name. The
+    topic of a row is the nearest domain. A row has no topic if it is further from all domains than nearly all seeds are from
+    their nearest. The measure does not know how a row was made, and does not use ROUGE-L, which steers the runs.
+
+    Attributes:
+        how: The kind of vectors.
+        accuracy: Share of seeds whose domain is found by the other seeds.
+        among_three: Share of seeds whose domain is among the nearest three.
+        majority: Share of the most frequent domain.
     """
 
     def __init__(self, seeds: Sequence[Mapping[str, Any]], embedded: bool | None = None) -> None:
@@ -131,12 +136,12 @@ class Topics:
         self._centre = self._seeds.mean(0)
         self._domains = self._centroids(self._seeds, self._truth)
         found = [self._without(place) for place in range(len(seeds))]
-        self.accuracy, self.among_three = (sum(before < some for before, _ in found) / len(found) for some in (1, 3))
+        self.accuracy, self.among_three = (sum(before < limit for before, _ in found) / len(found) for limit in (1, 3))
         self.majority = max(Counter(self._truth.tolist()).values()) / len(found)
         self.least = float(np.percentile([score for _, score in found], _SURE))
 
     def of(self, rows: Iterable[Row]) -> list[str]:
-        """The topic of each row, or `NO_TOPIC`."""
+        """Return the topic of each row, or `NO_TOPIC`."""
         texts = [{"instruction": row["instruction"], "rest": f"{row['input']}\n{row['output']}"} for row in rows]
         if not texts:
             return []
@@ -154,7 +159,7 @@ class Topics:
         return _unit(sums + 2 * self._names)
 
     def _without(self, place: int) -> tuple[int, float]:
-        """How many domains the other seeds put before a seed's own one, and how near it is to the first of all."""
+        """Return the number of domains that are nearer than the seed's own, by the other seeds, and the best score."""
         others = np.arange(len(self._seeds)) != place
         moved = _unit(self._seeds[place] - self._seeds[others].mean(0))
         scores = self._centroids(self._seeds[others], self._truth[others]) @ moved
@@ -162,17 +167,20 @@ class Topics:
 
 
 def topics(rows: Iterable[Row], seeds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The seeds' domain that each row is nearest to; see `Topics`."""
+    """Return the nearest domain of the seeds for each row (see `Topics`)."""
     return Topics(seeds).of(rows)
 
 
 def _seed_row(seed: Mapping[str, Any]) -> dict[str, str]:
     shown = seed.get("instances") or [{"input": seed.get("input", ""), "output": seed.get("output", "")}]
-    return {"instruction": seed["instruction"], "rest": "\n".join(f"{one['input']}\n{one['output']}" for one in shown)}
+    return {
+        "instruction": seed["instruction"],
+        "rest": "\n".join(f"{instance['input']}\n{instance['output']}" for instance in shown),
+    }
 
 
 class _Space:
-    """Directions of texts: sums over their different tokens, by rarity among the texts that it was made from."""
+    """Directions of texts: sums over their different tokens, weighted by rarity among the texts given at the start."""
 
     def __init__(self, split: Callable[[str], Iterable[str]], texts: Sequence[str], embedded: bool) -> None:
         self._split = split
@@ -183,6 +191,7 @@ class _Space:
         self._places = {token: place for place, token in enumerate(sorted(counts))}
 
     def directions(self, texts: Sequence[str]) -> Vectors:
+        """Return the directions of texts as unit vectors, one row for each text."""
         return _unit(np.stack([self._direction(sorted(set(self._split(text)))) for text in texts]))
 
     def _direction(self, tokens: Sequence[str]) -> Vectors:
@@ -208,7 +217,10 @@ class _Embedded(NamedTuple):
 
 @cache
 def word_vectors() -> _Embedded | None:
-    """The vectors in wordllama's wheel, read without its code, which would look for its tokenizer on the network."""
+    """Return the vectors in the wheel of wordllama, or None without it.
+
+    Its code is not used, because it would look for its tokenizer on the network.
+    """
     try:
         package = distribution("wordllama")
         from safetensors.numpy import load_file
@@ -256,14 +268,16 @@ _TOKEN = re.compile(
 _LEADING = frozenset({"just", "so", "and", "then", "also", "now", "but", "hello", "hi", "hey", "ok", "okay", "well"})
 _ASKING = frozenset({"can", "could", "will", "would"})
 _WISHES = frozenset({"need", "want", "like"})
-_NO_ORDER = frozenset({"thank", "let", "say", "suppose", "imagine", "assume", "see", "note", "remember"})  # the request follows
+_NO_ORDER = frozenset(
+    {"thank", "let", "say", "suppose", "imagine", "assume", "see", "note", "remember"}
+)  # the request follows in another clause
 _GIVING = frozenset(
     {"give", "tell", "show", "teach", "send", "write", "offer", "ask", "make", "draw", "lend", "pay", "feed", "cook"}
 )
 _AUXILIARY = ("VM", "VB", "VD", "VH")
 _BEFORE_NOUN = ("AT0", "DPS", "DT0", "CRD", "ORD", "AJ", "NP0", "UNC", "ZZ0", "VVN", "VVG", "PNI", "PUQ")
 _OF_CLAUSE = ("VM0", "VBZ", "VBB", "VBD", "VHZ", "VDZ", "VVZ")
-_STARTS_NOUN = ("AT0", "DPS", "DT0", "CRD", "PNI")  # what shows that a noun is to come, so that the word before is a verb
+_STARTS_NOUN = ("AT0", "DPS", "DT0", "CRD", "PNI")  # begin a noun phrase, so that the word before is a verb
 
 
 class _Word(NamedTuple):
@@ -273,20 +287,20 @@ class _Word(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What was asked for was found, with a noun as its object or without."""
+    """Verb of a request, with the noun that is its object, or None without such a noun."""
 
     pair: tuple[str, str] | None
 
 
 def verb_objects(instructions: Iterable[str]) -> list[tuple[str, str] | None]:
-    """The verb of each instruction and the noun that is its direct object, both as in a dictionary; None where there is none.
+    """Return the verb of each instruction and the noun that is its direct object, in their dictionary forms, or None.
 
-    As in Self-Instruct's figure (Wang et al., 2022) a pair is a verb and a common noun ("write", "letter"), and instructions
-    whose verb has none ("explain why ...", "what is ...") have no pair. Which verb: the one of the first request, which is an
-    imperative or a question, wherever it stands ("I have a shop. Name three products." is about naming products), or of the
-    first sentence where nothing is requested. In "help me write a letter", "can you write ..." and "how to write ..." it is
-    "write". It is told by the parts of speech that HanTa finds and by rules on their order; data/bench/methods.labels.jsonl
-    has 100 instructions with what is right.
+    As in Self-Instruct's figure (Wang et al., 2022), a pair is a verb and a common noun ("write", "letter"). An instruction
+    whose verb has no such noun ("explain why ...", "what is ...") has no pair. The verb is that of the first request, which is
+    an imperative or a question at any place. So "I have a shop. Name three products." is about naming products. Without a
+    request, it is the verb of the first sentence. In "help me write a letter", "can you write ..." and "how to write ..." it
+    is "write". HanTa finds the parts of speech, and rules on their order find the pair. data/bench/methods.labels.jsonl has
+    100 instructions with the right pairs.
     """
     return [_verb_object(text) for text in instructions]
 
@@ -318,8 +332,9 @@ def _words(clause: str) -> list[_Word]:
 
 
 def _starts(words: Sequence[_Word]) -> Iterator[int]:
-    """Where a request may begin: at the beginning and after each comma, but for words that only lead to it."""
-    for place in [0, *(place + 1 for place, word in enumerate(words) if word.text == ",")]:
+    """Yield the places where a request may begin: the first one and those after a comma, without leading words."""
+    for begin in [0, *(comma + 1 for comma, word in enumerate(words) if word.text == ",")]:
+        place = begin
         while place < len(words) and (words[place].text.lower() in _LEADING or words[place].tag in ("ITJ", "PUQ")):
             place += 1
         if place < len(words):
@@ -327,7 +342,7 @@ def _starts(words: Sequence[_Word]) -> Iterator[int]:
 
 
 def _request(words: Sequence[_Word], later: bool) -> _Found | None:
-    """What is asked for by a clause that begins here; None if that is no request. `later` is what follows a comma."""
+    """Return the request of a clause, or None if it is not one. `later` says that the clause follows a comma."""
     question, first = words[-1].text == "?", words[0]
     second = words[1] if len(words) > 1 else _Word("", "", "PUN")
     if first.lemma == "how" and second.tag == "TO0":
@@ -352,7 +367,7 @@ def _imperative(first: _Word, second: _Word, later: bool) -> bool:
 
 
 def _wish(words: Sequence[_Word]) -> int | None:
-    """Where the verb is in "I would like you to ..."."""
+    """Return the place of the verb after "I would like you to", or None."""
     for place in range(1, min(5, len(words) - 2)):
         if words[place].text.lower() == "you" and words[place + 1].tag == "TO0" and words[place - 1].lemma in _WISHES:
             return place + 2
@@ -360,7 +375,7 @@ def _wish(words: Sequence[_Word]) -> int | None:
 
 
 def _wh_question(words: Sequence[_Word]) -> _Found | None:
-    led = words[0].tag == "PRP"  # "in which year ...": the noun belongs to the preposition
+    led = words[0].tag == "PRP"  # in "in which year", the noun belongs to the preposition
     place, front = 1 + led, None
     if words[led].tag == "DTQ" or (words[led].lemma == "how" and len(words) > 1 and words[1].lemma in ("many", "much")):
         front, place = _noun_phrase(words, 1 + led)
@@ -375,12 +390,12 @@ def _wh_question(words: Sequence[_Word]) -> _Found | None:
 
 
 def _main_verb(words: Sequence[_Word], start: int, front: str | None = None) -> _Found | None:
-    """The verb after an auxiliary and a subject, with the object after it, or the one before all of them."""
+    """Return the verb after an auxiliary and a subject, with the object after it or, failing that, `front`."""
     for place in range(start, len(words)):
         if words[place].tag.startswith("VB"):
             return _Found(None)
         if words[place].tag.startswith(("VV", "VD")) and words[place].tag not in ("VVG", "VVZ"):
-            if words[place].tag == "VVD":  # "lay", "put": after an auxiliary no past is meant
+            if words[place].tag == "VVD":  # "lay" and "put" are not in the past tense after an auxiliary
                 words = [*words[:place], words[place]._replace(lemma=words[place].text.lower()), *words[place + 1 :]]
             found, after = _from_verb(words, place), words[place + 1] if place + 1 < len(words) else None
             stranded = after is not None and after.tag in ("PRP", "AVP") and place + 3 >= len(words)
@@ -389,7 +404,7 @@ def _main_verb(words: Sequence[_Word], start: int, front: str | None = None) -> 
 
 
 def _statement(words: Sequence[_Word]) -> _Found | None:
-    """What a sentence says that asks for nothing; None where it has no verb."""
+    """Return the verb and object of a sentence without a request, or None if it has no verb."""
     place = 0
     if words[0].tag in ("TO0", "CJS", "AVQ", "PRP"):
         place = next((at + 1 for at, word in enumerate(words) if word.text == ","), 0)
@@ -411,7 +426,7 @@ def _statement(words: Sequence[_Word]) -> _Found | None:
 
 
 def _from_verb(words: Sequence[_Word], place: int) -> _Found:
-    """The verb at this place with the noun that is its object."""
+    """Return the verb at this place with the noun that is its object."""
     if place >= len(words) or words[place].tag.startswith("VB"):
         return _Found(None)
     verb = words[place].lemma
@@ -427,14 +442,14 @@ def _from_verb(words: Sequence[_Word], place: int) -> _Found:
             return _Found(None)
     noun, end = _noun_phrase(words, after)
     if verb in _GIVING and words[after:end] and end < len(words) and words[end].tag.startswith((*_STARTS_NOUN, "AJ")):
-        noun = _noun_phrase(words, end)[0] or noun  # "give this one a tag": the second of two
+        noun = _noun_phrase(words, end)[0] or noun  # in "give this one a tag", the second noun is the object
     if noun and end < len(words) and words[end].tag in _OF_CLAUSE:
-        return _Found(None)  # "ensure my business will grow": the noun is what the next verb is about
+        return _Found(None)  # in "ensure my business will grow", the noun is the subject of the next verb
     return _Found((verb, noun)) if noun else _Found(None)
 
 
 def _noun_phrase(words: Sequence[_Word], start: int) -> tuple[str | None, int]:
-    """The noun that a noun phrase is about, if it is no name, and where the phrase ends."""
+    """Return the head of a noun phrase, or None if it is a name, and the place after the phrase."""
     head: str | None = None
     place = start
     while place < len(words):
@@ -450,7 +465,7 @@ def _noun_phrase(words: Sequence[_Word], start: int) -> tuple[str | None, int]:
 
 
 def _joins(words: Sequence[_Word], place: int, next_tag: str) -> bool:
-    """Whether this is the comma or the "and" between two adjectives, or an adverb before one."""
+    """Say if the word is a comma or an "and" between two adjectives, or an adverb before one."""
     if words[place].tag == "AV0":
         return next_tag.startswith(("AJ", "AV0", "CRD", "DT0"))
     between = words[place].text == "," or words[place].tag == "CJC"

@@ -1,4 +1,4 @@
-"""The measures of `compare_methods.py`, on texts whose answers are known, and its report on the sample."""
+"""The measures of `compare_methods.py` are right on texts with known answers, and its report reads the sample."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SEEDS = [
 ]
 
 
-def test_distinct_is_different_ngrams_for_each_ngram() -> None:
+def test_distinct_is_the_share_of_different_ngrams() -> None:
     assert diversity.distinct(2, ["the cat sat", "The cat ran!"]) == 3 / 4  # the cat, cat sat, the cat, cat ran
     assert diversity.distinct(1, ["a b", "c"]) == 1
     assert diversity.distinct(2, ["word", ""]) is None
 
 
-def test_distinct_of_a_size_does_not_depend_on_the_order_and_wants_enough() -> None:
+def test_distinct_of_a_size_does_not_depend_on_order_and_needs_enough_ngrams() -> None:
     texts = ["a b a b a b", "c d"]
     assert diversity.distinct_of(6, 2, texts, draws=3) == 3 / 6
     assert diversity.distinct_of(7, 2, texts, draws=3) is None
@@ -44,7 +44,7 @@ def test_distinct_of_a_size_does_not_depend_on_the_order_and_wants_enough() -> N
     assert diversity.distinct_of(5, 2, texts, draws=20) == diversity.distinct_of(5, 2, texts, draws=20)
 
 
-def test_nearest_is_of_another_row_also_where_several_are_the_same() -> None:
+def test_nearest_is_another_row_even_among_equal_rows() -> None:
     assert diversity.nearest(["a b c d", "a b x y", "p q"]) == [0.5, 0.5, 0.0]
     assert diversity.nearest(["a b", "a b", "a b", "c"]) == [1.0, 1.0, 1.0, 0.0]
     assert diversity.nearest(["", "...", "a"]) == [0.0, 0.0, 0.0]
@@ -74,7 +74,7 @@ def test_entropy_percentile_and_mean() -> None:
     assert diversity.mean([]) is None
 
 
-def test_samples_are_of_one_size_repeatable_and_one_where_that_is_all() -> None:
+def test_samples_have_one_size_and_are_repeatable() -> None:
     found = diversity.samples(3, 10, draws=50)
     assert len(found) == 50
     assert all(len(set(places)) == 3 and max(places) < 10 for places in found)
@@ -104,18 +104,20 @@ def test_samples_are_of_one_size_repeatable_and_one_where_that_is_all() -> None:
         ("我想去北京", None),
     ],
 )
-def test_a_verb_and_its_object(text: str, pair: tuple[str, str] | None) -> None:
+def test_the_verb_and_object_of_an_instruction(text: str, pair: tuple[str, str] | None) -> None:
     assert diversity.verb_objects([text]) == [pair]
 
 
-def test_verbs_and_objects_are_as_good_as_the_report_says() -> None:
+def test_verbs_and_objects_agree_with_hand_made_labels() -> None:
     found = compare_methods.measures(None)["verbs"]
     assert found["labels"] == len(lines(LABELS)) == 100
     assert found["same"] >= 95
     assert found["pairs_found"] - found["pairs_right"] <= 2
 
 
-@pytest.mark.parametrize("embedded", [True, False] if find_spec("wordllama") else [False])  # there for Linux on x86-64 alone
+@pytest.mark.parametrize(
+    "embedded", [True, False] if find_spec("wordllama") else [False]
+)  # wordllama exists for Linux on x86-64 only
 def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool) -> None:
     topics = diversity.Topics(SEEDS, embedded)
     rows = [
@@ -128,7 +130,7 @@ def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool) -> None:
     assert topics.majority == 0.5
 
 
-def test_the_bundled_seeds_tell_topics_far_better_than_chance() -> None:
+def test_topics_of_the_bundled_seeds_are_far_better_than_chance() -> None:
     seeds = lines(ROOT / "seeds" / "seed_tasks.jsonl")
     topics = diversity.Topics(seeds, embedded=False)
     assert topics.accuracy > 5 * topics.majority
@@ -136,7 +138,7 @@ def test_the_bundled_seeds_tell_topics_far_better_than_chance() -> None:
         assert diversity.Topics(seeds).accuracy > max(topics.accuracy, 0.5)
 
 
-def test_candidates_that_say_nothing_of_quality_are_counted_apart() -> None:
+def test_candidates_that_no_rule_judged_are_counted_apart() -> None:
     run = made_up(rows=6, dropped={"rouge": 3, "over_target": 5, "refusal": 1, "unanswered": 2})
     found = compare_methods.spent(run)
     assert found["candidates"] == 17
@@ -148,12 +150,12 @@ def test_candidates_that_say_nothing_of_quality_are_counted_apart() -> None:
     assert found["rows_per_1000_tokens"] == 2
 
 
-def test_lengths_are_words_and_only_inputs_that_there_are_count() -> None:
+def test_lengths_are_words_and_empty_inputs_do_not_count() -> None:
     rows = [{"instruction": "a b", "input": "", "output": "c"}, {"instruction": "a b c d", "input": "x y", "output": "c d e"}]
     assert compare_methods.lengths(rows) == {"instruction": 3, "output": 2, "input": 2, "with_input": 0.5}
 
 
-def test_runs_of_different_sizes_are_compared_at_one_and_too_small_ones_are_not() -> None:
+def test_runs_of_different_sizes_are_compared_at_one_size_without_the_smallest() -> None:
     runs = [made_up(rows, name=name) for name, rows in (("many", 60), ("some", 40), ("few", 3), ("none", 0))]
     found = compare_methods.compare(runs, None)
     assert found["size"] == 40
@@ -207,7 +209,7 @@ def test_recipes_are_merged_and_written_as_toml() -> None:
     assert recipe_of(METHODS["few_shot"], {"generate": {"temperature": 0.5}})["generate"]["temperature"] == 0.5
 
 
-def test_the_seeds_texts_are_documents(tmp_path: Path) -> None:
+def test_the_texts_of_the_seeds_become_documents(tmp_path: Path) -> None:
     found = compare_methods.documents_of(
         [*SEEDS, {"instruction": "a", "instances": [{"input": "b", "output": "c"}]}], tmp_path / "new"
     )
@@ -216,7 +218,7 @@ def test_the_seeds_texts_are_documents(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_run_is_a_recipe_that_there_is(name: str) -> None:
+def test_each_run_has_a_valid_recipe(name: str) -> None:
     from selfinstruct.recipe.loading import parse
 
     bundled = METHODS[name].get("recipe")
@@ -255,7 +257,7 @@ def test_the_report_on_the_sample(tmp_path: Path) -> None:
 
 
 def made_up(rows: int, dropped: dict[str, int] | None = None, name: str = "") -> dict[str, Any]:
-    """What `read_run` gives, for a run that there was not."""
+    """Return what `read_run` returns, for an invented run."""
     status = {
         "tokens": {"prompt": 1_000, "completion": 2_000, "lost_at_most": 0, "replies_without_a_count": 0},
         "requests": {"answered": 10},
