@@ -229,7 +229,7 @@ class Run:
 
         Args:
             to: An export's name, "package.module:function", or a function (see `Export` in `contracts/exports.py`).
-            out: A new file, or a directory. A path without a file ending is a directory. Existing files are not overwritten.
+            out: A new file or a directory, outside of the run. A path without a file ending is a directory.
             dataset: A built dataset. By default, the rows that the journal and the run's settings give.
             system: A system text that goes with every row.
             options: Options of the export.
@@ -237,6 +237,8 @@ class Run:
         Raises UserMistake when there are no rows, and when the export or `out` cannot be used.
         """
         write, target = exporting.writer(to, options), exporting.Target.of(out)
+        if target.directory.resolve() == self.path.resolve():
+            raise UserMistake(f"{out}: is in the run directory. Fix: set --out to a path outside of it.")
         dataset = dataset or self.build()
         if not dataset.rows:
             raise UserMistake(f"{self.path}: has no rows to export. Fix: run `selfinstruct generate {self.path}` first.")

@@ -56,6 +56,17 @@ def test_derived_files_are_not_needed_and_stale_ones_are_not_read(tmp_path: Path
     assert json.loads((tmp_path / "a.json").read_text()) == rows(SAMPLE / "dataset.jsonl")
 
 
+def test_nothing_is_written_into_the_run_directory(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(SAMPLE, run)
+    (run / "dataset.jsonl").unlink()
+    before = sorted(path.name for path in run.iterdir())
+    for out in (run, run / "dataset.jsonl", tmp_path / "there" / ".." / "run" / "chat.jsonl"):
+        done = cli("export", run, "--to", "messages", "--out", out)
+        assert done.returncode == 2 and "is in the run directory" in done.stderr
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
