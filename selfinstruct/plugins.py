@@ -59,6 +59,13 @@ def of_module(function: Callable[..., Any], attribute: str, otherwise: Any) -> A
     return getattr(sys.modules.get(getattr(function, "__module__", "")), attribute, otherwise)
 
 
+def name_of(thing: Callable[..., Any]) -> str:
+    """Return the name that records an object passed in a notebook: `module:qualified name`."""
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    label = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{module}:{label}"
+
+
 def about(kind: str, name: str) -> str:
     """The first sentence of a thing's documentation."""
     document = find(kind, name).__doc__ or ""

@@ -15,15 +15,17 @@ from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.connect import Teachers, cancel_batches, connect, limits_of
 from selfinstruct.client.shutdown import stopped_by_signals
 from selfinstruct.contracts import Teacher
-from selfinstruct.curate import rules
 from selfinstruct.curate.dataset import Dataset
+from selfinstruct.curate.rules import rules
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
 from selfinstruct.generate.assembly import assemble, first_request, make_curator
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL
 from selfinstruct.pipeline import Watch, generate_rows
-from selfinstruct.recipe import defaults, loading, overrides
+from selfinstruct.recipe import loading
+from selfinstruct.recipe.arguments import read_arguments
+from selfinstruct.recipe.resolve import merge, resolve
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
 from selfinstruct.rundir import dataset_card, derived_files, exporting, manifest
@@ -58,23 +60,17 @@ class Run:
         **settings: Any,
     ) -> None:
         self.path = Path(path)
-        settings, own = overrides.with_named_teachers(settings, teacher)
-        self._method = method if callable(method) else None
-        self._filters = overrides.functions_by_name(filters)
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-        named = overrides.named(teacher, method, filters, self._filters)
-        stated = loading.without_what_gives_way(loading.load(recipe) if recipe else {}, {**plain, **named})
-        given = {**stated, **{k: v for k, v in plain.items() if v is not None}}
-        given |= named | {"filters": {**given.get("filters", {}), **named.get("filters", {})}}
+        self._arguments = read_arguments(teacher, method, filters, settings)
+        given = merge(self._arguments.settings, loading.load(recipe) if recipe else {})
         self.is_new = not manifest.exists(self.path)
-        self.definition = self._defined(given)
-        # What would fail after the first reply was paid for had better fail now.
+        self.definition = self._define(given)
+        # What would fail after the first paid reply must fail now.
         if self.is_new or filters:
-            rules.rules(self.recipe.curate.filters, self._filters)
+            rules(self.recipe.curate.filters, self._arguments.filters)
         self.methods()
         self._ask: DurableAsk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._teachers = Teachers(lambda: self.recipe, own)
+        self._teachers = Teachers(lambda: self.recipe, self._arguments.teachers)
         self._on_stop: OnStop | None = None
         self._on_write: Callable[[int], None] | None = None
         self._interrupted = self._busy = False
@@ -183,10 +179,10 @@ class Run:
             raise UserMistake(f"{self.path}: there is no run here; check the path, or begin one with `generate`")
         if not (self.path / JOURNAL).exists():
             raise RunDirectoryError(f"{self.path / JOURNAL}: is not there, and nothing can be built without it; put it back")
-        fixed = [name for name in changes if loading.part_of(name) != "curate"]
+        fixed = [name for name in changes if loading.section_of(name) != "curate"]
         if fixed:
             raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
-        definition = replace(self.definition, recipe=defaults.changed(self.recipe, changes))
+        definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))
 
@@ -252,22 +248,24 @@ class Run:
 
     def methods(self) -> Mixture:
         """The run's methods, ready to be asked for tasks."""
-        return assemble(self.definition, self._method, self._filters)
+        return assemble(self.definition, self._arguments.method, self._arguments.filters)
 
     def first_request(self) -> Request:
         """The first request that would be sent; asks nobody."""
         return event_loop.run(lambda: first_request(self.methods()))
 
-    def _defined(self, given: Mapping[str, Any]) -> Definition:
+    def _define(self, given: Mapping[str, Any]) -> Definition:
         if self.is_new:
-            return begin(given)
+            return begin(resolve(given), given)
+        stored = manifest.read(self.path)
         try:
-            return continued(manifest.read(self.path), given)
+            return continued(stored, resolve(given, stored.recipe), given)
         except RecipeChanged:
             if not manifest.has_no_replies(self.path):
                 raise
-            self.is_new = True  # no reply depends on what was asked before: a mistaken model name can be mended
-            return begin({**loading.without_what_gives_way(manifest.read(self.path).given, given), **given})
+            self.is_new = True  # no reply depends on the former settings, so a wrong model name can be corrected
+            given = merge(given, stored.given)
+            return begin(resolve(given), given)
 
     def _prepare(self) -> None:
         """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
@@ -294,9 +292,9 @@ class Run:
         definition = definition or self.definition
         recipe = definition.recipe
         dataset = await generate_rows(
-            assemble(definition, self._method, self._filters),
+            assemble(definition, self._arguments.method, self._arguments.filters),
             ask,
-            make_curator(definition, self._filters),
+            make_curator(definition, self._arguments.filters),
             num=recipe.curate.num,
             give_up_after=recipe.generate.give_up_after,
             least_acceptance=recipe.curate.least_acceptance,

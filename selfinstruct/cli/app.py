@@ -153,7 +153,7 @@ def build(
 
     settings: dict[str, Any] = {}
     if recipe:
-        settings = {name: value for name, value in loading.load(recipe).items() if loading.part_of(name) == "curate"}
+        settings = {name: value for name, value in loading.load(recipe).items() if loading.section_of(name) == "curate"}
     flags = {"num": num, "rouge": rouge, "language": language}
     settings |= {name: value for name, value in flags.items() if value is not None}
     settings["filters"] = {**settings.get("filters", {}), **_filters(without, with_)}

@@ -44,7 +44,7 @@ def assemble(definition: Definition, own: MethodFunction | None = None, filters:
     parts = {name: _part(definition, name, functions[name], settings[name]) for name in generate.parts}
     began_with = definition.admits_otherwise
     task_pool = TaskPool(partial(_curator_as_begun, definition, began_with, filters) if began_with else None)
-    turns = Turns(generate, definition.seeds, definition.materials.topics, definition.languages, task_pool)
+    turns = Turns(generate, definition.seeds, definition.inputs.topics, definition.languages, task_pool)
     return Mixture(parts, turns, generate.seed)
 
 
@@ -59,7 +59,7 @@ def _curator_as_begun(definition: Definition, curate: Curate, filters: Filters |
 def make_curator(definition: Definition, filters: Filters | None = None) -> Curator:
     """Return the curator of a run, with the most rows that each topic may have."""
     curate = definition.recipe.curate
-    return Curator(definition.seeds, curate, filters, topics.row_quotas(definition.materials.topics, curate.num))
+    return Curator(definition.seeds, curate, filters, topics.row_quotas(definition.inputs.topics, curate.num))
 
 
 async def first_request(mixture: Mixture) -> Request:
@@ -87,7 +87,7 @@ def _options(name: str, part: MixedMethod, function: MethodFunction) -> MethodOp
 
 
 def _part(definition: Definition, name: str, function: MethodFunction, settings: MethodOptions) -> Part:
-    generate, inputs = definition.recipe.generate, definition.materials
+    generate, inputs = definition.recipe.generate, definition.inputs
     part, prompt = generate.parts[name], inputs.prompts[name]
     _check_prompt(generate, prompt, plugins.of_module(function, "SECTIONS", None))
     context = MethodContext(

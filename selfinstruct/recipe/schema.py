@@ -1,16 +1,18 @@
-"""The settings of a recipe, as values.
+"""The settings of a recipe: names, types, limits, defaults and meanings.
 
-    [generate]  what is asked: fixed when the run begins, for the journal's replies answer exactly this
-    [curate]    what is kept: may be changed at any time, for nothing is asked again
-    [runtime]   how fast, and for how much: never changes which rows come out
-    [card]      what the dataset card says that no run can know
+    [generate]  what is asked: fixed when the run begins, because the journal's replies answer exactly this
+    [curate]    what is kept: may change at any time, because nothing is asked again
+    [runtime]   how fast, and for how much money: never changes which rows come out
+    [card]      facts for the dataset card that no run can know
 
-Every setting has one name in the recipe (TOML), on the command line (`--name`) and as a keyword of `Run`.
+Every setting has one name in the recipe (TOML), on the command line (`--name`) and as a keyword of `Run`. Its description
+here is its help text on the command line and its line in the table of settings.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -19,154 +21,180 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from selfinstruct.text import CONTROL
 
 FilterSetting = bool | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Marks a setting that is a flag of the command line; `metavar` stands for its value in the help."""
+
+    metavar: str = ""
+
+
 _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
 _Weight = Annotated[float, Field(gt=0, le=1e9)]
+_Share = Annotated[float, Field(ge=0, le=1e9)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,30}$")]  # becomes a part of file names and journal lines
+_LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+_Api = Literal["chat", "completions"]
+_Temperature = Annotated[float, Field(ge=0, le=2)]
+_TopP = Annotated[float, Field(gt=0, le=1)]
+_Tokens = Annotated[int, Field(ge=0)]
+_Concurrency = Annotated[int, Field(ge=1, le=10_000)]
+_Rpm = Annotated[float, Field(ge=0.1)]
+_Tpm = Annotated[float, Field(ge=1)]
+_Price = dict[Literal["input", "output", "cached_input", "batch"], Annotated[float, Field(ge=0)]]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-def _address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+def _check_address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     for address in [value] if isinstance(value, str) else value:
         try:
             parts = urlsplit(address)
             good = not address or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
-            if parts.username or parts.password:
-                raise ValueError("holds a name or a password, which would be written to the disk; give a key instead")
-        except ValueError as error:
-            if "password" in str(error):
-                raise
-            good = False
+            secret = parts.username or parts.password
+        except ValueError:
+            good, secret = False, None
+        if secret:
+            raise ValueError("holds a name or a password, which would be written to the disk. Fix: set a key variable instead")
         if not good:
-            raise ValueError("is not an http(s) address; write it like http://localhost:8000/v1")
+            raise ValueError("is not an http(s) address. Fix: write it like http://localhost:8000/v1")
     return value if isinstance(value, str) or len(value) != 1 else value[0]
 
 
-def _no_own_field(value: dict[str, Any]) -> dict[str, Any]:
+def _check_extra(value: dict[str, Any]) -> dict[str, Any]:
     if own := value.keys() & {"model", "messages", "prompt", "stream"}:
-        raise ValueError(f"cannot set {sorted(own)[0]!r}, which this package sets itself")
+        raise ValueError(f"cannot set {min(own)!r}, which this package sets itself. Fix: remove it")
     return value
 
 
-class NamedTeacher(_Part):
-    """One of several teachers: where it is, how it is sampled, and its weights among them.
+def _check_price(value: dict[str, float]) -> dict[str, float]:
+    if value and not {"input", "output"} <= value.keys():
+        raise ValueError("needs both input and output, in US dollars per million tokens. Fix: add the missing one")
+    return value
 
-    `propose` is its weight among those that invent tasks, `solve` among those that do the rest (0: never). What is left out
-    of the sampling is as in [generate]. `key_variable` names the environment variable with its API key.
+
+def _addresses(base_url: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (base_url,) if isinstance(base_url, str) else base_url or ("",)
+
+
+class NamedTeacher(_Section):
+    """One of several teachers: its endpoint, its sampling, and its weights among them.
+
+    A sampling setting that is left out is taken from [generate].
     """
 
     teacher: str = ""
     base_url: str | tuple[str, ...] = ""
     model: str = ""
-    key_variable: _Variable = ""
-    api: Literal["chat", "completions"] | None = None
-    propose: Annotated[float, Field(ge=0, le=1e9)] = 1.0
-    solve: Annotated[float, Field(ge=0, le=1e9)] = 1.0
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    reply_tokens: Annotated[int, Field(ge=0)] | None = None
+    key_variable: Annotated[_Variable, Field(description="Environment variable with the API key of this teacher.")] = ""
+    api: _Api | None = None
+    propose: Annotated[_Share, Field(description="Weight among the teachers that propose tasks. 0: never.")] = 1.0
+    solve: Annotated[_Share, Field(description="Weight among the teachers that do all other steps. 0: never.")] = 1.0
+    temperature: _Temperature | None = None
+    top_p: _TopP | None = None
+    reply_tokens: _Tokens | None = None
     extra: dict[str, Any] = {}
 
-    _is_an_address = field_validator("base_url")(_address)
-    _is_no_part_of_the_request = field_validator("extra")(_no_own_field)
+    _address = field_validator("base_url")(_check_address)
+    _extra = field_validator("extra")(_check_extra)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The endpoints' addresses; one empty text where none is named."""
-        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ("",)
+        """The endpoints' addresses, or one empty text where none is named."""
+        return _addresses(self.base_url)
 
 
-class MixedMethod(_Part):
-    """One of several methods in a run: its weight among them, its prompt, its options, and the teachers that it may ask.
-
-    Without `teachers` it may ask all; an empty `prompt` is the one that fits the method.
-    """
+class MixedMethod(_Section):
+    """One of several methods in a run: its weight, its prompt, its options and its teachers."""
 
     method: str
-    prompt: str = ""
+    prompt: Annotated[str, Field(description="Empty: the prompt that fits the method.")] = ""
     weight: _Weight = 1.0
     options: dict[str, float | int | str] = {}
-    teachers: tuple[str, ...] = ()
+    teachers: Annotated[tuple[str, ...], Field(description="Names of the teachers that it may ask. Empty: all.")] = ()
 
 
-class Generate(_Part):
-    """What is asked. An empty `method` or `prompt` means the one that fits the teacher or the method.
+class Generate(_Section):
+    """What is asked."""
 
-    `base_url` may be several addresses that serve the same model; addresses may change while a run goes on, all else here
-    is fixed with its first reply. `key_variable` names the environment variable that has the API key, where it is another than
-    usual. `reply_tokens` bounds one reply (0: the provider's own bound). `send_seed` gives the
-    sampler a seed of its own in each request, for servers that know one. After `give_up_after` root requests without a new
-    row the run ends. `options` go to the method, `extra` into the body of each request.
+    teacher: Annotated[str, Field(description="openai (any compatible endpoint), local or scripted."), Flag()] = "openai"
+    base_url: Annotated[
+        str | tuple[str, ...],
+        Field(description="The endpoint, such as http://localhost:8000/v1. Repeat it for several that serve the same model."),
+        Flag("URL"),
+    ] = ""
+    model: Annotated[str, Field(description="The model's name, or a GGUF file for the local teacher."), Flag()] = ""
+    key_variable: Annotated[_Variable, Field(description="Environment variable with the API key, if it is not a usual one.")] = ""
+    api: Annotated[_Api, Field(description="The API to call: chat or completions."), Flag()] = "chat"
+    teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
+    method: Annotated[str, Field(description="Generation method. Run `selfinstruct list` for all methods."), Flag()] = ""
+    mix: Annotated[dict[_Name, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
+    prompt: Annotated[str, Field(description="A prompt's name or file. Run `selfinstruct list` for all."), Flag()] = ""
+    seeds: Annotated[str, Field(description="A seed file, or a dataset that `datasets` loads. Empty: bundled seeds."), Flag()] = (
+        ""
+    )
+    source: Annotated[str, Field(description="Tasks for `evol`: an Alpaca file or a run directory. Empty: seeds."), Flag()] = ""
+    documents: Annotated[str, Field(description="For `documents`: a folder or file of text or Markdown, or a table."), Flag()] = (
+        ""
+    )
+    column: Annotated[str, Field(description="The column with the text, if documents is a table. Empty: text."), Flag()] = ""
+    passage_words: Annotated[int, Field(ge=20, le=5000, description="Words of a passage shown at a time, about.")] = 200
+    domain: Annotated[str, Field(description="The subject of all tasks, in one sentence."), Flag()] = ""
+    topics: Annotated[str, Field(description="A file of topics with quotas."), Flag("FILE")] = ""
+    languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
+    seed_sampling: Annotated[
+        Literal["uniform", "spread"],
+        Field(description="Seeds to show: uniform, or spread (prefer those with few accepted tasks near them)."),
+        Flag(),
+    ] = "uniform"
+    lag: Annotated[
+        int, Field(ge=1, le=100_000, description="Root requests after which an accepted task may be shown. Twice as many run.")
+    ] = 32
+    seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag()] = 0
+    temperature: Annotated[_Temperature, Field(description="Sampling temperature."), Flag()] = 1.0
+    top_p: Annotated[_TopP, Field(description="Nucleus sampling: the share of the probability to sample from.")] = 1.0
+    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag()] = 4096
+    send_seed: Annotated[bool, Field(description="Send a sampler seed with each request.")] = False
+    give_up_after: Annotated[int, Field(ge=1, description="Root requests without a new row after which the run ends.")] = 100
+    options: Annotated[
+        dict[str, float | int | str], Field(description="Options of the method. Run `selfinstruct list` for all.")
+    ] = {}
+    extra: Annotated[dict[str, Any], Field(description="More fields of each request's body.")] = {}
 
-    `teachers` are several instead of one, by names of the user's own, and `mix` several methods instead of one. `source`
-    is what `evol` begins with (an Alpaca file or a run directory; the seeds if it is empty), `documents` a folder, a file or
-    a dataset's name, `column` the column of the latter, `passage_words` about how many words are shown at a time. `domain`
-    describes what all tasks are to be about, `topics` is a file of topics with quotas, `languages` has the weights of
-    languages by code. `seed_sampling` draws seeds and generated tasks for prompts at random or prefers those with few admitted
-    instructions near them. What was admitted counts for a root request only after `lag` root requests, so no more than twice
-    as many are under way where it counts at all.
-    """
-
-    teacher: str = "openai"
-    base_url: str | tuple[str, ...] = ""
-    model: str = ""
-    key_variable: _Variable = ""
-    api: Literal["chat", "completions"] = "chat"
-    teachers: dict[_Name, NamedTeacher] = {}
-    method: str = ""
-    mix: dict[_Name, MixedMethod] = {}
-    prompt: str = ""
-    seeds: str = ""
-    source: str = ""
-    documents: str = ""
-    column: str = ""
-    passage_words: Annotated[int, Field(ge=20, le=5000)] = 200
-    domain: str = ""
-    topics: str = ""
-    languages: dict[Annotated[str, Field(pattern="^[a-z]{2,3}$")], _Weight] = {}
-    seed_sampling: Literal["uniform", "spread"] = "uniform"
-    lag: Annotated[int, Field(ge=1, le=100_000)] = 32
-    seed: Annotated[int, Field(ge=0)] = 0
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    reply_tokens: Annotated[int, Field(ge=0)] = 4096
-    send_seed: bool = False
-    give_up_after: Annotated[int, Field(ge=1)] = 100
-    options: dict[str, float | int | str] = {}
-    extra: dict[str, Any] = {}
-
-    _is_an_address = field_validator("base_url")(_address)
-    _is_no_part_of_the_request = field_validator("extra")(_no_own_field)
+    _address = field_validator("base_url")(_check_address)
+    _extra = field_validator("extra")(_check_extra)
 
     @field_validator("domain")
     @classmethod
-    def _is_text(cls, value: str) -> str:
+    def _check_domain(cls, value: str) -> str:
         if odd := re.search(f"[{CONTROL}]", value):
-            raise ValueError(f"has a control character (U+{ord(odd[0]):04X}); take it out")
+            raise ValueError(f"has a control character (U+{ord(odd[0]):04X}). Fix: remove it")
         return value
 
     @model_validator(mode="after")
-    def _teachers_have_their_parts(self) -> Self:
+    def _check_weights(self) -> Self:
         for role in ("propose", "solve"):
-            if self.teachers and not any(getattr(one, role) for one in self.teachers.values()):
-                raise ValueError(f"teachers: none has a weight to {role}; give at least one `{role} = 1`")
+            if self.teachers and not any(getattr(teacher, role) for teacher in self.teachers.values()):
+                raise ValueError(f"teachers: none has a weight to {role}. Fix: set `{role} = 1` for at least one")
         return self
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The endpoints' addresses; one empty text where none is named."""
-        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ("",)
+        """The endpoints' addresses, or one empty text where none is named."""
+        return _addresses(self.base_url)
 
     @property
     def by_name(self) -> dict[str, Generate]:
         """These settings as each teacher has them, by its name ("" for the only one)."""
-        own: dict[str, Generate] = {}
-        for name, one in self.teachers.items():
-            stated = {field: value for field, value in one if value is not None and field not in ("propose", "solve", "extra")}
-            own[name] = self.model_copy(update={**stated, "extra": {**self.extra, **one.extra}, "teachers": {}})
-        return own or {"": self}
+        each: dict[str, Generate] = {}
+        for name, teacher in self.teachers.items():
+            weights = ("propose", "solve", "extra")
+            stated = {field: value for field, value in teacher if value is not None and field not in weights}
+            each[name] = self.model_copy(update={**stated, "extra": {**self.extra, **teacher.extra}, "teachers": {}})
+        return each or {"": self}
 
     @property
     def parts(self) -> dict[str, MixedMethod]:
@@ -174,72 +202,64 @@ class Generate(_Part):
         return self.mix or {"": MixedMethod(method=self.method, prompt=self.prompt, options=self.options)}
 
 
-class Curate(_Part):
-    """What is kept: `num` rows; `rouge` is the highest ROUGE-L F-measure (0 to 1) to any earlier instruction.
+class Curate(_Section):
+    """What is kept."""
 
-    `tokens` says what ROUGE-L compares: "unicode" (as `rouge_score` for ASCII text, and other scripts too) or "ascii" (as
-    `rouge_score` for any text; instructions in other scripts are then near to nothing). With `mean_similarity` the provenance
-    also has each row's mean ROUGE-L to all earlier instructions, as Alpaca's has; that measures every pair.
-    A run ends as saturated when the acceptance (0 to 1) of its last 100 root requests is below `least_acceptance`.
-    """
-
-    num: Annotated[int, Field(ge=1)] = 100
-    least_acceptance: Annotated[float, Field(ge=0, le=1)] = 0.02
-    rouge: Annotated[float, Field(gt=0, le=1)] = 0.7
-    tokens: Literal["unicode", "ascii"] = "unicode"
-    mean_similarity: bool = False
-    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] = "en"
-    filters: dict[str, FilterSetting] = {}
-
-
-_Price = dict[Literal["input", "output", "cached_input", "batch"], Annotated[float, Field(ge=0)]]
-
-
-def _whole_price(value: dict[str, float]) -> dict[str, float]:
-    if value and not {"input", "output"} <= value.keys():
-        raise ValueError("needs both input and output, in US dollars per million tokens")
-    return value
+    num: Annotated[int, Field(ge=1, description="Rows to accept."), Flag()] = 100
+    least_acceptance: Annotated[
+        float, Field(ge=0, le=1, description="Share of accepted candidates in 100 root requests. Below it the run ends.")
+    ] = 0.02
+    rouge: Annotated[
+        float, Field(gt=0, le=1, description="Reject above this ROUGE-L F-measure to an earlier instruction."), Flag()
+    ] = 0.7
+    tokens: Annotated[
+        Literal["unicode", "ascii"],
+        Field(description="Words that ROUGE-L compares: unicode (all scripts), or ascii (as rouge_score)."),
+    ] = "unicode"
+    mean_similarity: Annotated[
+        bool, Field(description="Add each row's mean ROUGE-L to all earlier instructions to the provenance, as Alpaca does.")
+    ] = False
+    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag("CODE")] = "en"
+    filters: Annotated[dict[str, FilterSetting], Field(description="Filters by name: true, false, or their options.")] = {}
 
 
-class TeacherPace(_Part):
-    """How fast one of several teachers may be asked, and what it costs; what is left out is as in [runtime]."""
+class TeacherPace(_Section):
+    """Limits of rate and prices of one of several teachers. A setting that is left out is taken from [runtime]."""
 
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    rpm: Annotated[float, Field(ge=0.1)] | None = None
-    tpm: Annotated[float, Field(ge=1)] | None = None
+    concurrency: _Concurrency | None = None
+    rpm: _Rpm | None = None
+    tpm: _Tpm | None = None
     price: _Price = {}
 
-    _is_a_price = field_validator("price")(_whole_price)
+    _price = field_validator("price")(_check_price)
 
 
-class Runtime(_Part):
-    """How fast, and for how much at most.
+class Runtime(_Section):
+    """How fast, and for how much money at most."""
 
-    `concurrency` calls at a time; `rpm` calls and `tpm` tokens a minute (None: what the endpoint grants). `timeout` is
-    seconds for one call, `patience` seconds without any answer before the run stops, `grace` seconds that calls in flight
-    get after an interruption. `max_requests`, `max_tokens` and `max_usd` bound the whole run, over all continuations.
-    `price` states US dollars per million tokens: `input`, `output`, perhaps `cached_input`, and `batch` (a factor).
-    `batch` asks through the provider's Batch API. Where there are several teachers, concurrency, rpm and tpm are each one's
-    own, and `pace` has other ones by teacher, and their prices.
-    """
+    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight."), Flag()] = 8
+    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag()] = None
+    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag()] = None
+    max_requests: Annotated[
+        int | None, Field(ge=1, description="Hard limit of requests for the whole run. Retries count."), Flag()
+    ] = None
+    max_tokens: Annotated[int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag()] = None
+    max_usd: Annotated[float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag()] = None
+    timeout: Annotated[float, Field(gt=0, description="Seconds for one call."), Flag()] = 300.0
+    patience: Annotated[
+        float, Field(ge=0, description="Seconds without any answer after which the run stops with exit status 4."), Flag()
+    ] = 600.0
+    grace: Annotated[float, Field(ge=0, description="Seconds that calls in flight get after Ctrl-C."), Flag()] = 30.0
+    batch: Annotated[bool, Field(description="Ask through the provider's Batch API."), Flag()] = False
+    price: Annotated[
+        _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch is a factor.")
+    ] = {}
+    pace: Annotated[dict[_Name, TeacherPace], Field(description="Concurrency, rpm, tpm and price of each teacher, by name.")] = {}
 
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
-    rpm: Annotated[float, Field(ge=0.1)] | None = None
-    tpm: Annotated[float, Field(ge=1)] | None = None
-    max_requests: Annotated[int, Field(ge=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_usd: Annotated[float, Field(gt=0)] | None = None
-    timeout: Annotated[float, Field(gt=0)] = 300.0
-    patience: Annotated[float, Field(ge=0)] = 600.0
-    grace: Annotated[float, Field(ge=0)] = 30.0
-    batch: bool = False
-    price: _Price = {}
-    pace: dict[_Name, TeacherPace] = {}
-
-    _is_a_price = field_validator("price")(_whole_price)
+    _price = field_validator("price")(_check_price)
 
     def of(self, teacher: str) -> TeacherPace:
-        """What holds for one teacher."""
+        """Return the limits and prices that hold for one teacher."""
         own = self.pace.get(teacher, TeacherPace())
         return TeacherPace(
             concurrency=own.concurrency or self.concurrency,
@@ -249,19 +269,19 @@ class Runtime(_Part):
         )
 
 
-class Card(_Part):
-    """What the dataset card says that no run can know."""
+class Card(_Section):
+    """Facts for the dataset card that no run can know."""
 
-    title: str = ""
-    licence: str = ""
-    seeds_licence: str = ""
-    source_licence: str = ""
-    documents_licence: str = ""
-    teacher_terms: str = ""
+    title: Annotated[str, Field(description="Title of the dataset.")] = ""
+    licence: Annotated[str, Field(description="Licence of the dataset, such as cc-by-4.0.")] = ""
+    seeds_licence: Annotated[str, Field(description="Licence of the seed tasks.")] = ""
+    source_licence: Annotated[str, Field(description="Licence of the tasks that `evol` starts from.")] = ""
+    documents_licence: Annotated[str, Field(description="Licence of the documents.")] = ""
+    teacher_terms: Annotated[str, Field(description="What the teacher's terms say, and when you checked them.")] = ""
 
 
-class Recipe(_Part):
-    """A whole recipe; `[generate]` is frozen with the run."""
+class Recipe(_Section):
+    """A whole recipe."""
 
     generate: Generate = Generate()
     curate: Curate = Curate()

@@ -94,7 +94,7 @@ def _methods(definition: Definition) -> list[tuple[str, object]]:
     """Return a line for each method and its prompt."""
     lines: list[tuple[str, object]] = []
     for name, part in definition.recipe.generate.parts.items():
-        prompt = definition.materials.prompts[name]
+        prompt = definition.inputs.prompts[name]
         label = f" {name}" if name else ""
         lines.append((f"Method{label}", part.method + (f", weight {part.weight:g}" if name else "")))
         lines.append((f"Prompt{label}", f"{prompt.name} (SHA-256 {prompt.digest[:12]})"))
@@ -123,7 +123,7 @@ def _share(dataset: Dataset, texts: str, name: str) -> str:
 
 def _steering(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]:
     """Return lines for documents, evolved tasks, domain, topics, languages and seed sampling, where the recipe has them."""
-    generate, inputs = definition.recipe.generate, definition.materials
+    generate, inputs = definition.recipe.generate, definition.inputs
     lines: list[tuple[str, object]] = []
     if inputs.source:
         lines.append(("Tasks evolved", f"{len(inputs.source):,} ({Path(generate.source).name})"))
@@ -190,8 +190,8 @@ def _rights(definition: Definition) -> list[tuple[str, object]]:
     return [
         ("Licence of this dataset", card.licence or "not stated (`licence` in the recipe's [card])"),
         ("Licence of the seed tasks", definition.seeds_licence),
-        *([("Licence of the documents", card.documents_licence or _UNSTATED_DOCUMENTS)] if definition.materials.passages else []),
-        *([("Licence of the tasks evolved", card.source_licence or _UNSTATED_SOURCE)] if definition.materials.source else []),
+        *([("Licence of the documents", card.documents_licence or _UNSTATED_DOCUMENTS)] if definition.inputs.passages else []),
+        *([("Licence of the tasks evolved", card.source_licence or _UNSTATED_SOURCE)] if definition.inputs.source else []),
         ("Teacher's terms", card.teacher_terms or unconfirmed),
     ]
 

@@ -1,4 +1,4 @@
-"""What a run is: its recipe and its materials; and whether a continued run is still the same one."""
+"""The definition of a run: its recipe and its inputs, and the check that a continued run is still the same."""
 
 from __future__ import annotations
 
@@ -15,33 +15,31 @@ from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeChanged, TopicError
 from selfinstruct.inputs import languages, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
-from selfinstruct.recipe import defaults
 from selfinstruct.recipe.credentials import DEFAULT_URL
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
 
 _IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
-# What the first runs did not have: left out where it is as it was for them, so that their digests hold.
-_LATER = ("teachers", "mix", "domain", "languages", "seed_sampling", "lag")
-_ADMISSION = frozenset({"rouge", "tokens", "language", "filters"})
+_ADMISSION = frozenset({"rouge", "tokens", "language", "filters"})  # settings of [curate] that decide what is admitted
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A run's recipe and materials.
+    """A run's recipe and inputs.
 
-    `seeds_name` and `package` say where seeds and run came from; `given` are the settings that the run was begun with,
-    `admission` those of its [curate] that said what was admitted then, which prompts go by; `languages` has names by code.
-    `listed` is what each teacher costs by the price list, `earlier_price` the highest that was in force before.
+    `seeds_name` is the file or dataset that the seeds came from, and `package` the version that began the run. `given` has
+    the settings by which the run was begun. `admission` has the settings of [curate] that decided what was admitted then,
+    because prompts may show admitted tasks. `languages` has their English names by code. `listed` has the price of each
+    teacher by the price list. `earlier_price` is the highest price that was in force before.
     """
 
     recipe: Recipe
-    materials: Inputs
+    inputs: Inputs
     seeds_name: str
     package: str
     given: Mapping[str, Any]
-    admission: Mapping[str, Any] | None = None
+    admission: Mapping[str, Any]
     languages: Mapping[str, str] = field(default_factory=dict)
     listed: Mapping[str, Price | None] = field(default_factory=dict)
     earlier_price: Price | None = None
@@ -49,7 +47,7 @@ class Definition:
     @property
     def seeds(self) -> tuple[Seed, ...]:
         """The seed tasks."""
-        return self.materials.seeds
+        return self.inputs.seeds
 
     @property
     def seeds_licence(self) -> str:
@@ -59,38 +57,28 @@ class Definition:
 
     @property
     def frozen(self) -> dict[str, Any]:
-        """All that decides what is asked, as plain values."""
-        generate = self.recipe.generate.model_dump(exclude=set(BY_CONTENT))
-        usual = Generate().model_dump()
-        for name in _LATER:
-            if generate[name] == usual[name]:
-                del generate[name]
-        generate["max_tokens"] = generate.pop("reply_tokens")  # its first name, by which digests of older runs were made
-        # Where the teachers answer may change: a server moves, another one joins. What they are asked may not.
-        generate["base_url"] = ""
-        del generate["key_variable"]
-        for one in generate.get("teachers", {}).values():
-            del one["base_url"], one["key_variable"]
-        for part in generate.get("mix", {}).values():
-            del part["prompt"]  # compared by what it says
-        found = {**generate, **self.materials.digests}
-        if self.admission is not None:
-            found["admission"] = dict(self.admission)
-        return found
+        """Everything that decides what is asked, as plain values.
+
+        The endpoints' addresses are not part of it: a server may move, but what it is asked may not change.
+        """
+        generate = self.recipe.generate.model_dump(exclude={*BY_CONTENT, "base_url", "key_variable"})
+        for teacher in generate["teachers"].values():
+            del teacher["base_url"], teacher["key_variable"]
+        for part in generate["mix"].values():
+            del part["prompt"]  # its text is compared, not its name
+        return {**generate, **self.inputs.digests, "admission": dict(self.admission)}
 
     @property
     def admits_otherwise(self) -> Curate | None:
-        """The [curate] settings that the run was begun with, where those in force now admit other instructions."""
+        """The [curate] settings that the run was begun by, if those in force now admit other instructions."""
         now = self.recipe.curate
-        if self.admission is None or admission_of(now) == self.admission:
-            return None
-        return now.model_copy(update=dict(self.admission))
+        return None if admission_of(now) == self.admission else now.model_copy(update=dict(self.admission))
 
     @property
     def price(self) -> Price | None:
-        """What the teachers' tokens cost: as the recipe says, else as was listed when the run began; None if unknown.
+        """The price of the teachers' tokens: stated in the recipe, else listed when the run began, else None.
 
-        Where another price was in force before, the higher one counts for all, so that no change can break a limit.
+        The higher of this price and an earlier one counts, so that no change can break a limit in US dollars.
         """
         runtime = self.recipe.runtime
         names = self.recipe.generate.by_name
@@ -99,76 +87,80 @@ class Definition:
 
     @property
     def endpoint(self) -> str:
-        """Where requests go to, in words for a card."""
-        return ", ".join(dict.fromkeys(_where(one) for one in self.recipe.generate.by_name.values()))
+        """The hosts that requests go to, for people to read."""
+        return ", ".join(dict.fromkeys(_host(teacher) for teacher in self.recipe.generate.by_name.values()))
 
     def origin(self, part: str) -> dict[str, Any]:
-        """What the provenance of all rows of a part has in common."""
-        generate, prompt = self.recipe.generate, self.materials.prompts[part]
+        """Return what the provenance of all rows of one part of the mix has in common."""
+        generate, prompt = self.recipe.generate, self.inputs.prompts[part]
         shown = {"name": prompt.name, "digest": prompt.digest}
         return {"method": generate.parts[part].method, "prompt": shown, "teacher": generate.teacher}
 
 
 def admission_of(curate: Curate) -> dict[str, Any]:
-    """The settings that say which instructions are admitted."""
+    """Return the settings that decide which instructions are admitted, as run.json holds them."""
     found: dict[str, Any] = json.loads(json.dumps(curate.model_dump(include=set(_ADMISSION)), default=str))
-    return found  # as run.json has it
+    return found
 
 
-def begin(settings: Mapping[str, Any]) -> Definition:
-    """The definition of a new run; reads the materials that the settings name, or the fitting ones."""
-    recipe = defaults.complete(settings)
+def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
+    """Return the definition of a new run. Reads the inputs that the recipe names.
+
+    Raises TopicError for more topics than rows, and the errors of the inputs.
+    """
     generate = recipe.generate
-    name = Path(generate.seeds).name if generate.seeds else seeds.BUNDLED_NAME
-    held = snapshot.load(generate)
-    if len(held.topics) > recipe.curate.num:
-        few = f"{len(held.topics):,} topics for {recipe.curate.num:,} rows leave some without any"
-        raise TopicError(f"{generate.topics}: {few}; ask for more rows (--num) or name fewer topics")
+    inputs = snapshot.load(generate)
+    if len(inputs.topics) > recipe.curate.num:
+        raise TopicError(
+            f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} topics, --num {recipe.curate.num:,}). "
+            "Fix: set a larger --num or remove topics"
+        )
     return Definition(
         recipe,
-        held,
-        name,
+        inputs,
+        Path(generate.seeds).name if generate.seeds else seeds.BUNDLED_NAME,
         version("selfinstruct"),
-        settings,
+        given,
         admission_of(recipe.curate),
         {code: languages.name_of(code) for code in generate.languages},
-        _listed(generate),
+        _listed_prices(generate),
     )
 
 
-def continued(old: Definition, settings: Mapping[str, Any]) -> Definition:
-    """The same run with other [curate], [runtime] or [card] settings; raises RecipeChanged if it asks for other things."""
-    recipe = defaults.changed(old.recipe, settings)
-    parts = [name for name, part in settings.get("mix", {}).items() if part.get("prompt")]
-    prompts = [*parts, *([""] if "prompt" in settings else [])]
-    held = snapshot.reload(old.materials, recipe.generate, set(settings), prompts)
-    new = replace(old, recipe=recipe, materials=held)
-    check_same(old, new)
+def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Definition:
+    """Return the definition of a run that continues by another recipe.
+
+    Inputs that `given` names are read again. Raises RecipeChanged if the recipe would ask for other things.
+    """
+    parts = [name for name, part in given.get("mix", {}).items() if part.get("prompt")]
+    prompts = [*parts, *([""] if "prompt" in given else [])]
+    inputs = snapshot.reload(old.inputs, recipe.generate, set(given), prompts)
+    check_same(old, replace(old, recipe=recipe, inputs=inputs))
+    listed = old.listed
     if _addresses(recipe.generate) != _addresses(old.recipe.generate):
-        old = replace(old, listed=_listed(recipe.generate))
+        listed = _listed_prices(recipe.generate)
+    # Inputs keep the names by which they were begun: their contents are the same.
     names = old.recipe.generate.model_dump(include=set(BY_CONTENT))
     generate = recipe.generate.model_copy(update={**names, "mix": old.recipe.generate.mix})
-    return replace(old, recipe=recipe.model_copy(update={"generate": generate}))
+    return replace(old, recipe=recipe.model_copy(update={"generate": generate}), listed=listed)
 
 
 def check_same(old: Definition, new: Definition) -> None:
-    """Raise RecipeChanged, with the difference, unless both ask for the same."""
-    usual = Generate().model_dump(include=set(_LATER))
-    before, after = usual | old.frozen, usual | new.frozen
-    names = list(dict.fromkeys([*before, *after]))
+    """Raise RecipeChanged, with each difference, unless both ask for the same things."""
+    before, after = old.frozen, new.frozen
     changes = [
         f"{name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
-        for name in names
+        for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
     if changes:
         raise RecipeChanged(
-            "this run was begun with another [generate] part, and its replies answer that one; leave these as they were, "
-            "or begin a new directory:\n  " + "\n  ".join(changes)
+            "this run was begun by other [generate] settings, and its replies answer those. Fix: remove these changes, or "
+            "use a new directory:\n  " + "\n  ".join(changes)
         )
 
 
-def _listed(generate: Generate) -> dict[str, Price | None]:
+def _listed_prices(generate: Generate) -> dict[str, Price | None]:
     return {name: _listed_price(one) for name, one in generate.by_name.items()}
 
 
@@ -184,7 +176,7 @@ def _addresses(generate: Generate) -> list[tuple[str, ...]]:
     return [one.addresses for one in generate.by_name.values()]
 
 
-def _where(generate: Generate) -> str:
+def _host(generate: Generate) -> str:
     if generate.teacher == "openai":
         hosts = [urlsplit(address).hostname or "api.openai.com" for address in generate.addresses]
         return ", ".join(dict.fromkeys(hosts))

@@ -9,7 +9,7 @@ import pytest
 from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.curate.curator import Curator
 from selfinstruct.errors import PluginError
-from selfinstruct.recipe.defaults import settled
+from selfinstruct.recipe.defaults import with_all_filters
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Example, ParseDefect, ParsedTask, Rejection, Seed
 
@@ -28,13 +28,13 @@ CALLS: list[tuple[str, str, int]] = []
     ],
 )
 def test_the_first_rule_that_rejects_is_recorded(text: str, output: str, rule: str) -> None:
-    curator = Curator([Seed("s", "", "Name a river.", (("", "x"),))], settled(Curate(rouge=1.0)))
+    curator = Curator([Seed("s", "", "Name a river.", (("", "x"),))], with_all_filters(Curate(rouge=1.0)))
     decision = curator.admit([Candidate("0", 0, ParsedTask(text, "", output))])[0]
     assert decision.rule == rule and not decision.accepted
 
 
 def test_the_second_of_two_equal_tasks_is_rejected_and_another_input_is_not() -> None:
-    curator = Curator([], settled(Curate(rouge=1.0)))
+    curator = Curator([], with_all_filters(Curate(rouge=1.0)))
     tasks = [
         ParsedTask("Add up these numbers.", input, output) for input, output in [("2, 3", "5"), ("2, 3", "6"), ("4, 5", "9")]
     ]

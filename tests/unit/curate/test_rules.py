@@ -12,8 +12,7 @@ from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import rules
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.recipe import overrides
-from selfinstruct.recipe.defaults import settled
+from selfinstruct.recipe.defaults import with_all_filters
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Example, ParsedTask, Rejection
 
@@ -23,18 +22,20 @@ CONTEXT = FilterContext(frozenset(), {})
 
 def test_filters_for_english_are_off_for_other_languages() -> None:
     english = {"no_input_spelling", "non_ascii_start", "placeholder_input", "program_request", "refusal", "unfit_for_text"}
-    assert settled(Curate(language="en")).filters == dict.fromkeys(FILTERS, True)
-    assert settled(Curate(language="fr")).filters == {name: name not in english for name in FILTERS}
+    assert with_all_filters(Curate(language="en")).filters == dict.fromkeys(FILTERS, True)
+    assert with_all_filters(Curate(language="fr")).filters == {name: name not in english for name in FILTERS}
 
 
 def test_a_filters_setting_in_the_recipe_wins_over_its_language() -> None:
-    chosen = settled(Curate(language="fr", filters={"refusal": True, "word_count": {"at_most": 9}, "a.b:c": True})).filters
+    chosen = with_all_filters(
+        Curate(language="fr", filters={"refusal": True, "word_count": {"at_most": 9}, "a.b:c": True})
+    ).filters
     assert chosen["refusal"] is True and chosen["word_count"] == {"at_most": 9} and chosen["a.b:c"] is True
     assert chosen["unfit_for_text"] is False and chosen["empty_output"] is True
 
 
 def test_filters_run_by_stage_and_name_unless_they_are_switched_off() -> None:
-    chosen = rules(settled(Curate(filters={"refusal": False, "word_count": {"at_most": 9}})).filters)
+    chosen = rules(with_all_filters(Curate(filters={"refusal": False, "word_count": {"at_most": 9}})).filters)
     names = [rule.name for rule in chosen]
     on_proposals = [rule.name for rule in chosen if rule.stage is Stage.PROPOSED]
     assert sorted(names) == [name for name in FILTERS if name != "refusal"]
@@ -93,7 +94,9 @@ def test_a_filter_from_outside_is_found_by_module_and_function(plugin: str) -> N
 
 
 def test_a_filter_from_outside_runs_last_in_its_stage_and_is_recorded_by_its_name(plugin: str) -> None:
-    names = [rule.name for rule in rules(settled(Curate(filters={f"{plugin}:shy": True, f"{plugin}:no_urls": True})).filters)]
+    names = [
+        rule.name for rule in rules(with_all_filters(Curate(filters={f"{plugin}:shy": True, f"{plugin}:no_urls": True})).filters)
+    ]
     assert names[-1] == f"{plugin}:no_urls" and names.index(f"{plugin}:shy") == names.index("word_count") + 1
     decision = Curator([], Curate(filters={f"{plugin}:shy": True})).admit([Candidate("0", 0, ParsedTask("HEY YOU", "", "x"))])[0]
     assert (decision.rule, decision.value) == (f"{plugin}:shy", "shouts")
@@ -113,7 +116,7 @@ def test_a_function_is_recorded_under_its_module_and_name() -> None:
     def never(example: Example, context: FilterContext) -> Rejection:
         return Rejection("never")
 
-    name = overrides.name_of(never)
+    name = plugins.name_of(never)
     decision = Curator([], Curate(filters={name: True}), {name: never}).admit([Candidate("0", 0, ParsedTask("a b", "", "x"))])[0]
     assert decision.rule == name and name.startswith(f"{__name__}:") and name.endswith("never")
 

@@ -14,7 +14,7 @@ from fake_openai import FakeOpenAI
 import selfinstruct as si
 from selfinstruct.errors import RecipeError, UserMistake
 from selfinstruct.recipe import loading
-from selfinstruct.recipe.loading import part_of, with_settings
+from selfinstruct.recipe.loading import section_of, with_settings
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.run import Run
 
@@ -144,7 +144,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
      ("concurrency", "runtime"), ("patience", "runtime"), ("title", "card"), ("seeds_licence", "card")],
 )  # fmt: skip
 def test_every_setting_is_in_one_part(name: str, part: str) -> None:
-    assert part_of(name) == part
+    assert section_of(name) == part
 
 
 def test_no_name_is_in_two_parts() -> None:
@@ -153,7 +153,7 @@ def test_no_name_is_in_two_parts() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    for refused in (lambda: part_of("rows"), lambda: with_settings(Recipe(), {"rows": 5})):
+    for refused in (lambda: section_of("rows"), lambda: with_settings(Recipe(), {"rows": 5})):
         with pytest.raises(RecipeError, match=r"no setting 'rows'; there are: teacher, .*num, .*concurrency"):
             refused()
 

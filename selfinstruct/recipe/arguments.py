@@ -1,0 +1,78 @@
+"""The arguments of `Run`: names and objects, recorded as plain settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import UserMistake
+from selfinstruct.plugins import name_of
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Settings by name, and the objects that stand behind some of them.
+
+    `method` is a function or None. `filters` has functions by the names that are recorded for them. `teachers` has objects
+    by the names of several teachers, or by "" for the only one.
+    """
+
+    settings: Mapping[str, Any]
+    method: Callable[..., Any] | None = None
+    filters: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    teachers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_arguments(
+    teacher: Any, method: Any, filters: Mapping[str, Any] | Sequence[Callable[..., Any]], settings: Mapping[str, Any]
+) -> Arguments:
+    """Return what was passed to `Run`. An object is recorded by its name and, for a teacher, its model.
+
+    Raises UserMistake for filters that cannot be told apart by name, or that are not functions.
+    """
+    plain: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    objects: dict[str, Any] = {}
+    if teacher is not None:
+        recorded, objects = _recorded_teacher("", teacher)
+        plain |= recorded
+    rows: Any = plain.get("teachers")
+    if isinstance(rows, Mapping):
+        table: dict[str, Any] = {}
+        for name, row in rows.items():
+            stated = dict(row) if isinstance(row, Mapping) else {"teacher": row}
+            if stated.get("teacher") is not None:
+                recorded, found = _recorded_teacher(name, stated["teacher"])
+                stated |= recorded
+                objects |= found
+            table[name] = stated
+        plain["teachers"] = table
+    if method is not None:
+        plain["method"] = name_of(method) if callable(method) else method
+    functions = {} if isinstance(filters, Mapping) else _filters_by_name(filters)
+    if filters:
+        plain["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
+    return Arguments(plain, method if callable(method) else None, functions, objects)
+
+
+def _recorded_teacher(name: str, teacher: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings that record a teacher, and the object by its name if it is one."""
+    if isinstance(teacher, str):
+        return {"teacher": teacher}, {}
+    return {"teacher": name_of(type(teacher)), "model": teacher.model}, {name: teacher}
+
+
+def _filters_by_name(filters: Sequence[Callable[..., Any]] | Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Return the functions by the names under which they are recorded."""
+    found: dict[str, Callable[..., Any]] = {}
+    for function in [filters] if callable(filters) else filters:
+        if not callable(function):
+            raise UserMistake(
+                f"filters: {function!r} is not a function. Fix: pass functions, or a mapping such as {{'refusal': False}}"
+            )
+        name = name_of(function)
+        if name in found:
+            raise UserMistake(f"filters: two functions have the name {name!r}. Fix: rename one of them")
+        found[name] = function
+    return found
