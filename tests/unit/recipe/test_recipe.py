@@ -81,30 +81,30 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[curate]\nnumm = 5", ["curate.numm", "no setting"]),
-        ("[generate]\nnum = 5", ["generate.num", "no setting", "part"]),
+        ("[generate]\nnum = 5", ["generate.num", "no setting", "section"]),
         ("[curate]\nconcurrency = 5", ["curate.concurrency", "no setting"]),
         ("num = 5", ["'num'", "no setting"]),
         ("[curator]\nnum = 5", ["'curator'", "no setting"]),
-        ("curate = 5", ["curate", "it is 5"]),
+        ("curate = 5", ["curate", "got 5"]),
         ('[curate]\nnum = "many"', ["curate.num", "integer", "'many'"]),
-        ("[curate]\nnum = 0", ["curate.num", "greater than or equal to 1", "it is 0"]),
+        ("[curate]\nnum = 0", ["curate.num", "greater than or equal to 1", "got 0"]),
         ("[curate]\nnum = 2.5", ["curate.num", "2.5"]),
         ("[curate]\nrouge = 1.5", ["curate.rouge", "less than or equal to 1", "1.5"]),
         ("[curate]\nrouge = 70", ["curate.rouge", "70"]),
         ("[curate]\nrouge = 0", ["curate.rouge", "greater than 0"]),
         ("[curate]\nrouge = nan", ["curate.rouge", "nan"]),
         ('[curate]\nlanguage = "German"', ["curate.language", "'German'"]),
-        ("[curate]\nfilters = 5", ["curate.filters", "it is 5"]),
+        ("[curate]\nfilters = 5", ["curate.filters", "got 5"]),
         ('[curate.filters]\nrefusal = "maybe"', ["curate.filters.refusal", "'maybe'"]),
-        ("[generate]\nmodel = 5", ["generate.model", "string", "it is 5"]),
+        ("[generate]\nmodel = 5", ["generate.model", "string", "got 5"]),
         ('[generate]\napi = "voice"', ["generate.api", "'chat' or 'completions'", "'voice'"]),
         ("[generate]\ntemperature = 3", ["generate.temperature", "less than or equal to 2"]),
         ("[generate]\ntop_p = 0", ["generate.top_p", "greater than 0"]),
         ("[generate]\nseed = -1", ["generate.seed", "-1"]),
         ("[generate.options]\nseeds_per_request = [3]", ["generate.options.seeds_per_request", "[3]"]),
-        ("[runtime]\nconcurrency = 0", ["runtime.concurrency", "it is 0"]),
-        ("[runtime]\nmax_requests = 0", ["runtime.max_requests", "it is 0"]),
-        ("[card]\ntitle = 5", ["card.title", "it is 5"]),
+        ("[runtime]\nconcurrency = 0", ["runtime.concurrency", "got 0"]),
+        ("[runtime]\nmax_requests = 0", ["runtime.max_requests", "got 0"]),
+        ("[card]\ntitle = 5", ["card.title", "got 5"]),
     ],
 )
 def test_a_wrong_setting_is_refused_with_file_name_value_and_reason(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -154,7 +154,7 @@ def test_no_name_is_in_two_parts() -> None:
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
     for refused in (lambda: section_of("rows"), lambda: with_settings(Recipe(), {"rows": 5})):
-        with pytest.raises(RecipeError, match=r"no setting 'rows'; there are: teacher, .*num, .*concurrency"):
+        with pytest.raises(RecipeError, match=r"no setting 'rows'\. Fix: choose one of teacher, .*num, .*concurrency"):
             refused()
 
 
@@ -166,7 +166,7 @@ def test_settings_go_to_their_parts_and_leave_the_rest_and_the_old_recipe_alone(
 
 
 def test_a_bad_setting_is_refused_as_in_a_file() -> None:
-    with pytest.raises(RecipeError, match=r"curate\.num: .*it is 'x'"):
+    with pytest.raises(RecipeError, match=r"curate\.num: .*got 'x'"):
         with_settings(Recipe(), {"num": "x"})
 
 
