@@ -1,4 +1,4 @@
-"""A run: its recipe, its directory, and what one does with it: generate, build, write."""
+"""A run: its recipe, its directory, and its actions: generate, build, write, export."""
 
 from __future__ import annotations
 
@@ -36,17 +36,24 @@ if TYPE_CHECKING:
     import datasets
 
 OnStop = Callable[[int, float], None]
-_BATCHED_AHEAD = 20_000  # root requests under way where they go by batch
+_BATCHED_AHEAD = 20_000  # root requests under way if they are sent by batch
 
 
 class Run:
-    """A run directory with its recipe: new, or continued from what is on the disk.
+    """A run directory with its recipe: a new run, or the one that is on the disk.
 
-    `recipe` is the path of a TOML file; any setting of a recipe may be given as a keyword, and wins. `teacher` and
-    `method` may be names or objects (see `contracts/`), `filters` a mapping from names to True, False or options, or a
-    sequence of functions to add. Nothing is written before `generate` or `write`.
+    Nothing is written before `generate` or `write`.
 
-    Raises UserMistake (and its kinds) for whatever the caller can correct.
+    Args:
+        path: The run directory.
+        recipe: The path of a TOML file, or the name of a bundled recipe.
+        teacher: A name, or an object with the methods of `contracts.Teacher`.
+        method: A name, or a function as `contracts` describes it.
+        filters: A mapping from names to True, False or options, or a sequence of functions to add.
+        settings: Any setting of a recipe by its name. It wins over the recipe.
+
+    Raises:
+        UserMistake: For what the caller can correct. RecipeError, SeedError, PluginError and others are kinds of it.
     """
 
     def __init__(
@@ -83,14 +90,19 @@ class Run:
     def generate(
         self, watch: Watch | None = None, on_stop: OnStop | None = None, on_write: Callable[[int], None] | None = None
     ) -> Dataset:
-        """Ask until the rows are there, write the dataset, return it; works in a notebook too.
+        """Ask until the rows are there, write the files and return the dataset. Works in a notebook too.
 
-        `watch` is called with the dataset so far and the counters of its `DurableAsk`, after each step and twice a second.
-        `on_stop` is called after an interruption, with the number of calls in flight and their seconds of grace. `on_write` is
-        called with the number of rows before they are written.
+        A dataset with fewer rows than asked for is returned too: `shortfall` gives the reason.
 
-        Raises TeacherStop, TeacherUnavailable or KeyboardInterrupt after writing the rows so far. Fewer rows than `num` raise no
-        error here. `shortfall` tells of them.
+        Args:
+            watch: Called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second.
+            on_stop: Called at an interruption with the number of calls in flight and the seconds that they still get.
+            on_write: Called with the number of rows before they are written.
+
+        Raises:
+            TeacherStop: After writing what there is, if the teacher refuses all requests.
+            TeacherUnavailable: After writing what there is, if the teacher gave no answer for `patience` seconds.
+            KeyboardInterrupt: After writing what there is, if the run was stopped.
         """
         with self._claimed():
             self._on_stop, self._on_write = on_stop, on_write
@@ -101,7 +113,7 @@ class Run:
             return dataset
 
     async def agenerate(self, watch: Watch | None = None) -> Dataset:
-        """The same as a coroutine, in the caller's event loop; after `stop` it returns what there is."""
+        """Generate as a coroutine in the caller's event loop. After `stop` it returns what there is."""
         with self._claimed():
             self._prepare()
             return await self._generate(watch)
@@ -129,10 +141,10 @@ class Run:
                 try:
                     if self._on_write:
                         self._on_write(len(dataset.rows))
-                    # In a thread, so that a second Ctrl-C is heard while the neighbours of many rows are looked for.
+                    # In a thread, so that a second Ctrl-C has effect while the nearest neighbours of many rows are searched.
                     await asyncio.to_thread(self._write, dataset, journal, self.path)
                 except RunDirectoryError:
-                    if ask.stopped_by is None:  # what stopped the run (a full disk, say) is the better news
+                    if ask.stopped_by is None:  # the reason that the run stopped, such as a full disk, explains more
                         raise
         finally:
             self._loop = None
@@ -142,9 +154,12 @@ class Run:
         return dataset
 
     def cancel(self) -> dict[str, str]:
-        """Cancel the batches at the provider and keep what is done; how each ended, by its name. Raises TeacherError."""
+        """Cancel the batches at the provider and keep their replies. Return how each ended, by name.
+
+        Raises TeacherError.
+        """
         if self.is_new:
-            raise UserMistake(f"{self.path}: there is no run here; check the path")
+            raise UserMistake(f"{self.path}: has no run. Fix: check the path")
         return event_loop.run(self._cancel)
 
     async def _cancel(self) -> dict[str, str]:
@@ -155,7 +170,10 @@ class Run:
             await self._teachers.close()
 
     def stop(self) -> None:
-        """Ask nothing more; `generate` waits up to `grace` for what is in flight, writes, and raises KeyboardInterrupt."""
+        """Send no more requests.
+
+        `generate` waits up to `grace` seconds for calls in flight, writes the files, and raises KeyboardInterrupt.
+        """
         self._interrupted = self._busy
         if self._ask and self._loop:
             self._loop.call_soon_threadsafe(self._ask.close)
@@ -166,7 +184,7 @@ class Run:
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         if self._busy:
-            raise UserMistake(f"this Run of {self.path} is generating already; wait for it, or stop it")
+            raise UserMistake(f"{self.path}: this Run is already generating. Fix: wait for it, or call stop()")
         self._busy, self._interrupted = True, False
         try:
             yield
@@ -174,22 +192,27 @@ class Run:
             self._busy, self._on_stop, self._on_write = False, None, None
 
     def build(self, **changes: Any) -> Dataset:
-        """The dataset that the journal gives, with other [curate] settings if you like: free, and nothing is written."""
+        """Return the dataset that the journal gives, by other [curate] settings if you name some.
+
+        It sends no request and writes nothing. Raises UserMistake for a setting of another section, RunDirectoryError without a
+        journal.
+        """
         if not manifest.exists(self.path):
-            raise UserMistake(f"{self.path}: there is no run here; check the path, or begin one with `generate`")
+            raise UserMistake(f"{self.path}: has no run. Fix: check the path, or begin a run with `generate`")
         if not (self.path / JOURNAL).exists():
-            raise RunDirectoryError(f"{self.path / JOURNAL}: is not there, and nothing can be built without it; put it back")
+            raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back")
         fixed = [name for name in changes if loading.section_of(name) != "curate"]
         if fixed:
-            raise UserMistake(f"build cannot change {fixed[0]!r}, which is not part of [curate]; begin a new run for that")
+            raise UserMistake(f"{fixed[0]}: build changes only settings of [curate]. Fix: use a new run directory for it")
         definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))
 
     def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
-        """Write the derived files of a built dataset, here or into another, new directory; returns that directory.
+        """Write the derived files of a built dataset and return their directory.
 
-        Written here, the dataset's [curate] settings become those of the run.
+        Without `to`, they are written into the run directory, and the dataset's [curate] settings become those of the run.
+        With `to`, they are written into that new or empty directory.
         """
         dataset = dataset or self.build()
         if to is None:
@@ -198,20 +221,20 @@ class Run:
             return self.path
         target = Path(to)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise UserMistake(f"{target}: is there already; name a new or empty directory")
+            raise UserMistake(f"{target}: already exists. Fix: choose a new or empty directory")
         manifest.make(target)
         with Journal.reading(self.path / JOURNAL) as journal:
             self._write(dataset, journal, target)
         return target
 
     def files(self) -> dict[str, bytes]:
-        """The derived files as the journal gives them, by name; nothing is written."""
+        """Return the contents of the derived files by name, as the journal gives them. Nothing is written."""
         dataset = self.build()
         with Journal.reading(self.path / JOURNAL) as journal:
             return self._files(dataset, journal, self.definition)
 
     def to_hf(self, dataset: Dataset | None = None) -> datasets.Dataset:
-        """The rows as a `datasets.Dataset` of three string columns."""
+        """Return the rows as a `datasets.Dataset` with three string columns."""
         import datasets
 
         columns = (dataset or self.build()).columns
@@ -243,15 +266,15 @@ class Run:
             return exporting.export(write, exporting.rows(dataset, origins, system), target)
 
     def shortfall(self, dataset: Dataset) -> str:
-        """Why there are fewer rows than asked for, in one sentence; empty when there are as many."""
+        """Return in one sentence why there are fewer rows than asked for. Empty if there are as many."""
         return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
 
     def methods(self) -> Mixture:
-        """The run's methods, ready to be asked for tasks."""
+        """Return the run's methods, ready to propose tasks."""
         return assemble(self.definition, self._arguments.method, self._arguments.filters)
 
     def first_request(self) -> Request:
-        """The first request that would be sent; asks nobody."""
+        """Return the first request that would be sent. Nothing is sent."""
         return event_loop.run(lambda: first_request(self.methods()))
 
     def _define(self, given: Mapping[str, Any]) -> Definition:
@@ -268,7 +291,7 @@ class Run:
             return begin(resolve(given), given)
 
     def _prepare(self) -> None:
-        """Before a new run leaves a trace: is there a teacher at all? A run that goes on opens it when it needs it."""
+        """Check limits and, for a new run, the teachers, before anything is written. A continued run opens them when needed."""
         limits_of(self.recipe.runtime, self.definition.price)
         if self.is_new:
             self._teachers.open_all()
@@ -278,7 +301,7 @@ class Run:
         return Journal.writing(self.path / JOURNAL)
 
     def _record(self) -> None:
-        """Put the run's definition on the disk, now that the directory is ours alone."""
+        """Write the run's definition, now that this process holds the lock of the directory."""
         if manifest.exists(self.path) and not manifest.has_no_replies(self.path):
             check_same(manifest.read(self.path), self.definition)
             manifest.update(self.path, self.definition)
@@ -322,7 +345,7 @@ class Run:
         return lambda root: definition.origin(part_of(root))
 
     async def _guarded(self, watch: Watch | None) -> Dataset:
-        """Generate, stopped in order by signals where this thread is the one that gets them."""
+        """Generate. In the main thread, which gets signals, Ctrl-C and SIGTERM stop it in order."""
         in_main = threading.current_thread() is threading.main_thread()
         with stopped_by_signals(self.stop) if in_main else nullcontext():
             return await self._generate(watch)

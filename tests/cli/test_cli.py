@@ -28,7 +28,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--rouge", "1.5"), "curate.rouge: input should be less than or equal to 1 (it is 1.5)"),
+        (("--rouge", "1.5"), "curate.rouge: input should be less than or equal to 1 (got 1.5)"),
         (("--num", "0"), "curate.num"),
         (("--temperature", "9"), "generate.temperature"),
         (("--concurrency", "0"), "runtime.concurrency"),
@@ -69,12 +69,12 @@ def test_a_flag_that_is_not_there_is_said_by_the_command(tmp_path: Path) -> None
 def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
     done = cli(name, tmp_path / "nothing")
     assert done.returncode == 2
-    assert "there is no run here" in done.stderr
+    assert "has no run" in done.stderr
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     done = cli("generate", tmp_path / "other")
     assert done.returncode == 2
-    assert "holds other things ('thesis.txt') and no run" in done.stderr
+    assert "holds other files (got 'thesis.txt')" in done.stderr
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
 
 

@@ -86,4 +86,4 @@ def test_the_old_name_of_a_replys_bound_is_explained(tmp_path: Path) -> None:
     recipe.write_text("[generate]\nmax_tokens = 100\n")
     done = cli("generate", tmp_path / "run", "--recipe", recipe)
     assert done.returncode == 2
-    assert "are called reply_tokens in [generate]" in done.stderr
+    assert "Fix: set reply_tokens for one reply" in done.stderr

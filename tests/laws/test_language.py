@@ -20,7 +20,7 @@ SOURCES = sorted(
 )
 BANNED = re.compile(
     r"\b(mend(s|ed|ing)?|anew|nobody|anybody|somebody|goes by|went by|is there twice|that is said|begun with|of which|likewise)\b"
-    r"|\bis no (?!(longer|more|less|fewer|such)\b)[a-z]",
+    r"|(?<!there )\bis no (?!(longer|more|less|fewer|such)\b)[a-z]",
     re.IGNORECASE,
 )
 FIRST_WORDS = re.compile(r"(What|Whether|How|Where|Who|When|Which|The same|Likewise)\b")
@@ -44,6 +44,7 @@ def strings(tree: ast.AST) -> Iterator[ast.Constant]:
 
 def sentences(text: str) -> Iterator[str]:
     """The sentences of a docstring's prose; code, lists' items and tables end one."""
+    text = re.sub(r"^.*\S {3,}\S.*$", "", text, flags=re.M)  # rows of a table
     for block in re.split(r"\n\s*\n|\n\s*[-*] |\n(?= {4,})", text):
         yield from re.split(r"(?<=[.!?:])\s+", block)
 

@@ -93,7 +93,7 @@ def test_building_writes_nothing_and_takes_other_settings(teacher: FakeOpenAI, t
     assert len(strict.rows) < 30
     assert "rouge" in strict.funnel
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-    with pytest.raises(UserMistake, match="'temperature', which is not part of"):
+    with pytest.raises(UserMistake, match="temperature: build changes only settings of"):
         first.build(temperature=0.1)
     first.write(fewer, to=tmp_path / "fewer")
     assert sorted(path.name for path in (tmp_path / "fewer").iterdir()) == sorted(DERIVED)
@@ -195,7 +195,7 @@ def make_filter(letter: str) -> Callable[..., si.Rejection | None]:
 
 def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions are called"),
+        ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions have the name"),
         ({"filters": ["refusal"]}, UserMistake, "is no function"),
         ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
         ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
@@ -285,19 +285,14 @@ def scripted_run(directory: Path, *instructions: str) -> si.Run:
     return made
 
 
-def test_instructions_in_other_scripts_are_compared_but_not_in_runs_of_earlier_versions(tmp_path: Path) -> None:
+def test_instructions_in_other_scripts_are_compared_unless_tokens_are_ascii(tmp_path: Path) -> None:
     thai = "\u0e40\u0e02\u0e35\u0e22\u0e19\u0e01\u0e25\u0e2d\u0e19"  # write a poem
     made = scripted_run(tmp_path / "run", thai, thai + "\u0e46", "\u266b \u266b \u266b \u266b")
     dataset = made.build()
     assert [row.candidate.item.instruction for row in dataset.rows] == [thai, "\u266b \u266b \u266b \u266b"]
     assert dataset.funnel["rouge"] >= 1 and dataset.without_tokens == 1
-    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert recorded["curate"].pop("tokens") == "unicode"
-    (tmp_path / "run" / "run.json").write_text(json.dumps(recorded))
-    old = si.Run(tmp_path / "run")
-    assert old.recipe.curate.tokens == "ascii"
-    assert (len(old.build().rows), old.build().without_tokens) == (3, 3)
-    assert len(old.build(tokens="unicode").rows) == 2
+    ascii_only = made.build(tokens="ascii")
+    assert (len(ascii_only.rows), ascii_only.without_tokens) == (3, 3)
 
 
 def test_the_package_and_its_help_load_nothing_heavy() -> None:

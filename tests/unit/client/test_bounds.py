@@ -149,4 +149,4 @@ def test_settings_that_would_avoid_the_rules_are_refused(part: dict[str, object]
 def test_cancel_without_a_run_creates_nothing(tmp_path: Path) -> None:
     done = cli("cancel", tmp_path / "typo")
     assert (done.returncode, (tmp_path / "typo").exists()) == (2, False)
-    assert "no run here" in done.stderr
+    assert "has no run" in done.stderr

@@ -17,6 +17,7 @@ from selfinstruct.client.budget import Budget, Limits, committed, spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
 from selfinstruct.journal.totals import Counts
+from selfinstruct.recipe.resolve import resolve
 from selfinstruct.records import Failure, Reply, Usage
 from selfinstruct.report.integrity import fsck
 from selfinstruct.rundir import definition
@@ -174,12 +175,16 @@ def test_the_price_is_stated_or_listed_or_unknown() -> None:
     assert prices.listed("no-such-model", "https://api.openai.com/v1") is None
 
 
+def begun(settings: dict[str, Any]) -> definition.Definition:
+    return definition.begin(resolve(settings), settings)
+
+
 def test_the_price_in_the_recipe_overrides_the_list() -> None:
     settings = {"teacher": "openai", "base_url": "https://api.openai.com/v1", "model": "gpt-4o-mini"}
-    by_list = definition.begin(settings).price
+    by_list = begun(settings).price
     assert by_list is not None
     assert by_list.input == 0.15
-    by_recipe = definition.begin(settings | {"price": {"input": 7.0, "output": 8.0}}).price
+    by_recipe = begun(settings | {"price": {"input": 7.0, "output": 8.0}}).price
     assert by_recipe == Price(7.0, 8.0, "the recipe")
 
 
@@ -212,7 +217,7 @@ def test_run_json_records_the_listed_price_with_its_source(tmp_path: Path) -> No
 
     settings = {"teacher": "openai", "base_url": "https://api.openai.com/v1", "model": "gpt-4o-mini"}
     manifest.make(tmp_path / "run")
-    manifest.create(tmp_path / "run", definition.begin(settings))
+    manifest.create(tmp_path / "run", begun(settings))
     stored = json.loads((tmp_path / "run" / "run.json").read_text())["price"]
     assert stored["input"] == 0.15
     assert "genai-prices" in stored["source"]

@@ -233,7 +233,7 @@ def test_a_method_wins_over_a_recipes_mix(teacher: FakeOpenAI, tmp_path: Path) -
     run = si.Run(tmp_path / "run", "mixed", method="few_shot", base_url=teacher.url, model="m", num=10)
     assert run.generate().complete
     assert {origin["method"] for origin in rows(run.path / "provenance.jsonl")} == {"few_shot"}
-    assert not run.recipe.generate.mix and stored(run)["prompt"]["name"] == "few-shot"
+    assert not run.recipe.generate.mix and stored(run)["prompts"][""]["name"] == "few-shot"
 
 
 def test_what_a_table_leaves_out_is_as_it_was(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
