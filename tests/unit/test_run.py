@@ -176,7 +176,7 @@ def test_stop_lets_agenerate_return_what_there_is(start_teacher: Callable[..., F
         task = asyncio.create_task(stopped.agenerate())
         while sum(slow.asked().values()) < 6:
             await asyncio.sleep(0.01)
-        with pytest.raises(UserMistake, match="generating already"):
+        with pytest.raises(UserMistake, match="already generating"):
             await stopped.agenerate()
         stopped.stop()
         return await task
@@ -196,7 +196,7 @@ def make_filter(letter: str) -> Callable[..., si.Rejection | None]:
 def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions have the name"),
-        ({"filters": ["refusal"]}, UserMistake, "is no function"),
+        ({"filters": ["refusal"]}, UserMistake, "is not a function"),
         ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
         ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
         ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),
