@@ -1,0 +1,86 @@
+"""The command `seeds`: its output, its exit status and its limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import cli
+
+from selfinstruct.inputs import seeds
+
+BUNDLED = seeds.load()
+SELF_INSTRUCT = [
+    {"id": "a", "name": "rivers", "instruction": "Name a river.", "instances": [{"input": "", "output": "The Niger."}],
+     "is_classification": False},
+    {"id": "b", "name": "label", "domain": "work", "instruction": " Label this.\r\nOne word. ",
+     "instances": [{"input": "Hi\r\n", "output": " greeting"}, {"input": "Go!", "output": "order"}], "is_classification": True},
+]  # fmt: skip
+ALPACA = [
+    {"instruction": "Name a river.", "input": "", "output": "The Niger."},
+    {"instruction": "Add these.", "input": "2, 3", "output": "5"},
+]
+
+
+def lines(*rows: Any) -> str:
+    return "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+
+
+def write(folder: Path, text: str, name: str = "seeds.jsonl") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_the_command_ends_with_0_when_there_are_no_findings(tmp_path: Path) -> None:
+    ended = cli("seeds", write(tmp_path, lines(*SELF_INSTRUCT)))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "no findings" in ended.stdout and "seed tasks" in ended.stdout
+
+
+def test_the_command_checks_the_bundled_seeds_unless_told_otherwise() -> None:
+    ended = cli("seeds", "--json")
+    found = json.loads(ended.stdout)
+    assert (ended.returncode, ended.stderr, found["findings"]) == (0, "", [])
+    assert found["counts"]["seed tasks"] == len(BUNDLED) and len(found["domains"]) >= 25
+
+
+def test_the_command_ends_with_1_and_names_every_finding(tmp_path: Path) -> None:
+    rows = [
+        SELF_INSTRUCT[0],
+        {"instruction": "Name a long river.", "output": "The Niger."},
+        {"instruction": "Draw nothing.", "output": ""},
+        {"instruction": 5, "output": "x"},
+    ]
+    path = write(tmp_path, lines(*rows))
+    ended = cli("seeds", path)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert f"{path}:4: instruction: " in ended.stdout
+    assert "seed_0001: instruction: ROUGE-L 0.86 to a\n" in ended.stdout
+    assert "seed_0002: output: is empty in every instance\n" in ended.stdout
+    assert ended.stdout.endswith("3 findings\n")
+    as_json = cli("seeds", path, "--json")
+    assert as_json.returncode == 1
+    findings = json.loads(as_json.stdout)["findings"]
+    assert [finding["kind"] for finding in findings] == ["bad_row", "empty_output", "near_duplicate"]
+    assert findings[1] == {"kind": "empty_output", "row": "seed_0002", "text": "output: is empty in every instance"}
+
+
+def test_the_limit_of_the_command_for_near_duplicates_can_be_set(tmp_path: Path) -> None:
+    path = write(tmp_path, lines(ALPACA[0], {"instruction": "Name a long river.", "output": "x"}))
+    assert [cli("seeds", path, "--near", near).returncode for near in ("0.5", "0.9")] == [1, 0]
+
+
+def test_the_command_compares_with_another_file(tmp_path: Path) -> None:
+    path, other = write(tmp_path, lines(ALPACA[0])), write(tmp_path, lines(*SELF_INSTRUCT), "other.jsonl")
+    ended = cli("seeds", path, "--against", other)
+    assert ended.returncode == 1 and f"ROUGE-L 1.00 to {other} a\n" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["absent.jsonl", "absent.csv"])
+def test_the_command_ends_with_2_and_a_sentence_when_there_is_no_file(tmp_path: Path, name: str) -> None:
+    ended = cli("seeds", tmp_path / name)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert len(ended.stderr.splitlines()) == 1 and name in ended.stderr
