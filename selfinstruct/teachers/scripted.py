@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import RecipeError, TeacherStop
 from selfinstruct.records import Reply, Request, Usage
+from selfinstruct.text import read_text
 
 if TYPE_CHECKING:
     from selfinstruct.recipe.schema import Generate
@@ -29,11 +30,7 @@ def scripted(generate: Generate, timeout: float = 120.0) -> Teacher:
 def read(path: Path) -> dict[str, tuple[str, str]]:
     """Return text and finish reason by request key. Raises RecipeError that names a wrong line."""
     script: dict[str, tuple[str, str]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: the script cannot be read (got {error}). Fix: check the path") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, RecipeError).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -34,7 +34,7 @@ RIVERS = ["Name the longest river of Mali.", "Name the longest river in Mali!", 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` keeps a copy of every table that it reads: not in the home of the person who runs the tests."""
+    """Keep the copies that `datasets` makes of tables out of the home of the person who runs the tests."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
@@ -44,7 +44,7 @@ def save(path: Path, content: str | bytes) -> Path:
 
 
 def lines(path: Path, *texts: str | None, **more: Any) -> Path:
-    """JSON Lines with an instruction each."""
+    """Write JSON Lines with one instruction each, and return the path."""
     return save(path, "".join(json.dumps({"instruction": text, **more}) + "\n" for text in texts))
 
 
@@ -58,7 +58,7 @@ def summary(out: Path) -> dict[str, Any]:
 
 
 def varied() -> list[str]:
-    """Real instructions, some of them again with other words."""
+    """Return real instructions, and changed copies of some of them."""
     texts = []
     for number, seed in enumerate(seeds.load()[:60]):
         texts.append(seed.instruction)
@@ -202,7 +202,7 @@ def test_inputs_that_one_file_cannot_hold_are_refused_and_can_become_jsonl(tmp_p
 
 
 def damaged(folder: Path, kind: str) -> Path:
-    """A file that is whole at both ends and broken in the middle of its rows."""
+    """Write a file that is intact at both ends and damaged in the middle of its rows, and return the path."""
     path = folder / f"a.{kind}"
     table = pa.table({"instruction": [f"{number} {hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(5000)]})
     if kind == "parquet":
@@ -235,7 +235,7 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ((data, "--out", tmp_path / "full"), "full: holds other things ('kept.jsonl'); name a new or empty directory"),
         ((inside, "--out", tmp_path / "full"), "kept.jsonl: is in"),
         ((data, "--out", data), "a.jsonl: is a file; name a new or empty directory"),
-        ((tmp_path / "full", "--out", tmp_path / "out"), f"is a directory. Fix: set the input to a file in it, such as {inside}."),
+        ((tmp_path / "full", "--out", tmp_path / "out"), f"Fix: set the input to a file in it, such as {inside}."),
         ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is not a regular file"),
         ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge must be a number from 0 to 1 (got 1.5)"),
         ((data, "--out", tmp_path / "out", "--tokens", "words"), "must be one of unicode, ascii (got 'words')"),
@@ -243,7 +243,7 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ((data, data, "--out", tmp_path / "out"), "a.jsonl: is given twice"),
         ((data, "--out", tmp_path / "out", "--format", "xml"), "--format must be jsonl or json (got 'xml')"),
         ((data, "--out", tmp_path / "out", "--against", tmp_path / "full" / ".." / "a.jsonl"), "is an input and a reference"),
-        (("stranger/evil\x1b[31m", "--out", tmp_path / "out"), "stranger/evil\\x1b[31m: no such file, and `datasets` cannot load it ("),
+        (("stranger/evil\x1b[31m", "--out", tmp_path / "out"), "stranger/evil\\x1b[31m: no such file, and `datasets` cannot"),
     ):  # fmt: skip
         done = cli("dedup", *words)
         assert done.returncode == 2, done.stderr
@@ -269,6 +269,7 @@ def test_a_full_disk_is_reported_and_leaves_no_output(kind: str, tmp_path: Path)
             command("dedup", data, "--out", out),
             capture_output=True,
             text=True,
+            check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
         )
         assert full.returncode == 1, full.stderr
@@ -292,7 +293,7 @@ main()
 
 
 def begin(data: Path, out: Path) -> subprocess.Popen[str]:
-    """The command, after its first batch, which it will not go beyond."""
+    """Start the command, and return it when it waits after its first batch."""
     words = [sys.executable, "-c", WAITING, "dedup", str(data), "--out", str(out)]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -342,7 +343,7 @@ main()
 
 @pytest.mark.parametrize("moment", ["naming", "saying"])
 def test_ctrl_c_at_the_very_end_does_not_report_that_nothing_was_written(moment: str, tmp_path: Path) -> None:
-    """The signal comes while the files get their names, or while the results are told (once summary.json is there)."""
+    """The signal comes while the files get their names, or while the results are printed (once summary.json exists)."""
     data, out = lines(tmp_path / "a.jsonl", *RIVERS), tmp_path / "out"
     code = LATE.replace("sys_moment", repr(moment))
     if moment == "saying":  # the summary's text asks for the number too: only what comes after the files counts
@@ -389,16 +390,16 @@ finally:
 
 
 def memory(data: Path, out: Path, count: int) -> float:
-    """The most memory (MB) that the command had while it kept all rows of a file."""
+    """Return the peak memory (MB) of the command while it keeps all rows of a file."""
     words = [sys.executable, "-c", MEASURED, "dedup", str(data), "--out", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"kept {count:,} of {count:,} rows" in done.stderr
     return int(done.stdout) / 1024
 
 
 def bodies(start: int, count: int) -> Iterator[tuple[str, str]]:
-    """Instructions that share nothing, and 100 kB of text to each."""
+    """Yield instructions without common words, each with 100 kB of text."""
     for number in range(start, start + count):
         yield f"{hashlib.sha256(str(number).encode()).hexdigest()} {number}", f"{number:07}" * 14_286
 
@@ -414,7 +415,7 @@ def bodies(start: int, count: int) -> Iterator[tuple[str, str]]:
 def test_memory_is_bounded_by_the_batch_and_not_by_the_file(
     kind: str, start: str, row: str, between: str, end: str, tmp_path: Path
 ) -> None:
-    """150 MB of large rows, beside the same command on 10 MB of them."""
+    """Compare 150 MB of large rows with 10 MB of them."""
     needed = []
     for count in (100, 1500):
         path = tmp_path / f"{count}.{kind}"
@@ -428,7 +429,7 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_file(
 
 
 def test_memory_is_bounded_by_the_row_group_and_not_by_the_file(tmp_path: Path) -> None:
-    """230 MB of Parquet, beside 75 MB of it: more than are held at a time, for several groups are in the making."""
+    """Compare 230 MB of Parquet with 75 MB, which is more than the row groups that are in memory at a time."""
     needed = []
     for groups in (8, 24):
         path = tmp_path / f"{groups}.parquet"

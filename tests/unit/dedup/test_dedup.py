@@ -25,7 +25,7 @@ NAMES = ["dropped.jsonl", "summary.json"]
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` keeps a copy of every table that it reads: not in the home of the person who runs the tests."""
+    """Keep the copies that `datasets` makes of tables out of the home of the person who runs the tests."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
@@ -35,7 +35,7 @@ def save(path: Path, content: str | bytes) -> Path:
 
 
 def lines(path: Path, *texts: str | None, **more: Any) -> Path:
-    """JSON Lines with an instruction each."""
+    """Write JSON Lines with one instruction each, and return the path."""
     return save(path, "".join(json.dumps({"instruction": text, **more}) + "\n" for text in texts))
 
 

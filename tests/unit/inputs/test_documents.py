@@ -22,7 +22,7 @@ from selfinstruct.text import with_line_feeds
 
 
 def split(text: str, words: int = 200, markdown: bool = True) -> list[tuple[str, str]]:
-    """Title and text of each passage."""
+    """Return the title and the text of each passage."""
     return [(title, text[start:end]) for start, end, title in chunking.split(text, words, markdown=markdown, name="name")]
 
 
