@@ -1,4 +1,4 @@
-"""The laws of the design, each against a real server in its own process, or against a script where every byte counts."""
+"""The laws of the design, each against a real server in its own process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = 
 
 
 @pytest.mark.parametrize("flags", METHODS.values(), ids=METHODS)
-def test_law_1_and_2_rebuilt_and_at_any_concurrency_the_same_bytes(
+def test_law_1_and_2_a_rebuild_and_any_concurrency_give_the_same_bytes(
     flags: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     teacher = start_teacher(latency=0.02)
@@ -93,7 +93,7 @@ def test_law_3_a_thousand_rows_survive_sigkill_without_asking_again(
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a journal that hold JSON; what a kill tore is passed over."""
+    """Return the lines of a journal that hold JSON. A line that a kill tore is skipped."""
     found = []
     for line in path.read_bytes().splitlines():
         try:
@@ -132,7 +132,9 @@ def test_law_7_runtime_never_changes_the_rows(teacher: FakeOpenAI, tmp_path: Pat
     assert derived(tmp_path / "one") == derived(tmp_path / "two")
 
 
-def test_other_filters_cost_nothing_and_are_as_if_they_had_always_been_there(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_other_filters_ask_for_nothing_and_give_the_rows_of_a_run_that_had_them_from_the_start(
+    teacher: FakeOpenAI, tmp_path: Path
+) -> None:
     assert generate(tmp_path / "run", teacher, "--num", 60).returncode == 0
     asked = sum(teacher.asked().values())
     built = cli("build", tmp_path / "run", "--rouge", 0.3, "--without", "refusal", "--out", tmp_path / "other")

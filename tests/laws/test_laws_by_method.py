@@ -1,4 +1,4 @@
-"""Every method, and every way to steer one, under the laws: against a real server, at any concurrency, torn, killed."""
+"""The laws for every method and every way to steer one: any concurrency, a torn journal, a killed process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOCUMENTS = {
 }
 TOPICS = '{"topic": "bees", "quota": 3}\n{"topic": "bread", "quota": 1, "about": "bread and dough"}\n{"topic": "boats"}\n'
 SEEDED = {"send_seed": True}  # the same prompt again gives another reply
-# Settings of `Run`; {place} is a folder with what they need.
+# Settings of `Run`. {place} is a folder with the files that they need.
 WAYS: dict[str, dict[str, Any]] = {
     "alpaca": {"recipe": "alpaca"},
     "alpaca with its own tasks": {"recipe": "alpaca", "options": {"generated_per_request": 2, "tasks_per_request": 8}, "lag": 4},
@@ -50,7 +50,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def settings(way: str, place: Path, teacher: FakeOpenAI) -> dict[str, Any]:
-    """The settings of a way to make a run, with what they need put into a folder."""
+    """Return the settings of a way to make a run. Write the files that they need into a folder."""
     place.mkdir(parents=True, exist_ok=True)
     if not (place / "documents").exists():
         (place / "documents").mkdir()
@@ -86,7 +86,7 @@ def test_any_concurrency_and_a_rebuild_give_the_same_bytes(
 
 
 def keys(journal: bytes) -> Counter[str]:
-    """How often each request has an outcome in a journal, lines that are torn passed over."""
+    """Count the outcomes of each request in a journal. Torn lines are skipped."""
     found: Counter[str] = Counter()
     for line in journal.split(b"\n"):
         with suppress(ValueError):
@@ -96,7 +96,7 @@ def keys(journal: bytes) -> Counter[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_torn_journal_goes_on_to_the_same_bytes_and_asks_for_nothing_that_was_saved(
+def test_a_torn_journal_is_resumed_to_the_same_bytes_and_no_saved_reply_is_asked_again(
     way: str, teacher: FakeOpenAI, tmp_path: Path
 ) -> None:
     given = settings(way, tmp_path / "given", teacher)
@@ -119,13 +119,11 @@ def test_a_torn_journal_goes_on_to_the_same_bytes_and_asks_for_nothing_that_was_
         assert derived(torn) == expected, f"torn to {length} bytes"
         asked = sum(teacher.asked().values()) - before
         after = keys((torn / "journal.jsonl").read_bytes())
-        assert max(after.values()) == 1 and asked == (after - saved).total(), "what was saved was asked again"
+        assert max(after.values()) == 1 and asked == (after - saved).total(), "a request whose reply was saved was asked again"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
-    way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
-) -> None:
+def test_a_killed_run_is_resumed_to_the_same_bytes(way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     calm, rough = start_teacher(), start_teacher(latency=0.1)
     assert si.Run(tmp_path / "calm", num=25, **settings(way, tmp_path / "given", calm)).generate().complete
     given = settings(way, tmp_path / "given", rough)
@@ -142,7 +140,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
         process.send_signal(signal.SIGKILL)
         process.communicate()
         killed += 1
-    done = subprocess.run([*command()[:1], "-c", code], capture_output=True, text=True)
+    done = subprocess.run([*command()[:1], "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert derived(tmp_path / "rough") == derived(tmp_path / "calm")
     found = keys((tmp_path / "rough" / "journal.jsonl").read_bytes())

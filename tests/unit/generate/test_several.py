@@ -1,4 +1,4 @@
-"""Several teachers and several methods in one run: who is asked what, what it costs, and what is said of it."""
+"""Several teachers and several methods in one run: requests, costs, provenance and the dataset card."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ import selfinstruct as si
 from selfinstruct.errors import RecipeChanged, RecipeError, RunDirectoryError, TeacherStop, UserMistake
 from selfinstruct.report.integrity import fsck
 
+UNREACHABLE: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+
 
 def two(first: FakeOpenAI, second: FakeOpenAI, **more: Any) -> dict[str, Any]:
     strong = {"base_url": first.url, "model": "m", "propose": 3, "solve": 0, "temperature": 0.3}
     return {"teachers": {"strong": strong, "small": {"base_url": second.url, "model": "n", "propose": 1}}, **more}
 
 
-def test_each_request_goes_to_its_teacher_and_rows_say_who_wrote_them(
+def test_each_request_goes_to_its_teacher_and_provenance_names_the_writer(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
     first, second = start_teacher(), start_teacher()
@@ -32,8 +34,8 @@ def test_each_request_goes_to_its_teacher_and_rows_say_who_wrote_them(
     assert {line["model"] for line in second.requests()} == {"n"}
     replies = {line["key"]: line for line in outcomes(run.path)}
     asked = Counter((line["teacher"], key.endswith("/solve")) for key, line in replies.items())
-    assert asked["strong", True] == 0 and asked["small", True] > 0  # a weight of 0 is never
-    assert 2 < asked["strong", False] / asked["small", False] < 5  # 3 to 1, by chance
+    assert asked["strong", True] == 0 and asked["small", True] > 0  # a weight of 0 means never
+    assert 2 < asked["strong", False] / asked["small", False] < 5  # weights 3 and 1, drawn at random
     for origin in rows(run.path / "provenance.jsonl"):
         assert (origin["teacher"], origin["model"]) == ("small", "n")
         proposed: Any = origin["proposed_by"]
@@ -45,7 +47,7 @@ def test_each_request_goes_to_its_teacher_and_rows_say_who_wrote_them(
     assert f"{wrote['small']} ({100 * wrote['small'] / 60:.0f} %) of the instructions, 60 (100 %) of the outputs" in card
 
 
-def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_each_teacher_has_its_own_price(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     pace = {"strong": {"price": {"input": 10.0, "output": 30.0}}, "small": {"price": {"input": 0.1, "output": 0.2}}}
     run = si.Run(tmp_path / "run", method="few_shot", num=30, pace=pace, **two(first, second))
@@ -60,7 +62,7 @@ def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., FakeOpenA
         price = pace[name]["price"]
         cost += tally.usage.prompt_tokens * price["input"] + tally.usage.completion_tokens * price["output"]
     assert f"{cost / 1e6:.4f} US dollars" in (run.path / "README.md").read_text()
-    # A limit holds by each one's own price: at the strong one's, these calls would cost 100 times as much.
+    # The limit counts each teacher at its own price. At the price of `strong`, these calls would cost 100 times as much.
     capped = si.Run(
         tmp_path / "capped", method="few_shot", num=500, pace=pace, max_usd=0.05, reply_tokens=200, **two(first, second)
     )
@@ -70,7 +72,7 @@ def test_each_teacher_costs_what_it_costs(start_teacher: Callable[..., FakeOpenA
     assert 0.02 < (a * 10 + b * 30 + c * 0.1 + d * 0.2) / 1e6 <= 0.05
 
 
-def test_batches_go_to_each_teacher_apart(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_each_teacher_gets_its_own_batches(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(batch_seconds=0.1), start_teacher(batch_seconds=0.1)
     live = si.Run(tmp_path / "live", method="few_shot", num=20, **two(first, second))
     live.generate()
@@ -97,7 +99,7 @@ def test_teachers_may_be_objects(tmp_path: Path) -> None:
     assert si.Run(tmp_path / "run").files()["dataset.jsonl"] == (tmp_path / "run" / "dataset.jsonl").read_bytes()
 
 
-def test_a_teacher_that_cannot_be_asked_stops_the_run_before_anything_is_paid(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_teacher_without_a_key_stops_the_run_before_anything_is_asked(teacher: FakeOpenAI, tmp_path: Path) -> None:
     far = {"near": {"base_url": teacher.url, "model": "m"}, "far": {"base_url": "https://teacher.invalid/v1", "model": "m"}}
     with pytest.raises(TeacherStop, match=r"no API key for teacher\.invalid"):
         si.Run(tmp_path / "run", method="few_shot", teachers=far).generate()
@@ -126,13 +128,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("settings", "says"), WRONG, ids=[says for _, says in WRONG])
-def test_what_cannot_be_is_said_in_a_sentence(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, Any], says: str, tmp_path: Path) -> None:
     given = settings if "teachers" in settings else {"base_url": "http://127.0.0.1:1/v1", "model": "m", **settings}
     with pytest.raises(UserMistake, match=says):
         si.Run(tmp_path / "run", **given)
 
 
-def test_a_run_goes_on_with_its_teachers_and_methods_alone(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_is_continued_with_the_same_teachers_and_methods_only(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         f"""[generate.teachers]
@@ -144,7 +146,7 @@ method = "evol"
 """
     )
     assert cli("generate", tmp_path / "run", "--recipe", recipe, "--num", 20).returncode == 0
-    assert cli("generate", tmp_path / "run", "--recipe", recipe, "--num", 30).returncode == 0  # the same words mean the same
+    assert cli("generate", tmp_path / "run", "--recipe", recipe, "--num", 30).returncode == 0  # the same recipe changes nothing
     assert si.Run(tmp_path / "run", num=40).generate().complete
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"prompt.one.txt", "prompt.two.txt", "seeds.jsonl"} <= files and "prompt.txt" not in files
@@ -161,7 +163,7 @@ method = "evol"
         si.Run(tmp_path / "run")
 
 
-def test_one_of_two_methods_may_be_left_to_one_of_two_teachers(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+def test_a_method_can_be_limited_to_one_of_several_teachers(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     mix = {"few": {"method": "few_shot", "teachers": ["strong", "small"]}, "pie": {"method": "magpie", "teachers": ["small"]}}
     run = si.Run(tmp_path / "run", mix=mix, send_seed=True, num=40, **two(first, second))
@@ -179,9 +181,6 @@ def test_a_mix_whose_teachers_never_solve_is_refused(tmp_path: Path) -> None:
         si.Run(tmp_path / "run", mix=mix, teachers={"strong": {"model": "m", "solve": 0}, "small": {"model": "n"}})
 
 
-NOBODY: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
-
-
 UNUSED = [{"documents": "."}, {"documents": ".", "method": "few_shot"}, {"source": "."}, {"source": ".", "recipe": "documents"}]
 
 
@@ -195,10 +194,10 @@ def test_documents_and_sources_that_no_method_uses_are_refused(given: dict[str, 
     settings |= {name: paths.get(name, value) for name, value in given.items()}
     wanted = "evol" if "source" in given else "documents"
     with pytest.raises(RecipeError, match=f"is for the method '{wanted}'"):
-        si.Run(tmp_path / "run", **NOBODY, **settings)
+        si.Run(tmp_path / "run", **UNREACHABLE, **settings)
 
 
-def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_without_replies_can_change_between_a_mix_and_one_method(teacher: FakeOpenAI, tmp_path: Path) -> None:
     ways: list[tuple[dict[str, Any], set[str]]] = [
         ({"recipe": "mixed"}, {"prompt.lists.txt", "prompt.stages.txt", "prompt.evolved.txt"}),
         ({"method": "few_shot"}, {"prompt.txt"}),
@@ -213,7 +212,7 @@ def test_what_was_never_answered_may_be_a_mix_or_one_method(teacher: FakeOpenAI,
     assert fsck(tmp_path / "run") == []
 
 
-def test_a_pace_is_of_a_teacher_that_there_is(tmp_path: Path) -> None:
-    for teachers in ({"teachers": {"a": NOBODY}}, NOBODY):
+def test_a_pace_for_an_unknown_teacher_is_refused(tmp_path: Path) -> None:
+    for teachers in ({"teachers": {"a": UNREACHABLE}}, UNREACHABLE):
         with pytest.raises(RecipeError, match=r"runtime\.pace\.b: teacher 'b' is not in"):
             si.Run(tmp_path / "run", method="few_shot", pace={"b": {"rpm": 60}}, **teachers)

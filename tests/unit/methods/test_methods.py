@@ -1,4 +1,4 @@
-"""What Self-Instruct's and Evol-Instruct's steps make of replies, with replies written here."""
+"""The steps of Self-Instruct and Evol-Instruct, on replies that are written here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEEDS = tuple(Seed(f"s{n}", "", f"Say what number {n} is good for.", (("", "x"),
 
 
 class Asked:
-    """Replies by the end of a key; "refused" is refused. What was asked is kept by key."""
+    """Replies by the end of a key. The reply "refused" raises RequestRefused. `requests` holds what was asked by key."""
 
     def __init__(self, replies: Mapping[str, str]) -> None:
         self.replies = replies
@@ -103,7 +103,7 @@ def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() ->
         ("Yesterday", "Output: x", [("", "x", "")]),
     ],
 )
-def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: str, rows: list[tuple[str, str, str]]) -> None:
+def test_instances_are_read_with_inputs_first_or_labels_first(verdict: str, reply: str, rows: list[tuple[str, str, str]]) -> None:
     context, method = made("self_instruct")
     ask = Asked({"/classify": verdict, "/instances": reply, "0": "Name it."})
     (candidate,) = proposed(context, method, ask)
@@ -113,7 +113,7 @@ def test_instances_are_read_inputs_first_or_labels_first(verdict: str, reply: st
     assert ask.requests["0.0/classify"].sampling["temperature"] == 0
 
 
-def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
+def test_instances_of_a_task_are_numbered_and_limited() -> None:
     context, method = made("self_instruct", instances_per_task=2, instances_temperature=0.2, classify_max_tokens=3)
     ask = Asked(
         {"/classify": "No", "/instances": "Input: a\nOutput: b\nInput: c\nOutput: d\nInput: e\nOutput: f|length", "7": "Name it."}
@@ -127,7 +127,7 @@ def test_instances_of_a_task_are_counted_limited_and_told_apart() -> None:
     assert ask.requests["7.0/classify"].sampling["max_tokens"] == 3
 
 
-def test_a_completion_ends_where_the_model_would_go_on_with_a_task_of_its_own() -> None:
+def test_a_completion_has_stop_sequences_before_another_task() -> None:
     context, method = made("self_instruct", api="completions")
     ask = Asked({"/classify": " No", "/instances": " Output: b", "0": " Name it."})
     (candidate,) = proposed(context, method, ask)
@@ -136,7 +136,7 @@ def test_a_completion_ends_where_the_model_would_go_on_with_a_task_of_its_own() 
     assert ask.requests["0.0/classify"].sampling["stop"] == ["\n"]
 
 
-def test_a_round_goes_on_from_what_the_one_before_gave_and_not_from_what_it_spoiled() -> None:
+def test_a_round_evolves_the_last_task_that_was_not_spoiled() -> None:
     context, method = made("evol", rounds=4)
     replies = {
         "/1": "Say what number 3 is good for in a kitchen.",
@@ -154,7 +154,7 @@ def test_a_round_goes_on_from_what_the_one_before_gave_and_not_from_what_it_spoi
     assert len({one.id for one in found}) == 4 and found[0].seed_ids == (traces[0]["task"],)
 
 
-def test_a_round_that_is_judged_equal_or_refused_is_dropped_and_the_chain_goes_on() -> None:
+def test_a_round_that_is_judged_equal_or_refused_has_a_defect_and_the_next_round_follows() -> None:
     context, method = made("evol", rounds=3)
     ask = Asked(
         {"/2/equal": "Equal", "/equal": "Not equal", "/1": "refused", "/2": "The same in other words", "/3": "A new thing to do"}
@@ -173,14 +173,14 @@ def test_a_round_that_is_judged_equal_or_refused_is_dropped_and_the_chain_goes_o
         ("In a kitchen.", ""),
     ],
 )
-def test_an_answer_that_shows_that_a_task_was_spoiled_is_dropped(output: str, rule: str) -> None:
+def test_an_evasive_or_empty_answer_is_a_defect(output: str, rule: str) -> None:
     context, method = made("evol", rounds=1, judge="none")
     ask = Asked({"/solve": output, "/1": "Say what a kitchen is."})
     (candidate,) = proposed(context, method, ask)
     assert [found for _, _, found in solved(method, candidate, ask)] == [rule]
 
 
-def test_all_tasks_are_evolved_before_one_comes_again() -> None:
+def test_every_task_is_evolved_once_before_any_is_evolved_again() -> None:
     context, method = made("evol", rounds=1, judge="none")
     order = [
         proposed(context, method, Asked({"/1": "Something else entirely"}), index)[0].trace["evolved"]["task"]
@@ -190,7 +190,7 @@ def test_all_tasks_are_evolved_before_one_comes_again() -> None:
     assert order[:12] != order[12:]
 
 
-def test_an_option_of_the_method_is_no_field_of_a_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_an_option_of_the_method_is_not_sent_as_a_request_field(teacher: FakeOpenAI, tmp_path: Path) -> None:
     options = {"instances_per_task": 3, "instances_temperature": 0.25}
     run = si.Run(tmp_path / "run", "self-instruct", base_url=teacher.url, model="m", num=20, options=options)
     run.generate()
@@ -212,7 +212,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("labels", "text", "expected"), PAIRS, ids=[repr(text[:30]) for _, text, _ in PAIRS])
-def test_instances_are_read_in_whatever_order_they_come(labels: bool, text: str, expected: list[tuple[str, str]]) -> None:
+def test_instances_are_read_in_any_order_of_labels_and_inputs(labels: bool, text: str, expected: list[tuple[str, str]]) -> None:
     assert list(_pairs(Reply(text, "stop", "m", None, "h"), labels)) == expected
 
 
@@ -225,6 +225,6 @@ def test_instances_are_read_in_whatever_order_they_come(labels: bool, text: str,
         "Name a bee:\n\n10. Name a boat.",
     ],
 )
-def test_what_announces_a_list_is_no_instruction(reply: str) -> None:
+def test_words_that_announce_a_list_are_not_an_instruction(reply: str) -> None:
     items = listed().parse(_from_number(reply, 9))
     assert [item.instruction for item in items] == ["Name a bee:", "Name a boat."]

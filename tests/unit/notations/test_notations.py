@@ -1,4 +1,4 @@
-"""How tasks are written in a prompt and read from a reply: law 5, and everything that broke the original."""
+"""Tasks written in a prompt and read from a reply: law 5, and every reply that broke the original."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def as_items(examples: list[Example]) -> list[ParsedTask]:
 
 
 def read(text: str, finish_reason: str = "stop") -> list[tuple[str, str, str | None]]:
-    """The three texts of each item, none of which may be flawed or cut."""
+    """Return the three texts of each item. No item may have a defect or be cut."""
     items = numbered().parse(text, finish_reason)
     assert all(item.defect is None and not item.cut for item in items), items
     return [(item.instruction, item.input, item.output) for item in items]
@@ -63,21 +63,21 @@ def test_plain_reads_back_the_instruction_it_writes(text: str) -> None:
 
 @given(TEXTS, TEXTS, TEXTS)
 @REPEATABLE
-def test_an_example_is_normalised_once_and_for_all(instruction: str, input: str, output: str) -> None:
+def test_normalising_an_example_twice_changes_nothing(instruction: str, input: str, output: str) -> None:
     example = Example.of(instruction, input, output)
     assert Example.of(example.instruction, example.input, example.output) == example
     for text in (example.instruction, example.input, example.output):
         assert "\r" not in text and text == text.strip()
 
 
-def test_line_ends_become_newlines_and_inner_white_space_stays() -> None:
+def test_line_ends_become_line_feeds_and_inner_white_space_stays() -> None:
     assert Example.of(" a\r\nb\rc \t d\u2028e\n\n", "\n", " x ") == Example("a\nb\nc \t d\u2028e", "", "x")
 
 
 @given(TEXTS, st.sampled_from(["stop", "length", "content_filter", "unheard_of"]))
 @REPEATABLE
 @pytest.mark.parametrize("name", plugins.names("notation"))
-def test_no_reply_raises_and_every_reply_gives_an_item(name: str, text: str, finish_reason: str) -> None:
+def test_every_reply_gives_an_item_and_none_raises(name: str, text: str, finish_reason: str) -> None:
     assert plugins.find("notation", name)().parse(text, finish_reason)
 
 
@@ -118,7 +118,7 @@ def test_a_json_list_under_another_name_is_found_and_a_broken_last_task_is_count
     assert (first.defect, second.defect and second.defect.rule) == (None, "malformed")
 
 
-def test_numbers_begin_where_they_are_told_to() -> None:
+def test_numbers_begin_at_start() -> None:
     assert PLAIN_LIST.startswith("###\n4. Instruction: Name a river.\n4. Input:\n<noinput>\n4. Output:\nThe Niger.\n###\n5. ")
     assert read(PLAIN_LIST) == BOTH
 
@@ -136,7 +136,7 @@ def test_a_markdown_heading_inside_an_output_stays_there(mark: str) -> None:
 @pytest.mark.parametrize(
     "numbers", [(4, 4, 4, 4, 4, 4), (4, 5, 4, 9, 9, 1), (1, 1, 1, 1, 1, 2), (20, 21, 22, 23, 24, 25), (4, 4, 4, 4, 5, 6)]
 )
-def test_numbers_that_do_not_line_up_change_nothing(numbers: tuple[int, ...]) -> None:
+def test_wrong_numbers_change_nothing(numbers: tuple[int, ...]) -> None:
     text = (
         "###\n{}. Instruction: Name a river.\n{}. Input:\n<noinput>\n{}. Output:\nThe Niger.\n"
         "###\n{}. Instruction: Add these numbers.\n{}. Input:\n2, 3\n{}. Output:\n5\n###"
@@ -164,7 +164,7 @@ def test_no_notation_sends_a_stop_sequence(name: str) -> None:
         ("5. Output:", "5. Output: 5. Output:"),
     ],
 )
-def test_a_heading_said_twice_counts_once(before: str, after: str) -> None:
+def test_a_repeated_heading_counts_once(before: str, after: str) -> None:
     assert before in PLAIN_LIST
     assert read(PLAIN_LIST.replace(before, after)) == BOTH
 
@@ -176,36 +176,36 @@ def test_a_missing_input_heading_means_no_input() -> None:
 @pytest.mark.parametrize(
     ("lost", "heading"), [("5. Output:\n", "output"), ("5. Instruction: Add these numbers.\n", "instruction")]
 )
-def test_an_item_without_a_needed_heading_is_malformed_and_alone_so(lost: str, heading: str) -> None:
+def test_an_item_without_a_needed_heading_is_malformed_and_others_are_not(lost: str, heading: str) -> None:
     assert lost in PLAIN_LIST
     first, second = numbered().parse(PLAIN_LIST.replace(lost, ""))
     assert first == as_items([FOUR])[0]
     assert second.defect is not None and second.defect.rule == "malformed" and heading in second.defect.detail
 
 
-def test_a_completion_goes_on_where_the_prompt_ended() -> None:
+def test_a_completion_may_begin_inside_the_first_item() -> None:
     assert read(PLAIN_LIST.removeprefix("###\n4. Instruction:")) == BOTH
 
 
-def test_a_chat_reply_says_the_first_heading_again() -> None:
+def test_a_chat_reply_may_repeat_the_first_heading() -> None:
     assert read(PLAIN_LIST.removeprefix("###\n")) == BOTH
 
 
 @pytest.mark.parametrize("opening", ["```", "```text", "~~~"])
-def test_a_list_wrapped_in_a_fence_is_read_as_if_it_were_not(opening: str) -> None:
+def test_a_list_in_a_fence_is_read(opening: str) -> None:
     assert read(f"{opening}\n{PLAIN_LIST.removesuffix('###')}{opening[:3]}") == BOTH
 
 
-def test_a_wrapped_list_may_end_in_a_separator() -> None:
+def test_a_list_in_a_fence_may_end_in_a_separator() -> None:
     assert read(f"```\n{PLAIN_LIST}\n```") == BOTH
 
 
-def test_a_wrapped_list_may_lack_separators() -> None:
+def test_a_list_in_a_fence_may_lack_separators() -> None:
     bare = PLAIN_LIST.replace("###\n", "").removesuffix("###")
     assert read(f"```\n{bare}```") == BOTH
 
 
-def test_a_wrapped_list_may_have_prose_before_it() -> None:
+def test_a_list_in_a_fence_may_have_prose_before_it() -> None:
     assert read(f"Here you are:\n\n```\n{PLAIN_LIST.removesuffix('###')}```") == BOTH
 
 
@@ -219,7 +219,7 @@ def test_a_code_block_that_looks_like_the_list_stays_in_its_output() -> None:
     assert read(text) == [("Show the format.", "", CODE), *BOTH]
 
 
-def test_a_code_block_in_the_output_of_a_wrapped_list_stays_whole() -> None:
+def test_a_code_block_in_an_output_of_a_list_in_a_fence_stays_whole() -> None:
     code = "Run:\n```\nprint(5)\n```"
     text = PLAIN_LIST.replace("The Niger.", code).removesuffix("###")
     assert read(f"```\n{text}```") == [("Name a river.", "", code), BOTH[1]]
@@ -244,7 +244,7 @@ def test_an_item_cut_before_its_output_is_truncated_not_malformed(end: str) -> N
     assert second.defect is not None and second.defect.rule == "truncated"
 
 
-def test_an_item_that_the_provider_cut_is_flawed_and_the_others_are_kept() -> None:
+def test_an_item_that_the_provider_cut_has_a_defect_and_the_others_are_kept() -> None:
     first, second = numbered().parse(PLAIN_LIST, "content_filter")
     assert first == as_items([FOUR])[0]
     assert second.defect is not None and second.defect.rule == "content_filter"
@@ -252,7 +252,7 @@ def test_an_item_that_the_provider_cut_is_flawed_and_the_others_are_kept() -> No
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\n\t", "\u2028"])
 @pytest.mark.parametrize("name", plugins.names("notation"))
-def test_an_empty_reply_is_one_flawed_item(name: str, text: str) -> None:
+def test_an_empty_reply_is_one_item_with_a_defect(name: str, text: str) -> None:
     (item,) = plugins.find("notation", name)().parse(text)
     assert item.defect is not None and item.defect.rule == "empty_reply"
 
@@ -261,17 +261,17 @@ def test_an_empty_reply_is_one_flawed_item(name: str, text: str) -> None:
     "text", ["I'm sorry, but I cannot help with that.", "Sure!\n\n1. Boil water.\n2. Stir.", "###", "{}", "[]"]
 )
 @pytest.mark.parametrize("notation", [numbered(), json()])
-def test_a_refusal_or_prose_alone_is_one_flawed_item_that_shows_it(notation: object, text: str) -> None:
+def test_a_reply_without_tasks_is_one_item_whose_defect_shows_the_reply(notation: object, text: str) -> None:
     (item,) = notation.parse(text)  # type: ignore[attr-defined]
     assert item.defect is not None and item.defect.rule == "no_tasks_found" and item.defect.detail == text
 
 
 @pytest.mark.parametrize("prose", ["Sure! Here are the tasks:\n\n", "Here are 2 tasks.\n---\n", "List of tasks:\n1. Rivers\n"])
-def test_prose_before_the_list_is_passed_over(prose: str) -> None:
+def test_prose_before_the_list_is_skipped(prose: str) -> None:
     assert read(prose + PLAIN_LIST) == BOTH
 
 
-def test_prose_after_the_last_separator_is_no_part_of_the_last_output() -> None:
+def test_prose_after_the_last_separator_is_skipped() -> None:
     assert read(PLAIN_LIST + "\n\nLet me know if you would like more tasks!") == BOTH
 
 
@@ -279,7 +279,7 @@ def test_prose_after_the_last_separator_is_no_part_of_the_last_output() -> None:
     "heading",
     ["**{0}. {1}:** ", "**{0}. {1}**: ", "{0}. **{1}:** ", "### {0}. {1}: ", "__{0}. {1}:__ ", "{0}) {1}: ", "  {0}. {1} : "],
 )
-def test_headings_may_be_bold_or_marked_otherwise(heading: str) -> None:
+def test_headings_may_have_markdown_marks(heading: str) -> None:
     text = PLAIN_LIST
     for number in (4, 5):
         for name in ("Instruction", "Input", "Output"):
@@ -314,12 +314,12 @@ JSON_LIST = json().render([FOUR, FIVE])
     ],
     ids=["fenced", "in prose", "bare list", "a task a line", "never closed", "no input key", "null input", "white space"],
 )
-def test_json_is_read_leniently_where_that_is_safe(text: str) -> None:
+def test_json_is_read_from_fences_prose_and_other_shapes(text: str) -> None:
     assert json().parse(text) == as_items([FOUR, FIVE])
 
 
 @pytest.mark.parametrize("end", ['"out', '"output": "5', "", '"output": "5"'])
-def test_a_json_task_that_was_cut_off_is_flawed_and_the_others_are_kept(end: str) -> None:
+def test_a_json_task_that_was_cut_has_a_defect_and_the_others_are_kept(end: str) -> None:
     text = JSON_LIST[: JSON_LIST.rindex('"output"')] + end
     first, second = json().parse(text, "length")
     assert first == as_items([FOUR])[0]
@@ -338,7 +338,7 @@ def test_a_json_task_that_was_cut_off_is_flawed_and_the_others_are_kept(end: str
         ('[{"input": "", "output": "b"}]', "instruction"),
     ],
 )
-def test_json_of_the_wrong_type_is_malformed_and_says_what(tasks: str, seen: str) -> None:
+def test_json_of_the_wrong_type_is_malformed_and_the_defect_names_it(tasks: str, seen: str) -> None:
     (item,) = json().parse(f'{{"tasks": {tasks}}}')
     assert item.defect is not None and item.defect.rule == "malformed" and seen in item.defect.detail
 
@@ -348,7 +348,7 @@ def test_one_json_task_of_the_wrong_type_leaves_the_others_alone() -> None:
     assert first.defect is not None and [second, third] == as_items([FOUR, FIVE])
 
 
-def test_the_response_format_is_a_strict_schema_that_what_is_written_keeps_to() -> None:
+def test_written_json_fits_the_strict_schema_of_the_response_format() -> None:
     schema = json().sampling()["response_format"]["json_schema"]
     assert schema["strict"] is True
     (key,) = schema["schema"]["required"]
@@ -356,12 +356,12 @@ def test_the_response_format_is_a_strict_schema_that_what_is_written_keeps_to() 
     assert all(list(written) == task["required"] for written in json_text.loads(JSON_LIST)[key])
 
 
-def test_deeply_nested_brackets_are_a_flawed_item() -> None:
+def test_deeply_nested_brackets_are_one_item_with_a_defect() -> None:
     (item,) = json().parse('{"a":' * 3000)
     assert item.defect is not None and item.defect.rule == "no_tasks_found"
 
 
 @pytest.mark.parametrize(("finish_reason", "rule"), [("length", "truncated"), ("content_filter", "content_filter")])
-def test_a_plain_instruction_that_was_cut_is_flawed(finish_reason: str, rule: str) -> None:
+def test_a_plain_instruction_that_was_cut_has_a_defect(finish_reason: str, rule: str) -> None:
     (item,) = plain().parse("Name a", finish_reason)
     assert item.defect is not None and item.defect.rule == rule
