@@ -118,7 +118,7 @@ class GenerationLoop:
             decisions = self.curator.admit(candidates)
             self.task_pool.add(candidates, decisions)
             self._admission.advance()
-            if any(decision.accepted and decision.candidate.item.output is None for decision in decisions):
+            if any(decision.accepted and decision.candidate.task.output is None for decision in decisions):
                 decisions = [one for solved in await _all(self.solve(each) for each in decisions) for one in solved]
             await self._collection.wait_for(index)
             self.collect(decisions)
@@ -136,7 +136,7 @@ class GenerationLoop:
     async def solve(self, decision: Decision) -> list[Decision]:
         """An admitted candidate with its outputs; dropped if the teacher refuses, or was never asked, to solve it."""
         candidate = decision.candidate
-        if not decision.accepted or candidate.item.output is not None:
+        if not decision.accepted or candidate.task.output is not None:
             return [decision]
         try:
             return [Decision(solved) for solved in await self.method.solve(candidate, self.ask)]

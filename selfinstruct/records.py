@@ -281,7 +281,7 @@ class Candidate:
     Attributes:
         key: The key of the request that proposed it.
         position: Its place in the reply, from 0.
-        item: The task as parsed.
+        task: The task as parsed.
         seed_ids: The ids of the seed tasks that the prompt showed.
         solved_by: The key of the request that gave the output, or None where the task came with one or has none yet.
         instance: The number of the input, from 0, where a task is solved for several inputs.
@@ -290,7 +290,7 @@ class Candidate:
 
     key: str
     position: int
-    item: ParsedTask
+    task: ParsedTask
     seed_ids: tuple[str, ...] = ()
     solved_by: str | None = None
     instance: int = 0
@@ -314,7 +314,7 @@ class Candidate:
     @property
     def example(self) -> Example:
         """The three texts, with an empty output where there is none yet."""
-        return Example(self.item.instruction, self.item.input, self.item.output or "")
+        return Example(self.task.instruction, self.task.input, self.task.output or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,11 @@ class Curator:
         The filters for what is known of each candidate run first. ROUGE-L then compares with the seeds and all admitted tasks.
         """
         decisions = [
-            self._filtered(candidate, self._on_unsolved_proposal if candidate.item.output is None else self._on_finished_proposal)
+            self._filtered(candidate, self._on_unsolved_proposal if candidate.task.output is None else self._on_finished_proposal)
             for candidate in candidates
         ]
         passed = [decision.candidate for decision in decisions if decision.accepted]
-        instructions = [candidate.item.instruction for candidate in passed]
+        instructions = [candidate.task.instruction for candidate in passed]
         nearest = iter(self.pool.admit_all(instructions, [candidate.admitted_as for candidate in passed]))
         return [self._compared(decision, next(nearest)) if decision.accepted else decision for decision in decisions]
 
@@ -88,10 +88,10 @@ class Curator:
 
     def _filtered(self, candidate: Candidate, steps: Sequence[Step]) -> Decision:
         """Return the rejection by the first of the steps that rejects, else the acceptance."""
-        if defect := candidate.item.defect:
+        if defect := candidate.task.defect:
             return Decision(candidate, defect.rule, defect.detail)
         example = candidate.example
-        contexts = self._cut if candidate.item.cut else self._whole
+        contexts = self._cut if candidate.task.cut else self._whole
         language = candidate.trace.get("language")
         for step in steps:
             if language and step.languages and language not in step.languages:

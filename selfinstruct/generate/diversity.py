@@ -60,13 +60,13 @@ class Diversity:
 
         A seed without a domain counts as a domain of its own, by its id.
         """
-        near = self._subjects.nearest(self._subject(candidate.item.instruction), 1)
+        near = self._subjects.nearest(self._subject(candidate.task.instruction), 1)
         return self._domain_of[near[0].id] if near and near[0].score > 0 else ""
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Add the candidates that were admitted next."""
         for candidate in candidates:
-            text = candidate.item.instruction
+            text = candidate.task.instruction
             for near in self._seeds.nearest(text, _NEAREST):
                 self._density[near.id] += near.score
             gained = 0.0

@@ -103,7 +103,7 @@ class TaskPool:
     def _take(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
             if decision.accepted:
-                if decision.candidate.item.output is not None:
+                if decision.candidate.task.output is not None:
                     self.finished.append(len(self.admitted))
                 self.admitted.append(decision.candidate)
         self._ends.append(len(self.admitted))

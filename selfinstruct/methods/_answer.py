@@ -24,7 +24,7 @@ async def answer(context: MethodContext, candidate: Candidate, ask: Ask) -> list
         RequestRefused: The teacher will never answer it.
         ReplyMissing: Nothing may be sent now.
     """
-    task, prompt = candidate.item, context.prompt
+    task, prompt = candidate.task, context.prompt
     section = "solve" if task.input else "solve_without_input"
     values = {"instruction": task.instruction} | ({"input": task.input} if task.input else {})
     messages = [{"role": "user", "content": prompt.fill(section, **values)}]
@@ -34,4 +34,4 @@ async def answer(context: MethodContext, candidate: Candidate, ask: Ask) -> list
     reply = await ask(key, context.request("solve", key, messages=messages))
     defect = ParseDefect("content_filter", "the provider cut the answer") if reply.filtered else None
     solved = replace(task, output=clean(reply.text), defect=defect, cut=reply.cut)
-    return [replace(candidate, item=solved, solved_by=key)]
+    return [replace(candidate, task=solved, solved_by=key)]

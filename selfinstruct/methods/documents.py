@@ -84,7 +84,7 @@ class _Documents:
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """Return the task with its answer. The answer's quote is looked up in the passage."""
         passage = self.passages[candidate.trace["passage"]["id"]]
-        values = {"passage": passage.text, "title": passage.title, "instruction": candidate.item.instruction}
+        values = {"passage": passage.text, "title": passage.title, "instruction": candidate.task.instruction}
         prompt = self.context.prompt.fill(self.section, **values)
         key = f"{candidate.key}.{candidate.position}/solve"
         reply = await ask(key, self.context.request("solve", key, prompt, completion_stop=_ENDS))
@@ -92,9 +92,9 @@ class _Documents:
         answer = self._checked(text, passage, reply) if self.verified else _Answer(text)
         if reply.filtered:
             answer = replace(answer, defect=ParseDefect("content_filter", "the provider cut the answer"))
-        item = replace(candidate.item, output=answer.text, defect=answer.defect, cut=reply.cut)
+        item = replace(candidate.task, output=answer.text, defect=answer.defect, cut=reply.cut)
         trace = {**candidate.trace, **({"quote": answer.quote} if answer.quote else {})}
-        return [replace(candidate, item=item, solved_by=key, trace=trace)]
+        return [replace(candidate, task=item, solved_by=key, trace=trace)]
 
     def _passage_and_kind(self, index: int) -> tuple[Passage, str]:
         """Return the passage and the kind of a root request: all passages in a random order, then in another, kinds swapped."""

@@ -89,8 +89,8 @@ class _Evol:
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """Return the task with the teacher's answer. An answer that shows that the task was spoiled is a defect."""
         (solved,) = await answer(self.context, candidate, ask)
-        defect = solved.item.defect or _no_answer(solved.item.output or "")
-        return [replace(solved, item=replace(solved.item, defect=defect))]
+        defect = solved.task.defect or _no_answer(solved.task.output or "")
+        return [replace(solved, task=replace(solved.task, defect=defect))]
 
     def _task(self, index: int) -> Seed:
         """Return the task that a root request evolves: all tasks in a random order, then again in another order."""

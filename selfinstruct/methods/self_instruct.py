@@ -74,7 +74,7 @@ class _SelfInstruct:
 
     async def solve(self, candidate: Candidate, ask: Ask) -> list[Candidate]:
         """Return the instances of a task, each a candidate. A task without instances is returned with a defect."""
-        instruction, prompt, request = candidate.item.instruction, self.context.prompt, self.context.request
+        instruction, prompt, request = candidate.task.instruction, self.context.prompt, self.context.request
         key = f"{candidate.key}.{candidate.position}/classify"
         text = prompt.fill("classify", instruction=instruction)
         verdict = await ask(key, request("classify", key, text, completion_stop=["\n"], temperature=0))
@@ -84,8 +84,8 @@ class _SelfInstruct:
         reply = await ask(key, request("instances", key, text, completion_stop=["\nTask:"]))
         pairs = list(_pairs(reply, labels))[: self.context.options["instances_per_task"]]
         solved = replace(candidate, solved_by=key, trace={**candidate.trace, "classification": labels})
-        instances = _instances(candidate.item, pairs, reply)
-        return [replace(solved, item=task, instance=number) for number, task in enumerate(instances)]
+        instances = _instances(candidate.task, pairs, reply)
+        return [replace(solved, task=task, instance=number) for number, task in enumerate(instances)]
 
 
 def _from_number(text: str, number: int) -> str:

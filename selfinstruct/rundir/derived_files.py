@@ -84,9 +84,9 @@ def rejected_line(decision: Decision) -> dict[str, Any]:
         "value": decision.value,
         "limit": decision.limit,
         "nearest": {"id": near[0].id, "score": near[0].score, "instruction": near[0].instruction} if near else None,
-        "instruction": candidate.item.instruction,
-        "input": candidate.item.input,
-        "output": candidate.item.output,
+        "instruction": candidate.task.instruction,
+        "input": candidate.task.input,
+        "output": candidate.task.output,
         "seeds": list(candidate.seed_ids),
         **candidate.trace,
     }

@@ -113,7 +113,7 @@ def test_an_own_filter_is_a_function(teacher: FakeOpenAI, tmp_path: Path) -> Non
     with_vowels = run(tmp_path / "run", teacher, num=20, filters=[no_vowels_at_the_end]).generate()
     name = f"{no_vowels_at_the_end.__module__}:no_vowels_at_the_end"
     assert with_vowels.funnel[name] > 0
-    assert all(row.candidate.item.instruction.rstrip(".?")[-1] not in "aeiou" for row in with_vowels.rows)
+    assert all(row.candidate.task.instruction.rstrip(".?")[-1] not in "aeiou" for row in with_vowels.rows)
     recorded = json.loads((tmp_path / "run" / "run.json").read_text())
     assert recorded["curate"]["filters"][name] is True
     by_name = run(tmp_path / "named", teacher, num=20, filters={name: {"vowels": "aeiou"}}).generate()
@@ -289,7 +289,7 @@ def test_instructions_in_other_scripts_are_compared_unless_tokens_are_ascii(tmp_
     thai = "\u0e40\u0e02\u0e35\u0e22\u0e19\u0e01\u0e25\u0e2d\u0e19"  # write a poem
     made = scripted_run(tmp_path / "run", thai, thai + "\u0e46", "\u266b \u266b \u266b \u266b")
     dataset = made.build()
-    assert [row.candidate.item.instruction for row in dataset.rows] == [thai, "\u266b \u266b \u266b \u266b"]
+    assert [row.candidate.task.instruction for row in dataset.rows] == [thai, "\u266b \u266b \u266b \u266b"]
     assert dataset.funnel["rouge"] >= 1 and dataset.without_tokens == 1
     ascii_only = made.build(tokens="ascii")
     assert (len(ascii_only.rows), ascii_only.without_tokens) == (3, 3)

@@ -57,7 +57,7 @@ def test_a_curator_of_earlier_settings_decides_only_when_the_pool_is_read() -> N
     class Strict:
         def admit(self, candidates: Sequence[Candidate]) -> list[Decision]:
             calls.append(candidates)
-            return [Decision(one, "too long" if len(one.item.instruction) > 3 else None) for one in candidates]
+            return [Decision(one, "too long" if len(one.task.instruction) > 3 else None) for one in candidates]
 
     async def scene() -> list[str]:
         pool = TaskPool(Strict)  # type: ignore[arg-type]

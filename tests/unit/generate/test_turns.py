@@ -110,7 +110,7 @@ def test_a_draw_fills_a_prompt_and_makes_candidates() -> None:
     assert "stars" in shown and "Swahili" not in shown, "a task that is shown keeps its own topic"
     tasks = [ParsedTask("Name a bee."), ParsedTask("Name a boat.")]
     first, second = drawn.candidates("41", tasks, [*drawn.seeds, *drawn.generated], kind="question")
-    assert (first.id, second.id, second.item) == ("41#0", "41#1", tasks[1])
+    assert (first.id, second.id, second.task) == ("41#0", "41#1", tasks[1])
     assert first.seed_ids == tuple(seed.id for seed in drawn.seeds)
     generated = [task.id for task in drawn.generated]
     assert first.trace == {"topic": "bees", "language": "sw", "generated": generated, "kind": "question"}

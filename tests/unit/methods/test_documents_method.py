@@ -91,7 +91,7 @@ def test_the_bundled_prompt_has_exactly_the_sections_of_the_method() -> None:
 def test_a_proposed_task_has_its_passage_as_input() -> None:
     ask = Asked(" Question: When do plants need water? ")
     candidate = proposed(ask, kinds="question")
-    assert candidate.item == ParsedTask("When do plants need water?", PLANTS.text)
+    assert candidate.task == ParsedTask("When do plants need water?", PLANTS.text)
     assert PLANTS.text in ask.said("0") and PLANTS.title in ask.said("0") and "Write in Swahili." in ask.said("0")
     assert "{{" not in ask.said("0") and ask.requests["0"].sampling == {"max_tokens": 96}
     where = {"id": "plants.md#1", "document": "plants.md", "title": "House plants", "start": 10, "length": len(PLANTS.text)}
@@ -100,9 +100,9 @@ def test_a_proposed_task_has_its_passage_as_input() -> None:
 
 def test_the_passage_can_go_to_the_provenance_instead_of_the_input() -> None:
     candidate = proposed(Asked(), passage_in="provenance")
-    assert candidate.item.input == "" and candidate.trace["passage"]["text"] == PLANTS.text
+    assert candidate.task.input == "" and candidate.trace["passage"]["text"] == PLANTS.text
     done = solved('Dry. \nQuote: "once in two weeks"', passage_in="provenance")
-    assert done.item.input == "" and done.item.defect is None and done.trace["quote"]["text"] == "once in two weeks"
+    assert done.task.input == "" and done.task.defect is None and done.trace["quote"]["text"] == "once in two weeks"
 
 
 def passages_and_kinds(count: int, passages: int = 5, **options: Any) -> list[tuple[str, str]]:
@@ -134,13 +134,13 @@ def test_every_passage_is_used_once_before_any_is_used_again_with_the_other_kind
 
 def test_a_verified_quote_moves_from_the_answer_to_the_provenance() -> None:
     done = solved('Answer: When the soil is dry.\n\nQuote: "Water them only when the soil is dry."')
-    assert done.item == ParsedTask("When do plants need water?", PLANTS.text, "When the soil is dry.")
+    assert done.task == ParsedTask("When do plants need water?", PLANTS.text, "When the soil is dry.")
     quote = done.trace["quote"]
     assert quote["text"] == "Water them only when the\nsoil is dry." == PLANTS.text[quote["start"] :][: len(quote["text"])]
     first = solved('Quote: "Water them only when the soil is dry."\nAnswer: When the soil is dry.')
-    assert (first.item, first.trace["quote"]) == (done.item, quote), "the quote may come first"
+    assert (first.task, first.trace["quote"]) == (done.task, quote), "the quote may come first"
     kept = solved('It is so.\nQuote: "Soil is dry."', quote_in="output")
-    assert kept.item.output == 'It is so.\nQuote: "Soil is dry."' and kept.trace["quote"]["text"] == "soil is dry."
+    assert kept.task.output == 'It is so.\nQuote: "Soil is dry."' and kept.trace["quote"]["text"] == "soil is dry."
 
 
 def test_the_request_for_an_answer_shows_the_passage_and_the_instruction() -> None:
@@ -167,7 +167,7 @@ def test_the_request_for_an_answer_shows_the_passage_and_the_instruction() -> No
 def test_a_quote_may_differ_in_case_spaces_quotation_marks_and_dashes(quote: str) -> None:
     for label in ("Quote: ", "**Quote:** ", "- QUOTE : "):
         done = solved(f"Yes.\n{label}{quote}")
-        assert (done.item.defect, done.item.output) == (None, "Yes.")
+        assert (done.task.defect, done.task.output) == (None, "Yes.")
         found = done.trace["quote"]
         assert PLANTS.text[found["start"] :].startswith(found["text"]) and len(found["text"].split()) >= 3
 
@@ -188,9 +188,9 @@ def test_a_quote_may_differ_in_case_spaces_quotation_marks_and_dashes(quote: str
 )
 def test_an_answer_without_a_quote_from_the_passage_has_a_defect(answer: str, rule: str) -> None:
     done = solved(answer)
-    assert done.item.defect is not None and done.item.defect.rule == rule and "quote" not in done.trace
-    assert done.item.output, "rejected.jsonl shows the answer"
-    assert rule == "no_quote" or done.item.defect.detail
+    assert done.task.defect is not None and done.task.defect.rule == rule and "quote" not in done.trace
+    assert done.task.output, "rejected.jsonl shows the answer"
+    assert rule == "no_quote" or done.task.defect.detail
 
 
 def test_a_short_passage_can_be_quoted_whole() -> None:
@@ -214,19 +214,19 @@ def test_any_words_copied_from_a_passage_are_found_in_it(text: str, data: st.Dat
 
 def test_replies_that_were_cut_or_filtered_are_marked() -> None:
     cut = solved("When the soil", "length")
-    assert cut.item.cut and cut.item.defect is not None and cut.item.defect.rule == "truncated"
+    assert cut.task.cut and cut.task.defect is not None and cut.task.defect.rule == "truncated"
     with_quote = solved('Dry.\nQuote: "Water them only when', "length")
-    assert with_quote.item.cut and with_quote.item.defect is None
+    assert with_quote.task.cut and with_quote.task.defect is None
     filtered = solved('Dry.\nQuote: "Water them only when the soil is dry."', "content_filter")
-    assert filtered.item.defect is not None and filtered.item.defect.rule == "content_filter"
+    assert filtered.task.defect is not None and filtered.task.defect.rule == "content_filter"
     free = solved('Dry.\nQuote: "x"', "length", quote="none")
-    assert (free.item.output, free.item.cut, free.item.defect) == ('Dry.\nQuote: "x"', True, None)
+    assert (free.task.output, free.task.cut, free.task.defect) == ('Dry.\nQuote: "x"', True, None)
     assert "quote" not in free.trace
 
 
 def test_a_defect_of_a_proposed_task_stays() -> None:
     candidate = proposed(Asked("  "))
-    assert candidate.item.defect is not None and candidate.item.defect.rule == "empty_reply"
+    assert candidate.task.defect is not None and candidate.task.defect.rule == "empty_reply"
 
 
 def test_a_refused_answer_is_left_to_the_pipeline() -> None:

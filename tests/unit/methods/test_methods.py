@@ -57,20 +57,20 @@ def proposed(context: MethodContext, method: Method, ask: Asked, index: int = 0)
 
 def solved(method: Method, candidate: Candidate, ask: Asked) -> list[tuple[str, str, str]]:
     done = asyncio.run(method.solve(candidate, ask))
-    return [(one.item.input, one.item.output or "", one.item.defect.rule if one.item.defect else "") for one in done]
+    return [(one.task.input, one.task.output or "", one.task.defect.rule if one.task.defect else "") for one in done]
 
 
 def test_instructions_are_read_from_the_list_and_keep_the_capitals_of_names() -> None:
     context, method = made("self_instruct")
     ask = Asked({"0": "compare NASA and the ESA.\n10. iPhones: where are they made?\n11. What is pH:\n12. cut off|length"})
     found = proposed(context, method, ask)
-    assert [one.item.instruction for one in found] == [
+    assert [one.task.instruction for one in found] == [
         "Compare NASA and the ESA.",
         "IPhones: where are they made?",
         "What is pH",
         "Cut off",
     ]
-    assert [one.item.defect.rule if one.item.defect else "" for one in found] == ["", "", "", "truncated"]
+    assert [one.task.defect.rule if one.task.defect else "" for one in found] == ["", "", "", "truncated"]
     shown = ask.requests["0"].messages[-1]["content"]
     assert shown.count("Say what number") == 8 and shown.endswith("\n9.") and "\n8. Say" in shown
     assert set(found[0].seed_ids) <= {seed.id for seed in SEEDS} and len(set(found[0].seed_ids)) == 8
@@ -121,7 +121,7 @@ def test_instances_of_a_task_are_numbered_and_limited() -> None:
     (candidate,) = proposed(context, method, ask, 7)
     first, second = asyncio.run(method.solve(candidate, ask))
     assert (first.id, second.id) == ("7#0", "7#0.1") and first.admitted_as == second.admitted_as == "7#0"
-    assert second.item.cut and not first.item.cut
+    assert second.task.cut and not first.task.cut
     assert first.trace["classification"] is False and first.solved_by == "7.0/instances"
     assert ask.requests["7.0/instances"].sampling == {"max_tokens": 99, "temperature": 0.2}
     assert ask.requests["7.0/classify"].sampling["max_tokens"] == 3
@@ -147,7 +147,7 @@ def test_a_round_evolves_the_last_task_that_was_not_spoiled() -> None:
         "/3/equal": "Not equal.",
     }
     found = proposed(context, method, ask := Asked(dict(sorted(replies.items(), key=lambda item: -len(item[0])))), 5)
-    assert [one.item.defect.rule if one.item.defect else "" for one in found] == ["", "copied_prompt", "", "nothing_gained"]
+    assert [one.task.defect.rule if one.task.defect else "" for one in found] == ["", "copied_prompt", "", "nothing_gained"]
     traces = [one.trace["evolved"] for one in found]
     assert [trace["from"] for trace in traces] == [traces[0]["task"], "5/1#0", "5/1#0", "5/3#0"]
     assert "kitchen." in ask.requests["5/2"].messages[-1]["content"] and "kitchen." in ask.requests["5/3"].messages[-1]["content"]
@@ -160,7 +160,7 @@ def test_a_round_that_is_judged_equal_or_refused_has_a_defect_and_the_next_round
         {"/2/equal": "Equal", "/equal": "Not equal", "/1": "refused", "/2": "The same in other words", "/3": "A new thing to do"}
     )
     found = proposed(context, method, ask)
-    assert [one.item.defect.rule if one.item.defect else "" for one in found] == ["request_refused", "nothing_gained", ""]
+    assert [one.task.defect.rule if one.task.defect else "" for one in found] == ["request_refused", "nothing_gained", ""]
 
 
 @pytest.mark.parametrize(
