@@ -2,9 +2,9 @@
 
     propose ─▶ admit ─▶ solve ─▶ check ─▶ keep the first N
 
-Each root request has an index: 0, 1, 2, ... Teachers are asked about many of them at a time and answer in any order, but
-every decision is taken in index order, so that neither concurrency nor a crash can change which rows come out. Asking
-again is not a special case: `ask` answers from the journal what was answered before.
+Each root request has an index: 0, 1, 2, ... Many of them are under way at a time, and teachers answer in any order. Every
+decision is taken in index order, so neither concurrency nor a crash can change which rows come out. Resuming is not a
+special case: `ask` answers from the journal what was answered before.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ async def generate_rows(
 
 
 class GenerationLoop:
-    """A harvest under way: what happens to one root request, and what all of them have given so far."""
+    """The root requests of a run under way, and the dataset that they have given so far."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class GenerationLoop:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def root(self, index: int) -> None:
-        """One root request, from the question to the rows."""
+        """Run one root request, from its proposal to its rows."""
         try:
             candidates = await self.propose(index)
             await self._admission.wait_for(index)
@@ -127,14 +127,17 @@ class GenerationLoop:
             self.end(after=index)
 
     async def propose(self, index: int) -> list[Candidate]:
-        """What the teacher invents; a request that it refuses is a candidate too, a dropped one."""
+        """Return what the teacher proposes. A refused request is returned as one candidate with a defect."""
         try:
             return await self.method.propose(index, self.ask)
         except RequestRefused as error:
             return [Candidate(str(index), 0, ParsedTask("", defect=ParseDefect("request_refused", f"{error.cause}: {error}")))]
 
     async def solve(self, decision: Decision) -> list[Decision]:
-        """An admitted candidate with its outputs; dropped if the teacher refuses, or was never asked, to solve it."""
+        """Return an admitted candidate with its outputs.
+
+        It is rejected if the teacher refuses to solve it, or if the run stopped before it was solved.
+        """
         candidate = decision.candidate
         if not decision.accepted or candidate.task.output is not None:
             return [decision]
@@ -146,18 +149,9 @@ class GenerationLoop:
             return [Decision(candidate, "unanswered")]
 
     def collect(self, decisions: list[Decision]) -> None:
-        """Check what was solved, keep what survives, and see whether that is enough."""
+        """Check the solved candidates, keep the accepted ones, and end the loop if that is enough."""
         before = len(self.dataset.rows)
-        final = []
-        for decision in decisions:
-            if decision.accepted:
-                decision = self.curator.check(decision.candidate)
-            if decision.accepted and len(self.dataset.rows) == self.num:
-                decision = Decision(decision.candidate, "over_target", self.num, self.num)
-            if decision.accepted:
-                self.curator.keep(decision.candidate)
-            (self.dataset.rows if decision.accepted else self.dataset.rejected).append(decision)
-            final.append(decision)
+        final = [self._collected(decision) for decision in decisions]
         unanswered = sum(decision.rule == "unanswered" for decision in decisions)
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
@@ -175,20 +169,31 @@ class GenerationLoop:
             self.finish()
         self.report(self.dataset)
 
+    def _collected(self, decision: Decision) -> Decision:
+        """Return the last decision on a candidate, and put it among the rows or the rejected candidates."""
+        if decision.accepted:
+            decision = self.curator.check(decision.candidate)
+        if decision.accepted and len(self.dataset.rows) == self.num:
+            decision = Decision(decision.candidate, "over_target", self.num, self.num)
+        if decision.accepted:
+            self.curator.keep(decision.candidate)
+        (self.dataset.rows if decision.accepted else self.dataset.rejected).append(decision)
+        return decision
+
     def saturation(self) -> str:
-        """Why it is no use to go on, in words, when the last 100 root requests gave next to nothing; else empty."""
+        """Return why the run should end, if the last 100 root requests gave too few rows. Else return an empty text."""
         share, recent = self.dataset.recent_acceptance, self.dataset.recent
         if len(recent.roots) < RECENT_ROOTS or share is None or share >= self.least_acceptance:
             return ""
         return f"saturated: only {recent.rows:,} of the last {recent.judged:,} candidates were accepted"
 
     def finish(self) -> None:
-        """Ask nothing more and take no more decisions."""
+        """Send no more requests and take no more decisions."""
         self.ask.close()
         self.end(after=-1)
 
     def end(self, after: int) -> None:
-        """Take no decisions beyond root request `after`; let go of those that wait for their turn."""
+        """Take no decisions after root request `after`, and release the tasks that wait for their turn."""
         self.over = True
         self._admission.close(after)
         self._collection.close(after)
@@ -196,7 +201,7 @@ class GenerationLoop:
 
 
 async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[list[Decision]]:
-    """The results of all steps; an error of one is raised when all have ended, so that no reply is left behind."""
+    """Return the results of all steps. An error is raised only when all have ended, so that no reply is lost."""
     results = await asyncio.gather(*steps, return_exceptions=True)
     decisions = [result for result in results if isinstance(result, list)]
     if errors := [result for result in results if isinstance(result, BaseException)]:

@@ -1,7 +1,7 @@
-"""Finding methods, filters, teachers, notations and exports by name: no registry, one file per thing.
+"""Find methods, filters, teachers, notations and exports by name. There is no registry: one file per plugin.
 
-A bare name is a file of that name in the folder of that kind; `"package.module:function"` is anybody's own; a notebook
-passes the object itself, which is then known by where it was defined.
+A bare name is a file of that name in the folder of its kind. `"package.module:function"` is a function of the user's own.
+A notebook passes the object itself, which is recorded by the place of its definition.
 """
 
 from __future__ import annotations
@@ -27,35 +27,37 @@ FOLDERS = {
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """The names of all things of a kind that come with this package, sorted."""
+    """Return the names of all bundled plugins of a kind, sorted."""
     folder = Path(__file__).parent / FOLDERS[kind]
     return tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
 
 
 def find(kind: str, name: str) -> Callable[..., Any]:
-    """The function behind a name; raises PluginError with what there is instead."""
+    """Return the function behind a name. Raises PluginError, with the bundled names, if there is none."""
     if ":" in name:
         return _foreign(kind, name)
     if name not in names(kind):
-        raise PluginError(f'no {kind} is named {name!r}; there are: {", ".join(names(kind))}, or give "package.module:function"')
+        raise PluginError(
+            f'no {kind} is named {name!r}. Fix: choose one of {", ".join(names(kind))}, or give "package.module:function".'
+        )
     module = importlib.import_module(f"selfinstruct.{FOLDERS[kind]}.{name}")
     found: Callable[..., Any] = getattr(module, name)
     return found
 
 
 def beside(kind: str, name: str, attribute: str, otherwise: Any) -> Any:
-    """Something in the module in which a thing is defined; `otherwise` where there is nothing of that name."""
+    """Return an attribute of the module that defines a plugin, or `otherwise` if it has none."""
     try:
         function = find(kind, name)
     except PluginError:
         if ":" not in name:
             raise
-        return otherwise  # an object that was passed need not be found by name
+        return otherwise  # an object of a notebook cannot always be found by its name
     return of_module(function, attribute, otherwise)
 
 
 def of_module(function: Callable[..., Any], attribute: str, otherwise: Any) -> Any:
-    """The same for a function that is at hand."""
+    """Return an attribute of the module that defines a function, or `otherwise` if it has none."""
     return getattr(sys.modules.get(getattr(function, "__module__", "")), attribute, otherwise)
 
 
@@ -67,7 +69,7 @@ def name_of(thing: Callable[..., Any]) -> str:
 
 
 def about(kind: str, name: str) -> str:
-    """The first sentence of a thing's documentation."""
+    """Return the first paragraph of a plugin's docstring, on one line."""
     document = find(kind, name).__doc__ or ""
     return " ".join(document.strip().split("\n\n")[0].split())
 
@@ -105,16 +107,18 @@ def _foreign(kind: str, name: str) -> Callable[..., Any]:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (ValueError, TypeError):
-        raise PluginError(f'{kind} {name!r} is no name; write "package.module:function"') from None
+        raise PluginError(f'{kind} {name!r}: is not a name. Fix: write "package.module:function".') from None
     except ModuleNotFoundError as error:
-        raise PluginError(f"{kind} {name!r}: module {error.name!r} cannot be imported; install it or mend the name") from None
+        raise PluginError(
+            f"{kind} {name!r}: module {error.name!r} cannot be imported. Fix: install it or check the name."
+        ) from None
     except AttributeError:
         raise PluginError(
-            f"{kind} {name!r}: {module_name!r} has no {attribute!r}; mend the name, or pass the object itself to `Run`"
+            f"{kind} {name!r}: {module_name!r} has no {attribute!r}. Fix: check the name, or pass the object itself to `Run`."
         ) from None
-    except Exception as error:  # anybody's own code
-        raise PluginError(f"{kind} {name!r}: importing it fails ({type(error).__name__}: {error}); mend it") from None
+    except Exception as error:  # noqa: BLE001 (a user's module may raise anything)
+        raise PluginError(f"{kind} {name!r}: its import fails ({type(error).__name__}: {error}). Fix: correct it.") from None
     if not callable(found):
-        raise PluginError(f"{kind} {name!r} is {type(found).__name__}, not a function; name a function")
+        raise PluginError(f"{kind} {name!r}: is {type(found).__name__}, not a function. Fix: name a function.")
     function: Callable[..., Any] = found
     return function

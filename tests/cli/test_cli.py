@@ -33,7 +33,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
         (("--temperature", "9"), "generate.temperature"),
         (("--concurrency", "0"), "runtime.concurrency"),
         (("--api", "smoke"), "generate.api"),
-        (("--method", "magic"), "no method is named 'magic'; there are: alpaca"),
+        (("--method", "magic"), "no method is named 'magic'. Fix: choose one of alpaca"),
         (("--method", "nowhere.at_all:method"), "module 'nowhere' cannot be imported"),
         (("--prompt", "none-such"), "unknown prompt 'none-such' (there are: alpaca"),
         (("--prompt", "missing.txt"), "missing.txt: cannot be read"),
