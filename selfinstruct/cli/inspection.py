@@ -66,7 +66,7 @@ def show(
     from selfinstruct.rundir.manifest import exists
 
     if not (directory / DATASET).exists() and not exists(directory):
-        raise UserMistake(f"{directory}: there is no run here, and no dataset. Fix: check the path")
+        raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path")
     entries = _rows(directory) if rejected is None else _rejected(directory, rejected)
     shown = 0
     for entry in itertools.islice(entries, skip, skip + count):

@@ -29,7 +29,7 @@ def fsck(path: str | Path) -> list[str]:
     """
     path = Path(path)
     if not exists(path):
-        raise UserMistake(f"{path}: there is no run here (no {RUN}). Fix: check the path")
+        raise UserMistake(f"{path}: has no run (no {RUN}). Fix: check the path")
     problems = []
     if process := writing_process(path):
         problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends")
