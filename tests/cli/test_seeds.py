@@ -34,20 +34,20 @@ def write(folder: Path, text: str, name: str = "seeds.jsonl") -> Path:
     return path
 
 
-def test_the_command_ends_with_0_when_there_are_no_findings(tmp_path: Path) -> None:
+def test_the_exit_status_is_0_without_findings(tmp_path: Path) -> None:
     ended = cli("seeds", write(tmp_path, lines(*SELF_INSTRUCT)))
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "no findings" in ended.stdout and "seed tasks" in ended.stdout
 
 
-def test_the_command_checks_the_bundled_seeds_unless_told_otherwise() -> None:
+def test_the_bundled_seeds_are_checked_by_default() -> None:
     ended = cli("seeds", "--json")
     found = json.loads(ended.stdout)
     assert (ended.returncode, ended.stderr, found["findings"]) == (0, "", [])
     assert found["counts"]["seed tasks"] == len(BUNDLED) and len(found["domains"]) >= 25
 
 
-def test_the_command_ends_with_1_and_names_every_finding(tmp_path: Path) -> None:
+def test_findings_are_printed_and_the_exit_status_is_1(tmp_path: Path) -> None:
     rows = [
         SELF_INSTRUCT[0],
         {"instruction": "Name a long river.", "output": "The Niger."},
@@ -68,19 +68,19 @@ def test_the_command_ends_with_1_and_names_every_finding(tmp_path: Path) -> None
     assert findings[1] == {"kind": "empty_output", "row": "seed_0002", "text": "output: is empty in every instance"}
 
 
-def test_the_limit_of_the_command_for_near_duplicates_can_be_set(tmp_path: Path) -> None:
+def test_the_limit_for_near_duplicates_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path, lines(ALPACA[0], {"instruction": "Name a long river.", "output": "x"}))
     assert [cli("seeds", path, "--near", near).returncode for near in ("0.5", "0.9")] == [1, 0]
 
 
-def test_the_command_compares_with_another_file(tmp_path: Path) -> None:
+def test_seeds_are_compared_with_another_file(tmp_path: Path) -> None:
     path, other = write(tmp_path, lines(ALPACA[0])), write(tmp_path, lines(*SELF_INSTRUCT), "other.jsonl")
     ended = cli("seeds", path, "--against", other)
     assert ended.returncode == 1 and f"ROUGE-L 1.00 to {other} a\n" in ended.stdout
 
 
 @pytest.mark.parametrize("name", ["absent.jsonl", "absent.csv"])
-def test_the_command_ends_with_2_and_a_sentence_when_there_is_no_file(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_gives_one_line_and_exit_status_2(tmp_path: Path, name: str) -> None:
     ended = cli("seeds", tmp_path / name)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert len(ended.stderr.splitlines()) == 1 and name in ended.stderr

@@ -178,7 +178,13 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
     ),
     "word_count": (
         asks("", "a b c", " ".join(["w"] * 151), "Explain\u00a0photosynthesis now", "\u8bf4\u660e\u5427"),
-        asks("a b c d", " ".join(["w"] * 150), "\u8bf4\u660e\u539f\u56e0", "\u0e2d\u0e18\u0e34\u0e1a"),
+        asks(
+            "a b c d",
+            " ".join(["w"] * 150),
+            "\u8bf4\u660e\u539f\u56e0",
+            "\u0e2d\u0e18\u0e34\u0e1a",
+            "\u0f56\u0f7c\u0f51\u0f0b\u0f66\u0f90\u0f51",
+        ),
     ),
 }
 

@@ -63,13 +63,13 @@ def test_no_text_is_lost_or_repeated_and_places_are_exact(text: str, words: int,
 
 @settings(deadline=None)
 @given(TEXTS, st.integers(4, 60))
-def test_plain_text_gives_no_passage_that_is_much_longer_than_wanted(text: str, words: int) -> None:
+def test_passages_of_plain_text_are_at_most_a_little_longer_than_wanted(text: str, words: int) -> None:
     for start, end, _ in chunking.split(text, words):
         # A row of hyphens has no words. It is never a passage alone, but joins a neighbour of any size.
         assert len(text[start:end].split()) <= 1.25 * words + text.count("---") + text.count("***") + text.count("...") + 10
 
 
-def test_paragraphs_are_joined_up_to_the_words_wanted_and_never_cut_below_that() -> None:
+def test_paragraphs_are_joined_up_to_the_wanted_words_and_smaller_ones_are_not_split() -> None:
     text = "\n\n".join(sentence(number, 30) + " " + sentence(number, 10) for number in range(7))
     found = [part for _, part in split(text, 100, markdown=False)]
     assert [part.count("S") for part in found] == [4, 4, 4, 2]
@@ -79,14 +79,14 @@ def test_paragraphs_are_joined_up_to_the_words_wanted_and_never_cut_below_that()
     assert len(split(with_a_rest, 75)) == 2, "unless it would make its neighbour too large"
 
 
-def test_a_huge_paragraph_is_cut_at_the_ends_of_sentences_into_parts_of_like_size() -> None:
+def test_a_huge_paragraph_is_split_at_sentence_ends_into_parts_of_similar_size() -> None:
     text = "Before.\n\n" + " ".join(sentence(number, 10) for number in range(12)) + "\n\n" + sentence(99, 40)
     found = [part for _, part in split(text, 50, markdown=False)]
     assert [part.startswith(("Before", "S")) and part.endswith(".") for part in found] == [True] * 4
     assert [part.count("S") for part in found] == [4, 4, 4, 1]
 
 
-def test_text_without_sentences_is_cut_at_line_ends_and_text_without_lines_between_words() -> None:
+def test_text_without_sentences_is_split_at_line_ends_and_text_without_lines_between_words() -> None:
     rows = "\n".join(f"| row {number} | of | a | table |" for number in range(40))
     for _, part in split(rows, 47):
         assert part.startswith("| row") and part.endswith("table |")
@@ -98,6 +98,11 @@ def test_text_without_sentences_is_cut_at_line_ends_and_text_without_lines_betwe
     chinese = "\u4f60\u597d\u4e16\u754c\u3002" * 100
     parts = [part for _, part in split(chinese, 50)]
     assert "".join(parts) == chinese and all(part.endswith("\u3002") and len(part) <= 70 for part in parts)
+
+
+def test_a_letter_of_a_script_without_spaces_counts_as_a_word() -> None:
+    for letters in ("\u4e2d\u6587", "\u0e01\u0e02", "\u0f40\u0f41", "\ua98f\ua9a0"):  # Chinese, Thai, Tibetan, Javanese
+        assert [len(part) for _, part in split(letters * 100, 50)] == [50] * 4
 
 
 def test_headings_give_the_title_and_stay_in_the_text() -> None:
@@ -126,7 +131,7 @@ def test_short_neighbours_are_joined_under_the_same_heading_only() -> None:
     ]
 
 
-def test_code_between_fences_is_kept_whole_with_what_looks_like_headings_in_it() -> None:
+def test_code_between_fences_stays_whole_and_its_comments_are_not_headings() -> None:
     code = "```sh\n" + "\n\n".join(f"# step {number}. Done.\nrun {number}" for number in range(30)) + "\n```"
     text = f"# Steps\n\nIntro.\n\n{code}\n\nThe end of it.\n"
     assert [(title, code in part) for title, part in split(text, 50)] == [("Steps", False), ("Steps", True), ("Steps", False)]
@@ -139,7 +144,7 @@ def test_code_between_fences_is_kept_whole_with_what_looks_like_headings_in_it()
     assert titles("1. Run:\n\n    ```\n    # no\n\n    more\n    ```\n\n# Yes\n\nText.")[-1] == "Yes"
 
 
-def test_front_matter_is_passed_over_and_what_only_looks_like_it_is_not() -> None:
+def test_front_matter_is_skipped_but_not_text_that_only_resembles_it() -> None:
     assert split("---\ntitle: X\ntags:\n  - a\n- b\n# c\n\n---\n\nText.") == [("name", "Text.")]
     for text in (
         "---\n\nA rule: then text\n\nwith a paragraph\n\n---\n\nMore.",
@@ -160,7 +165,7 @@ def test_front_matter_is_passed_over_and_what_only_looks_like_it_is_not() -> Non
      "# a\n" * 40_000, "a\n\n" * 40_000, "a. " * 40_000, "\n".join("`" * (3 + n % 300) + "x" for n in range(600))],
     ids=range(10),
 )  # fmt: skip
-def test_texts_made_to_be_slow_are_not(text: str) -> None:
+def test_adversarial_texts_are_split_quickly(text: str) -> None:
     from time import process_time
 
     begun = process_time()
@@ -307,7 +312,7 @@ def test_a_missing_column_is_reported_with_the_columns_that_there_are(tmp_path: 
 PASSAGE = Passage("a.md#1", "a.md", "Title", 3, "Text\u2028with \U0001f600\nand more.")
 
 
-def test_passages_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+def test_written_passages_are_read_back_unchanged(tmp_path: Path) -> None:
     several = (PASSAGE, replace(PASSAGE, id="a.md#2", title=""))
     (tmp_path / "p").write_bytes(b"".join(json_line(documents.to_row(one)) for one in several))
     assert documents.read_copy(tmp_path / "p") == several

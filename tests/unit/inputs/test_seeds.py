@@ -54,7 +54,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
-def test_there_are_enough_bundled_seeds_of_enough_kinds() -> None:
+def test_bundled_seeds_are_many_and_varied() -> None:
     with_input = sum(bool(seed.instances[0][0]) for seed in BUNDLED) / len(BUNDLED)
     words = [len(seed.instruction.split()) for seed in BUNDLED]
     assert len(BUNDLED) >= 200
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_blank_lines_and_windows_line_ends_are_ignored(tmp_pat
     assert seeds.load(write(tmp_path, text)) == FROM_ALPACA
 
 
-def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+def test_a_unicode_line_separator_in_a_text_does_not_end_a_line(tmp_path: Path) -> None:
     text = json.dumps({"instruction": "Join a\u2028b\x85c.", "output": "abc"}, ensure_ascii=False)
     (seed,) = seeds.load(write(tmp_path, text))
     assert seed.instruction == "Join a\u2028b\x85c."
@@ -145,7 +145,7 @@ def test_self_instruct_parquet_is_read_by_datasets(tmp_path: Path) -> None:
     assert seeds.load(tmp_path / "seeds.parquet") == AS_SEEDS[1:]
 
 
-def test_columns_that_are_empty_in_a_row_of_a_table_count_as_absent(tmp_path: Path) -> None:
+def test_null_cells_of_a_table_count_as_absent(tmp_path: Path) -> None:
     datasets.Dataset.from_list([{"domain": None, **SELF_INSTRUCT[0]}, SELF_INSTRUCT[1]]).to_parquet(tmp_path / "seeds.parquet")
     assert seeds.load(tmp_path / "seeds.parquet") == AS_SEEDS
 
@@ -153,7 +153,7 @@ def test_columns_that_are_empty_in_a_row_of_a_table_count_as_absent(tmp_path: Pa
 @pytest.mark.parametrize(
     "texts", [("5", "7"), ("1.50", "2"), ("True", "False"), ("None", "N/A"), ("null", "yes"), ("007", "2020-01-01")]
 )
-def test_every_cell_of_a_csv_file_is_a_text(tmp_path: Path, texts: tuple[str, str]) -> None:
+def test_every_cell_of_a_csv_file_is_text(tmp_path: Path, texts: tuple[str, str]) -> None:
     one, other = texts
     path = write(tmp_path, f"instruction,input,output\nAdd these.,{one},{other}\nAdd those.,{other},{one}\n", "seeds.csv")
     good, bad = seeds.read(path)
@@ -243,7 +243,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         seeds.load(tmp_path)
 
 
-def test_a_seed_file_that_was_written_reads_back(tmp_path: Path) -> None:
+def test_written_seeds_are_read_back_unchanged(tmp_path: Path) -> None:
     odd = Seed("\u2028", "\ud800", "Say \u2028 or \x85.", (("a\nb", "\U0001f600"), ("", "")), True)
     (tmp_path / "seeds.jsonl").write_bytes(b"".join(json_line(seeds.to_row(seed)) for seed in (*AS_SEEDS, odd)))
     assert seeds.load(tmp_path / "seeds.jsonl") == (*AS_SEEDS, odd)

@@ -116,7 +116,7 @@ def test_a_nan_quota_in_parquet_is_refused_and_not_taken_for_null(tmp_path: Path
         topics.load(str(tmp_path / "a.parquet"))
 
 
-def test_topics_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+def test_written_topics_are_read_back_unchanged(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"".join(json_line(topics.to_row(topic)) for topic in READ))
     assert topics.read_copy(tmp_path / "t") == READ
 
