@@ -1,7 +1,7 @@
-"""What pyproject.toml cannot say: the compiled kernel, and the seed tasks, prompts and recipes that go into the package.
+"""Build steps that pyproject.toml cannot describe: the compiled kernel, and the bundled seeds, prompts and recipes.
 
-The kernel is plain C, so building it needs a C compiler and no Python headers. Where there is none, the package installs without
-it, and the ROUGE index uses its portable engine.
+The kernel is plain C, so building it needs a C compiler but no Python headers. Without a compiler, the package installs without
+the kernel, and the ROUGE index uses its portable engine.
 """
 
 import shutil
@@ -15,14 +15,15 @@ BUNDLED = {"seeds": ["*.jsonl"], "prompts": ["*.txt", "*.toml"]}
 
 
 class BuildWithBundle(build_py):  # type: ignore[misc]  # setuptools has no types
-    """Puts the top-level folders of data into the package, where an installed one finds them."""
+    """Build step that copies the folders of seeds and prompts into the package."""
 
     def run(self) -> None:
-        if not self.editable_mode:  # what an earlier build left there may be of other sources, the kernel too
+        """Build the package, and copy the bundled files into it."""
+        if not self.editable_mode:  # an earlier build may have left files of other sources, the kernel included
             shutil.rmtree(Path(self.build_lib, "selfinstruct"), ignore_errors=True)
         super().run()
         if self.editable_mode:
-            return  # it finds them in the clone
+            return  # an editable install reads the folders of the clone
         for folder, patterns in BUNDLED.items():
             target = Path(self.build_lib, "selfinstruct", "bundled", folder)
             target.mkdir(parents=True, exist_ok=True)
@@ -37,9 +38,9 @@ setup(
             "selfinstruct.rouge._kernel",
             sources=[str(path) for path in sorted(KERNEL.glob("*.c"))],
             depends=[str(path) for path in sorted(KERNEL.glob("*.h"))],
-            # Products and sums must round as they do in Python, so that ties at a threshold fall alike.
+            # Products and sums must round as in Python, so that ties at a threshold are decided in the same way.
             extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off"],
-            py_limited_api=True,  # it uses none of Python's API, so one build serves all versions
+            py_limited_api=True,  # the kernel does not use Python's API, so one build serves all versions
             optional=True,
         )
     ],

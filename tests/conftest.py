@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from fake_openai import FakeOpenAI, running_fake_openai
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # no test depends on the speed of the machine
 
 
 @pytest.fixture

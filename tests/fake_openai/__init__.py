@@ -33,6 +33,10 @@ class FakeOpenAI:
         """Return the logged completion requests, live or by batch, without calls to files and batches."""
         return [line for line in self.log_lines() if "mark" in line]
 
+    def stalls(self) -> int:
+        """Count the stalls of `--stall` that have begun."""
+        return len({line["stalled"] for line in self.log_lines() if "stalled" in line})
+
     def asked(self) -> Counter[str]:
         """Count how often each different request body arrived, by its mark."""
         return Counter(line["mark"] for line in self.requests())

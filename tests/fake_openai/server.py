@@ -61,6 +61,9 @@ class Server:
         self.api_calls = 0
         self.completions: dict[tuple[str, bool], Completion] = {}  # the latest ones, by mark and whether cut
         self.dead_since: float | None = None
+        self.stalls: list[int] = list(options.stall)
+        self.since_stall = 0  # requests that were let through
+        self.stall_over = asyncio.Event()
 
     def note(self, line: dict[str, Any]) -> None:
         """Write a line of the log."""
@@ -115,7 +118,27 @@ class Server:
         if outcome.status == "hang":
             await gone(reader, None)
             return False
+        if await self.stalled(reader):
+            return False
         return await self.send(writer, outcome, made, shown)
+
+    async def stalled(self, reader: asyncio.StreamReader) -> bool:
+        """Hold a request during a stall. Return True when the client has disconnected, which ends the stall."""
+        while self.stalls and self.since_stall >= self.stalls[0]:
+            over = self.stall_over
+            self.note({"stalled": len(self.stalls), "time": time.time()})
+            waiting, leaving = asyncio.ensure_future(over.wait()), asyncio.ensure_future(gone(reader, None))
+            await asyncio.wait([waiting, leaving], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if leaving.done():
+                if not over.is_set():  # the first client to leave
+                    over.set()
+                    self.stall_over, self.since_stall = asyncio.Event(), 0
+                    del self.stalls[0]
+                return True
+            leaving.cancel()
+        self.since_stall += 1
+        return False
 
     async def send(
         self, writer: asyncio.StreamWriter, outcome: Outcome, made: Completion | None = None, headers: str = ""
@@ -209,6 +232,9 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--die", type=float, nargs=2, default=[0, 0], metavar=("K", "S"), help="reset all connections for S s after K requests"
+    )
+    parser.add_argument(
+        "--stall", type=int, nargs="*", default=[], metavar="N", help="after N answers, hold requests until a client disconnects"
     )
     parser.add_argument("--faults", default="", help="shares of requests, such as 429=0.05,500=0.03,length=0.03")
     parser.add_argument("--limit-requests", type=float, help="requests a minute")

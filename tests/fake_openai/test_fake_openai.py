@@ -170,6 +170,23 @@ def test_faults_have_their_shares_and_the_log_has_the_charged_tokens(start_teach
     assert again
 
 
+def test_a_stall_holds_requests_until_the_client_is_killed(start_teacher: Start) -> None:
+    teacher = start_teacher(stall=(2, 0))
+    code = (
+        f"import openai; client = openai.OpenAI(base_url={teacher.url!r}, api_key='k', max_retries=0)\n"
+        "while True: client.chat.completions.create(model='m', messages=[{'role': 'user', 'content': 'Say it'}])"
+    )
+    for stalls, arrived in ((1, 3), (2, 4)):
+        process = subprocess.Popen([sys.executable, "-c", code])
+        while teacher.stalls() < stalls:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert len(teacher.requests()) == arrived
+    assert ask(teacher, 1).status_code == 200
+
+
 def test_a_hanging_request_is_never_answered(start_teacher: Start) -> None:
     teacher = start_teacher(faults="hang=1")
     with pytest.raises(openai.APITimeoutError):
