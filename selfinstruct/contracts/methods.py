@@ -76,7 +76,7 @@ class MethodContext:
         send_seed: True if each request carries a `seed` field for the teacher's sampler.
         source: The tasks to evolve. These are the seeds if the recipe names no others.
         passages: The passages of the recipe's documents.
-        step_options: The recipe's options of the form `<step>_<field>`, such as `solve_temperature` (see `request`).
+        step_options: The recipe's options of the form `<step>_<field>`, such as `solve_temperature`. `request` applies them.
     """
 
     seeds: tuple[Seed, ...]
@@ -146,11 +146,12 @@ class Draw:
 
     Attributes:
         prompt: The prompt file to fill.
-        rng: A random stream for the method's further choices.
+        rng: A random stream for the method's further choices. It continues where the draw of the seeds ended.
         seeds: Seed tasks to show.
         generated: Accepted tasks of this run to show.
         domain: The recipe's domain, "" for none.
-        topic: The topic that is furthest behind its quota. None without topics.
+        topic: The topic to ask for, which is furthest behind its quota. Without topics it is a domain of the seeds where
+            `seed_sampling = "spread"`, else None.
         language: The English name of the language to ask for, "" for none.
         trace: The topic and the language's code as provenance records them.
     """
@@ -167,15 +168,19 @@ class Draw:
     def steering(self, shown: Seed | Candidate | None = None) -> str:
         """Return the lines that tell the teacher the domain, the topic and the language, in the prompt's words.
 
-        For a task that is `shown` as an earlier answer, return the domain and that task's topic instead.
+        A method that has no prompt file can put these lines into its own text. For a task that is `shown` as an earlier answer,
+        return the domain and that task's topic instead.
         """
         fill = self.prompt.fill
         lines = [fill("domain", domain=self.domain)] if self.domain else []
         if shown is None:
-            lines += [fill("topic", topic=self.topic.name, about=self.topic.about or self.topic.name)] if self.topic else []
-            lines += [fill("language", language=self.language)] if self.language else []
-        elif self.topic and (name := shown.domain if isinstance(shown, Seed) else str(shown.trace.get("topic", ""))):
-            lines.append(fill("topic", topic=name, about=name.replace("_", " ")))
+            if self.topic:
+                lines.append(fill("topic", topic=self.topic.name, about=self.topic.about or self.topic.name))
+            if self.language:
+                lines.append(fill("language", language=self.language))
+        elif self.topic:
+            name = shown.domain if isinstance(shown, Seed) else str(shown.trace.get("topic", ""))
+            lines += [fill("topic", topic=name, about=name.replace("_", " "))] if name else []
         return "\n".join(lines)
 
     def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
@@ -234,7 +239,7 @@ class Method(Protocol):
     `rows_at_most` is the most rows that one root request is likely to give. An optional attribute `asks_per_task` is the number
     of further requests for each task, for estimates. The file of a method may also define:
 
-        PROMPT     the name of the prompt to use when the recipe names none
+        PROMPT     the name of the prompt to use when the recipe names none, "alpaca" if it is missing
         SECTIONS   the sections that the method knows in a prompt, with the placeholders of each: any other is refused
         OPTIONS    the method's options (see `Option`): any other is refused, except `<step>_<field>`
         STEPS      the names of the steps of its requests, ("propose", "solve") if it is missing

@@ -33,8 +33,8 @@ class _FewShot:
         context.prompt.require("ask", *_answer.NEEDED)
         longest = context.options["longest_seed_words"]
         # Only instructions are shown and asked for, so a seed that needs an input would be incomplete.
-        self.seeds = tuple(s for s in context.seeds if not s.instances[0][0] and len(s.instruction.split()) <= longest)
-        self.seeds = self.seeds or context.seeds
+        fitting = [seed for seed in context.seeds if not seed.example.input and len(seed.instruction.split()) <= longest]
+        self.seeds = tuple(fitting) or context.seeds
 
     async def propose(self, turn: Turn, ask: Ask) -> list[Candidate]:
         """Return one new instruction, asked for after the instructions of seeds and of accepted tasks."""
