@@ -71,6 +71,7 @@ async def first_request(mixture: Mixture) -> Request:
     caught: list[Request] = []
 
     async def ask(key: str, request: Request) -> Reply:
+        """Catch the request instead of sending it."""
         caught.append(request)
         raise ReplyMissing(key)
 

@@ -123,6 +123,7 @@ class CoroutineMethod:
         requests: list[Request] = []
 
         async def watched_ask(key: str, request: Request) -> Reply:
+            """Ask, and note the key and the request. Raise PluginError for a key of another turn."""
             if not re.fullmatch(rf"{turn.index}([./].+)?", key):
                 raise PluginError(
                     f"method {name!r}: asks under a key of another turn (got {key!r}). Fix: set a key that begins with "
@@ -159,15 +160,18 @@ class _WatchedTurn:
 
     @property
     def index(self) -> int:
+        """The number of the root request."""
         return self._turn.index
 
     @property
     def key(self) -> str:
+        """The index as a request key."""
         return self._turn.key
 
     async def draw(
         self, seeds: int = 0, generated: int = 0, *, among: Sequence[Seed] | None = None, finished: bool = False
     ) -> Draw:
+        """Draw as the turn does, and keep the draw."""
         self._draws.append(await self._turn.draw(seeds, generated, among=among, finished=finished))
         return self._draws[-1]
 

@@ -92,9 +92,9 @@ class _Documents:
         answer = self._checked(text, passage, reply) if self.verified else _Answer(text)
         if reply.filtered:
             answer = replace(answer, defect=ParseDefect("content_filter", "the provider cut the answer"))
-        item = replace(candidate.task, output=answer.text, defect=answer.defect, cut=reply.cut)
+        task = replace(candidate.task, output=answer.text, defect=answer.defect, cut=reply.cut)
         trace = {**candidate.trace, **({"quote": answer.quote} if answer.quote else {})}
-        return [replace(candidate, task=item, solved_by=key, trace=trace)]
+        return [replace(candidate, task=task, solved_by=key, trace=trace)]
 
     def _passage_and_kind(self, index: int) -> tuple[Passage, str]:
         """Return the passage and the kind of a root request: all passages in a random order, then in another, kinds swapped."""

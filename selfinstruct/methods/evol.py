@@ -105,19 +105,19 @@ class _Evol:
         """Return the task that one round makes of a task, with a defect where the round spoils it."""
         text = draw.fill(operation, task=task)
         reply = await ask(key, self.context.request("propose", key, text, completion_stop=["\nTask:", "\nNew task:"]))
-        item = self.context.notation.parse(reply.text, reply.finish_reason)[0]
-        if item.defect:
-            return item
-        if copied := next((words for words in self.copied if words in item.instruction.lower()), ""):
-            return replace(item, defect=ParseDefect("copied_prompt", copied))
-        if item.instruction.casefold().split() == task.casefold().split():
-            return replace(item, defect=ParseDefect("nothing_gained", "the same words"))
+        evolved = self.context.notation.parse(reply.text, reply.finish_reason)[0]
+        if evolved.defect:
+            return evolved
+        if copied := next((words for words in self.copied if words in evolved.instruction.lower()), ""):
+            return replace(evolved, defect=ParseDefect("copied_prompt", copied))
+        if evolved.instruction.casefold().split() == task.casefold().split():
+            return replace(evolved, defect=ParseDefect("nothing_gained", "the same words"))
         if self.judges:
-            text, key = self.context.prompt.fill("equal", first=task, second=item.instruction), f"{key}/equal"
+            text, key = self.context.prompt.fill("equal", first=task, second=evolved.instruction), f"{key}/equal"
             verdict = await ask(key, self.context.request("equal", key, text, completion_stop=["\n"], temperature=0))
             if re.match(r"\W*equal\b", verdict.text, re.IGNORECASE):
-                return replace(item, defect=ParseDefect("nothing_gained", "judged equal"))
-        return item
+                return replace(evolved, defect=ParseDefect("nothing_gained", "judged equal"))
+        return evolved
 
 
 def _text(task: Seed) -> str:

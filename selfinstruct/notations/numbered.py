@@ -105,13 +105,16 @@ class _Draft:
     fields: dict[str, list[str]] = field(default_factory=dict)
 
     def raw(self, name: str) -> str:
+        """Return a field as it was read, "" if it has not begun."""
         return "\n".join(self.fields.get(name, ())).strip()  # the line ends are those of a text that was cleaned
 
     def text(self, name: str) -> str:
+        """Return a field without the backslashes that writing adds."""
         raw = self.raw(name)
         return "\n".join(map(_unescape, self.fields[name])).strip() if "\\" in raw else raw
 
     def item(self) -> ParsedTask:
+        """Return the item, with a defect if a heading is missing."""
         input = "" if _NO_INPUT.fullmatch(self.raw("input")) else self.text("input")
         missing = [name for name in ("instruction", "output") if name not in self.fields]
         defect = ParseDefect("malformed", f"no {missing[0]} heading") if missing else None
@@ -127,10 +130,11 @@ class _Reader:
         self.drafts: list[_Draft] = []
         self.preface: list[str] = []
         self.current: list[str] = self.preface
-        self.doubt: tuple[list[str], int] | None = None  # place in a text of a bare `###` outside code blocks, with the text
+        self.doubt: tuple[list[str], int] | None = None  # the last bare `###` inside a text, outside code blocks
         self.separators = 0  # `###` lines held back until it is known whether an item follows them
 
     def read(self, lines: Sequence[str]) -> list[_Draft]:
+        """Return the drafts of a reply, in order."""
         shielded = self.shielded
         for number, line in enumerate(lines):
             if _SEPARATOR in line and _is_separator(line):
