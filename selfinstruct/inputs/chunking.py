@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from selfinstruct.text import WITHOUT_SPACES
 
@@ -33,8 +34,16 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n(?=\s*[\w\"'.-]+[ \t]*:)(.*\n)*?(?:---|\
 _YAML_LINE = re.compile(r"\s*(?:#.*|-(?:\s.*)?|[\w\"'.-][^:]*:(?:\s.*)?)?\Z|\s+.*\Z")
 
 
-def split(text: str, words: int, *, markdown: bool = False, name: str = "") -> list[tuple[int, int, str]]:
-    """Return the start, the end and the title of each passage of a text, each with about `words` words.
+class Span(NamedTuple):
+    """The place of a passage in its text, in characters, and its title."""
+
+    start: int
+    end: int
+    title: str
+
+
+def split(text: str, words: int, *, markdown: bool = False, name: str = "") -> list[Span]:
+    """Return the passages of a text, each with about `words` words.
 
     The title is made of the headings over the passage, of the first headings in the text, or of `name`. Only a paragraph
     that is too large is split, at the ends of sentences.
@@ -44,7 +53,7 @@ def split(text: str, words: int, *, markdown: bool = False, name: str = "") -> l
     pieces = [piece for block in _with_headings(text, blocks) for piece in _pieces(text, block, words, count)]
     whole = next((block.title for block in blocks if block.title), name)
     joined = _joined(_joined(pieces, words, count), words, count, _TOLERANCE)
-    return [(piece.start, piece.end, piece.title or whole) for piece in joined]
+    return [Span(piece.start, piece.end, piece.title or whole) for piece in joined]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ class Inputs:
 
     @property
     def digests(self) -> dict[str, Any]:
-        """The SHA-256 (hex) of each input by the setting that names it. Empty inputs have no entry."""
+        """The SHA-256 (hex) of each input by the setting that names it, and of the prompts of a mix by part.
+
+        Empty inputs have no entry.
+        """
         result: dict[str, Any] = {"seeds": digest([seeds.to_row(seed) for seed in self.seeds])}
         by_part = {part: prompt.digest for part, prompt in self.prompts.items()}
         result["prompt"] = by_part[""] if set(by_part) == {""} else by_part
