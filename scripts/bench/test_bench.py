@@ -74,6 +74,7 @@ def test_each_rank_has_another_made_up_word() -> None:
     assert len({made_up(rank) for rank in ranks}) == len(ranks)
 
 
+@pytest.mark.slow
 def test_the_rouge_benchmark_works(tmp_path: Path) -> None:
     command: list[str | Path] = [sys.executable, HERE / "bench_rouge.py", "--small", "--into", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -91,6 +92,7 @@ def test_the_rouge_benchmark_works(tmp_path: Path) -> None:
     assert (tmp_path / "rouge.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_rebuild_benchmark_works() -> None:
     command: list[str | Path] = [sys.executable, HERE / "bench_refilter.py", "--small"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -29,6 +29,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_reliability_program_finds_that_all_properties_hold(name: str) -> None:
     words = [sys.executable, str(HERE / f"{name.partition(' ')[0]}.py"), *map(str, SMALL[name])]
@@ -138,6 +139,7 @@ def test_memory_that_grows_without_a_reason_is_found() -> None:
         faults.check_growth(samples, 4_000, 10_000, each=6_000)
 
 
+@pytest.mark.slow
 def test_a_batch_run_that_is_killed_at_some_calls_loses_and_doubles_nothing() -> None:
     script = [sys.executable, str(HERE / "batch.py")]
     sizes = ["--rows", "12", "--rounds-rows", "0", "--random", "0", "--first", "2", "--every", "100"]

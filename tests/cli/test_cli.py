@@ -25,6 +25,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
     return cli("generate", directory, "--base-url", teacher.url, "--model", "m", *flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -65,6 +66,7 @@ def test_a_flag_that_is_not_there_is_said_by_the_command(tmp_path: Path) -> None
     assert "--temperature" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["build", "status", "show"])
 def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
     done = cli(name, tmp_path / "nothing")
@@ -78,6 +80,7 @@ def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "--num", 30).returncode == 0
@@ -97,6 +100,7 @@ def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: FakeOpenAI, t
     assert derived(run) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["run.json", "seeds.jsonl", "prompt.txt"])
 def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -108,6 +112,7 @@ def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: Fa
         assert "put the original back" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=0.5)
     flags = ("--base-url", slow.url, "--model", "m", "--num", 400, "--concurrency", 4)
@@ -132,6 +137,7 @@ def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Cal
     assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 400
 
 
+@pytest.mark.slow
 def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=0.4)
     flags = ("--base-url", slow.url, "--model", "m", "--num", 200, "--concurrency", 3)
@@ -152,6 +158,7 @@ def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[.
     assert "complete" in text
 
 
+@pytest.mark.slow
 def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teacher: FakeOpenAI, tmp_path: Path) -> None:
     logged = generate(tmp_path / "log", teacher, "--num", 40)
     assert "\r" not in logged.stderr
@@ -172,6 +179,7 @@ def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teache
     assert re.search(r"\d+ % accepted(, [\d:]+ left)?, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
 
 
+@pytest.mark.slow
 def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
     evil = "Explain \x1b[31mred\x1b[0m \u202eletters\u202c and bells\x07 to me"
@@ -200,6 +208,7 @@ def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: FakeOpenAI, tm
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_does_what_flags_do_and_flags_win(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
@@ -221,6 +230,7 @@ def test_a_recipe_does_what_flags_do_and_flags_win(teacher: FakeOpenAI, tmp_path
     assert "NOT CONFIRMED" not in card
 
 
+@pytest.mark.slow
 def test_every_name_is_listed_and_every_command_is_documented() -> None:
     listed = cli("list").stdout
     for kind in plugins.FOLDERS:

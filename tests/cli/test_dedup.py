@@ -70,6 +70,7 @@ def varied() -> list[str]:
     return texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threshold", "stem"), [(0.7, False), (0.5, True)])
 def test_rows_are_dropped_exactly_where_rouge_score_is_above_the_threshold(threshold: float, stem: bool, tmp_path: Path) -> None:
     texts, reference = [text for text in varied() if text.isascii()], seeds.load()[30].instruction
@@ -135,6 +136,7 @@ def test_the_first_of_two_near_duplicates_is_kept_also_across_files_and_both_are
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
+@pytest.mark.slow
 def test_rows_near_to_references_are_dropped_and_only_these_with_only_against(tmp_path: Path) -> None:
     data = lines(tmp_path / "a.jsonl", "Say hello in Thai.", "Say hello in Thai!", "", "?!", RIVERS[0], RIVERS[2])
     bench = save(tmp_path / "bench.csv", f'id,question\n1,"{RIVERS[1]}"\n2,"{RIVERS[1]}"\n3,\n')
@@ -225,6 +227,7 @@ def test_a_file_that_is_damaged_inside_is_refused(kind: str, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = lines(tmp_path / "a.jsonl", *RIVERS)
     (tmp_path / "full").mkdir()
@@ -255,6 +258,7 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert kept(tmp_path / "full") == RIVERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_full_disk_is_reported_and_leaves_no_output(kind: str, tmp_path: Path) -> None:
     texts = [hashlib.sha512(str(number).encode()).hexdigest() for number in range(3000)]
@@ -356,6 +360,7 @@ def test_ctrl_c_at_the_very_end_does_not_report_that_nothing_was_written(moment:
     assert sorted(path.name for path in out.iterdir()) == ["dropped.jsonl", "kept.jsonl", "summary.json"]
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_command_starts_from_the_beginning(many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = begin(many, out)
@@ -404,6 +409,7 @@ def bodies(start: int, count: int) -> Iterator[tuple[str, str]]:
         yield f"{hashlib.sha256(str(number).encode()).hexdigest()} {number}", f"{number:07}" * 14_286
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "start", "row", "between", "end"),
     [
@@ -428,6 +434,7 @@ def test_memory_is_bounded_by_the_batch_and_not_by_the_file(
     assert needed[1] - needed[0] < 40, needed
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_row_group_and_not_by_the_file(tmp_path: Path) -> None:
     """Compare 230 MB of Parquet with 75 MB, which is more than the row groups that are in memory at a time."""
     needed = []

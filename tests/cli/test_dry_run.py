@@ -22,6 +22,7 @@ def priced(tmp_path: Path) -> Path:
     return recipe
 
 
+@pytest.mark.slow
 def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_after(
     teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_aft
     assert len(teacher.requests()) == asked
 
 
+@pytest.mark.slow
 def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
     teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
@@ -72,6 +74,7 @@ def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatc
     assert "0.5 times that in batches (genai-prices" in shown
 
 
+@pytest.mark.slow
 def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--max-usd", 1)
     unknown = cli("generate", tmp_path / "unknown", *flags)

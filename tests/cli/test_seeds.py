@@ -47,6 +47,7 @@ def test_the_bundled_seeds_are_checked_by_default() -> None:
     assert found["counts"]["seed tasks"] == len(BUNDLED) and len(found["domains"]) >= 25
 
 
+@pytest.mark.slow
 def test_findings_are_printed_and_the_exit_status_is_1(tmp_path: Path) -> None:
     rows = [
         SELF_INSTRUCT[0],
@@ -68,6 +69,7 @@ def test_findings_are_printed_and_the_exit_status_is_1(tmp_path: Path) -> None:
     assert findings[1] == {"kind": "empty_output", "row": "seed_0002", "text": "output: is empty in every instance"}
 
 
+@pytest.mark.slow
 def test_the_limit_for_near_duplicates_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path, lines(ALPACA[0], {"instruction": "Name a long river.", "output": "x"}))
     assert [cli("seeds", path, "--near", near).returncode for near in ("0.5", "0.9")] == [1, 0]
@@ -79,6 +81,7 @@ def test_seeds_are_compared_with_another_file(tmp_path: Path) -> None:
     assert ended.returncode == 1 and f"ROUGE-L 1.00 to {other} a\n" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["absent.jsonl", "absent.csv"])
 def test_a_missing_file_gives_one_line_and_exit_status_2(tmp_path: Path, name: str) -> None:
     ended = cli("seeds", tmp_path / name)

@@ -11,6 +11,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import pytest
 from command_line import ROOT, rows
 from fake_openai import FakeOpenAI
 
@@ -34,6 +35,7 @@ def wheel_of(directory: Path, **variables: str) -> Path:
     return wheel
 
 
+@pytest.mark.slow
 def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path: Path) -> None:
     wheel = wheel_of(tmp_path / "made", CC="/bin/false")
     with zipfile.ZipFile(wheel) as packed:
@@ -56,6 +58,7 @@ def test_without_a_c_compiler_the_package_installs_and_decides_the_same(tmp_path
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_ships_kernel_seeds_and_prompts_and_generates(teacher: FakeOpenAI, tmp_path: Path) -> None:
     wheel = wheel_of(tmp_path / "made")
     names = zipfile.ZipFile(wheel).namelist()

@@ -62,6 +62,7 @@ def results(teacher: FakeOpenAI, file: str | None) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_batch_answers_as_live_requests_do(start_teacher: Start) -> None:
     teacher = start_teacher(batch_seconds=0.2)
     live = {str(number): json.loads(ask(teacher, number).content) for number in range(30)}
@@ -144,6 +145,7 @@ def test_a_held_call_takes_effect_only_if_it_is_held_after_its_effect(when: str,
     assert len(client(teacher).files.list().data) == files
 
 
+@pytest.mark.slow
 def test_faults_have_their_shares_and_the_log_has_the_charged_tokens(start_teacher: Start) -> None:
     shares = {"429": 0.1, "500": 0.1, "reset": 0.1, "cut": 0.1, "garbage": 0.1, "empty": 0.1, "length": 0.2, "refused": 0.1}
     teacher = start_teacher(faults=",".join(f"{name}={share}" for name, share in shares.items()))

@@ -32,6 +32,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object, model: str = 
     return cli("generate", directory, "--base-url", teacher.url, "--model", model, *flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", METHODS.values(), ids=METHODS)
 def test_law_1_and_2_a_rebuild_and_any_concurrency_give_the_same_bytes(
     flags: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
@@ -53,6 +54,7 @@ def test_law_1_and_2_a_rebuild_and_any_concurrency_give_the_same_bytes(
     assert len(rows(tmp_path / "7" / "dataset.jsonl")) == 60
 
 
+@pytest.mark.slow
 def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "here", teacher, "--num", 40).returncode == 0
     shutil.move(tmp_path / "here", tmp_path / "elsewhere")
@@ -63,6 +65,7 @@ def test_law_1_holds_for_a_directory_moved_elsewhere(teacher: FakeOpenAI, tmp_pa
     assert derived(tmp_path / "elsewhere") == before
 
 
+@pytest.mark.slow
 def test_law_3_a_thousand_rows_survive_sigkill_without_asking_again(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
@@ -101,6 +104,7 @@ def whole_lines(path: Path) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["m", "short", "refuses-some", "faulty"])
 def test_law_4_every_candidate_has_one_decision(model: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 150, model=model)
@@ -118,6 +122,7 @@ def test_law_4_every_candidate_has_one_decision(model: str, teacher: FakeOpenAI,
     assert len(kept) == 150
 
 
+@pytest.mark.slow
 def test_law_7_runtime_never_changes_the_rows(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "one", teacher, "--num", 80).returncode == 0
     flags = ("--num", 80, "--concurrency", 3, "--timeout", 7, "--patience", 9)
@@ -129,6 +134,7 @@ def test_law_7_runtime_never_changes_the_rows(teacher: FakeOpenAI, tmp_path: Pat
     assert derived(tmp_path / "one") == derived(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_other_filters_ask_for_nothing_and_give_the_rows_of_a_run_that_had_them_from_the_start(
     teacher: FakeOpenAI, tmp_path: Path
 ) -> None:

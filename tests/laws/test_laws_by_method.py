@@ -68,6 +68,7 @@ def settings(way: str, place: Path, teacher: FakeOpenAI) -> dict[str, Any]:
     return {"base_url": teacher.url, "model": "m", **given}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_any_concurrency_and_a_rebuild_give_the_same_bytes(
     way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
@@ -96,6 +97,7 @@ def keys(journal: bytes) -> Counter[str]:
     return +found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_torn_journal_is_resumed_to_the_same_bytes_and_no_saved_reply_is_asked_again(
     way: str, teacher: FakeOpenAI, tmp_path: Path
@@ -123,6 +125,7 @@ def test_a_torn_journal_is_resumed_to_the_same_bytes_and_no_saved_reply_is_asked
         assert max(after.values()) == 1 and asked == (after - saved).total(), "a request whose reply was saved was asked again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_killed_run_is_resumed_to_the_same_bytes(way: str, start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     # The server stops answering after so many requests, until the run is killed, so that the run cannot end before.

@@ -27,6 +27,7 @@ def start(directory: Path, teacher: FakeOpenAI, *flags: object, arrived: int = 4
     return process
 
 
+@pytest.mark.slow
 def test_calls_without_an_answer_are_given_up_after_the_grace(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     silent = start_teacher(faults="hang=1")
     process = start(tmp_path / "run", silent, "--num", 400, "--concurrency", 4, "--grace", 1)
@@ -43,6 +44,7 @@ def test_calls_without_an_answer_are_given_up_after_the_grace(start_teacher: Cal
     assert found["requests"]["in_flight"] == 0
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_at_once_and_the_resumed_run_gives_the_same_bytes(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
@@ -62,6 +64,7 @@ def test_the_second_signal_ends_at_once_and_the_resumed_run_gives_the_same_bytes
     assert derived(tmp_path / "run") == derived(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_calls_of_a_killed_process_count_as_lost(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=600)
     process = start(tmp_path / "run", slow, "--num", 200, "--concurrency", 3, arrived=3)
@@ -77,6 +80,7 @@ def test_calls_of_a_killed_process_count_as_lost(start_teacher: Callable[..., Fa
     assert re.search(r"3 calls \(.*\) without an outcome", found.stdout)
 
 
+@pytest.mark.slow
 def test_commands_that_write_are_refused_with_the_number_of_the_writing_process(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:
@@ -90,6 +94,7 @@ def test_commands_that_write_are_refused_with_the_number_of_the_writing_process(
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o077, 0o022])
 def test_files_follow_the_umask(umask: int, teacher: FakeOpenAI, tmp_path: Path) -> None:
     before = os.umask(umask)
@@ -101,6 +106,7 @@ def test_files_follow_the_umask(umask: int, teacher: FakeOpenAI, tmp_path: Path)
         assert not stat.S_IMODE(path.stat().st_mode) & umask, path
 
 
+@pytest.mark.slow
 def test_a_run_that_gives_few_new_rows_warns_early_and_ends_as_saturated(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[curate]\nleast_acceptance = 0.2\n")
@@ -116,6 +122,7 @@ def test_a_run_that_gives_few_new_rows_warns_early_and_ends_as_saturated(teacher
     assert derived(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_fsck_reports_damage_and_changes_nothing(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 40).returncode == 0

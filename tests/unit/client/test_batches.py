@@ -154,6 +154,7 @@ def test_after_three_batches_a_request_is_asked_live(start_teacher: Start, tmp_p
     assert nothing_twice(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_failed_batch_ends_the_command_and_the_next_command_resumes(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(**QUICK), tmp_path / "run"
     done = by_command(run, teacher, "--num", 20, model="batch-fails")
@@ -213,6 +214,7 @@ def killed_at(directory: Path, teacher: FakeOpenAI, *flags: object) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_batch_of_a_killed_run_is_found_among_many_in_the_account(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run, foreign = start_teacher(batch_seconds=0.1, hold=(2, "after")), tmp_path / "run", 230
     killed_at(run, teacher, "--num", 20)
@@ -234,6 +236,7 @@ def ours(teacher: FakeOpenAI) -> set[str]:
     return {line["mark"] for line in teacher.requests() if line["model"] == "m"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_teacher: Start, tmp_path: Path) -> None:
     teacher = start_teacher(batch_seconds=0.05)  # a slow batch takes five seconds
     run = tmp_path / "run"
@@ -257,6 +260,7 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     assert cli("cancel", run).stdout.strip() == f"{run}: no open batch at the provider"
 
 
+@pytest.mark.slow
 def test_cancel_keeps_finished_replies_and_live_calls_do_the_rest(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=1.0), tmp_path / "run"
     interrupted(run, teacher, "--num", 100)
@@ -273,6 +277,7 @@ def test_cancel_keeps_finished_replies_and_live_calls_do_the_rest(start_teacher:
     assert outcomes(run)[: len(kept)] == kept
 
 
+@pytest.mark.slow
 def test_a_batch_cancelled_elsewhere_is_not_submitted_again_by_itself(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.2), tmp_path / "run"
     interrupted(run, teacher, "--num", 60)
@@ -287,6 +292,7 @@ def test_a_batch_cancelled_elsewhere_is_not_submitted_again_by_itself(start_teac
     assert max(teacher.asked().values()) == 1
 
 
+@pytest.mark.slow
 def test_cancel_is_refused_while_another_process_writes(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=1.0), tmp_path / "run"
     words = command("generate", run, "--base-url", teacher.url, "--model", "batch-slow", "--batch", "--num", 20)
@@ -323,6 +329,7 @@ def made_batch(teacher: FakeOpenAI, key: str, model: str) -> str:
     return made.id
 
 
+@pytest.mark.slow
 def test_cancel_gives_up_a_batch_that_the_provider_no_longer_has(start_teacher: Start, tmp_path: Path) -> None:
     first, other, run = start_teacher(batch_seconds=0.1), start_teacher(), tmp_path / "run"
     interrupted(run, first, "--num", 12)
@@ -382,6 +389,7 @@ def test_a_reached_limit_ends_the_run_with_the_rows_so_far(
     assert max(teacher.asked().values()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["bad-key", "no-credit"])
 def test_a_refused_batch_ends_with_one_sentence_and_leaves_no_file_at_the_provider(
     model: str, start_teacher: Start, tmp_path: Path
@@ -434,6 +442,7 @@ def test_submission_waits_for_a_provider_that_is_down(start_teacher: Start, tmp_
         generate(tmp_path / "gone", gone, num=10, patience=0.1)
 
 
+@pytest.mark.slow
 def test_a_batch_that_no_row_needs_is_still_collected(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.05), tmp_path / "run"
     interrupted(run, teacher, "--num", 40)
@@ -445,6 +454,7 @@ def test_a_batch_that_no_row_needs_is_still_collected(start_teacher: Start, tmp_
     assert fsck(run) == []
 
 
+@pytest.mark.slow
 def test_a_finished_run_reports_a_batch_that_goes_on(start_teacher: Start, tmp_path: Path) -> None:
     teacher, run = start_teacher(batch_seconds=0.5), tmp_path / "run"
     generate(run, teacher, num=5)

@@ -86,6 +86,7 @@ def test_the_highest_of_several_prices_counts_unless_one_is_unknown() -> None:
     assert prices.highest([first]) == first
 
 
+@pytest.mark.slow
 def test_a_lower_price_later_does_not_raise_a_limit_in_dollars(teacher: FakeOpenAI, tmp_path: Path) -> None:
     dear, cheap = tmp_path / "dear.toml", tmp_path / "cheap.toml"
     dear.write_text("[runtime]\nprice = { input = 10.0, output = 100.0 }\nmax_usd = 2.0\n")

@@ -188,6 +188,7 @@ def test_the_price_in_the_recipe_overrides_the_list() -> None:
     assert by_recipe == Price(7.0, 8.0, "the recipe")
 
 
+@pytest.mark.slow
 def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "gpt-4o-mini", "--num", 5)
     done = cli("generate", tmp_path / "run", *flags, "--max-usd", 1)
@@ -200,6 +201,7 @@ def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -
     assert not teacher.requests()
 
 
+@pytest.mark.slow
 def test_run_json_keeps_the_price_and_status_shows_its_source(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[runtime]\nprice = { input = 2.0, output = 8.0 }\n")
@@ -224,6 +226,7 @@ def test_run_json_records_the_listed_price_with_its_source(tmp_path: Path) -> No
     assert manifest.read(tmp_path / "run").price == Price(**stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [(), ("--batch",)])
 def test_when_no_call_fits_nothing_is_sent_and_the_message_says_so(
     batch: tuple[str, ...], start_teacher: Callable[..., FakeOpenAI], tmp_path: Path

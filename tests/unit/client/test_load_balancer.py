@@ -26,6 +26,7 @@ def generate(directory: Path, *teachers: FakeOpenAI | str, num: int = 200, **set
     assert si.Run(directory, base_url=urls, model="m", num=num, **settings).generate().complete
 
 
+@pytest.mark.slow
 def test_calls_go_to_the_least_busy_endpoint(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     quick, slow = start_teacher(latency=0.05), start_teacher(latency=0.5)
     generate(tmp_path / "run", quick, slow, num=500, concurrency=8)

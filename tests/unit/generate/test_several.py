@@ -47,6 +47,7 @@ def test_each_request_goes_to_its_teacher_and_provenance_names_the_writer(
     assert f"{wrote['small']} ({100 * wrote['small'] / 60:.0f} %) of the instructions, 60 (100 %) of the outputs" in card
 
 
+@pytest.mark.slow
 def test_each_teacher_has_its_own_price(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     first, second = start_teacher(), start_teacher()
     pace = {"strong": {"price": {"input": 10.0, "output": 30.0}}, "small": {"price": {"input": 0.1, "output": 0.2}}}
@@ -134,6 +135,7 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], says: str, tm
         si.Run(tmp_path / "run", **given)
 
 
+@pytest.mark.slow
 def test_a_run_is_continued_with_the_same_teachers_and_methods_only(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(

@@ -212,6 +212,7 @@ def test_a_prompt_without_a_place_for_the_domain_is_refused(tmp_path: Path) -> N
         si.Run(tmp_path / "run", domain="x", **given)
 
 
+@pytest.mark.slow
 def test_tasks_to_evolve_can_come_from_a_finished_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
     first = si.Run(tmp_path / "first", base_url=teacher.url, model="m", num=10)
     first.generate()

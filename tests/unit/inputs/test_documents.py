@@ -44,6 +44,7 @@ LINES = st.sampled_from(
 TEXTS = st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=25).map(lambda lines: with_line_feeds("\n".join(lines)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(TEXTS, st.integers(1, 60), st.booleans())
 @example("# Only a heading", 10, True)

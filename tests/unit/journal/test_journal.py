@@ -92,6 +92,7 @@ def test_a_reader_sees_only_whole_lines(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_build_reads_a_line_without_its_newline(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 30).returncode == 0
@@ -149,6 +150,7 @@ def _made(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_and_the_run_resumes_later(teacher: FakeOpenAI, tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"  # small, so that only the journal grows too large
     words = ("one river", "two rivers in the north", "all colours of the rainbow", "a bread that rises")
@@ -192,6 +194,7 @@ def test_a_half_written_line_does_not_damage_the_next_one(tmp_path: Path) -> Non
         assert journal.counts.torn == 1
 
 
+@pytest.mark.slow
 def test_a_reply_to_another_request_is_not_used(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 5).returncode == 0

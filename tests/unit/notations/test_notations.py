@@ -42,12 +42,14 @@ def read(text: str, finish_reason: str = "stop") -> list[tuple[str, str, str | N
 BOTH = [("Name a river.", "", "The Niger."), ("Add these numbers.", "2, 3", "5")]
 
 
+@pytest.mark.slow
 @given(st.lists(EXAMPLES, min_size=1, max_size=4), st.integers(1, 9996))
 @REPEATABLE
 def test_numbered_reads_back_what_it_writes(examples: list[Example], start: int) -> None:
     assert numbered().parse(numbered().render(examples, start)) == as_items(examples)
 
 
+@pytest.mark.slow
 @given(st.lists(EXAMPLES, min_size=1, max_size=4), st.integers(1, 9996))
 @REPEATABLE
 def test_json_reads_back_what_it_writes(examples: list[Example], start: int) -> None:
@@ -81,6 +83,7 @@ def test_every_reply_gives_an_item_and_none_raises(name: str, text: str, finish_
     assert plugins.find("notation", name)().parse(text, finish_reason)
 
 
+@pytest.mark.slow
 @given(st.lists(EXAMPLES, min_size=1, max_size=3), st.integers(0, 300))
 @REPEATABLE
 def test_a_list_cut_anywhere_keeps_every_item_before_the_last(examples: list[Example], length: int) -> None:

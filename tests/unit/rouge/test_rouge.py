@@ -169,6 +169,7 @@ def test_more_than_65536_different_tokens_have_the_scores_of_rouge_score(engine:
         assert [near.score for near in index.above(query)] == ([score] if score > 0.0002 else [])
 
 
+@pytest.mark.slow
 @engines
 def test_texts_of_65535_tokens_and_more_stay_distinct(engine: str) -> None:
     """All texts are beginnings of one text, so that the shorter of two is their common subsequence."""
@@ -720,6 +721,7 @@ assert all(near.score > 0.5 for near in answers.values() if near)
 """
 
 
+@pytest.mark.slow
 @engines
 @pytest.mark.parametrize("program", [ADDING_WHILE_ASKING, TWO_THREADS], ids=["adding while asking", "two threads"])
 def test_changing_the_pool_during_a_read_does_not_crash_the_process(engine: str, program: str) -> None:

@@ -33,6 +33,7 @@ def test_tokens_of_ascii_text_are_those_of_rouge_score(text: str) -> None:
     assert unicode_tokens(text) == ascii_tokens(text) == tokenizer()(text) == tokenize(text, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["unicode", "ascii"])
 @given(ASCII | SUFFIXED)
 @REPEATABLE

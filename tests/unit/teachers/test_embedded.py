@@ -12,6 +12,7 @@ import selfinstruct as si
 PASSAGE = "A hive is opened on a warm day. A beekeeper gives two puffs of smoke and waits a minute. The queen lays eggs in May.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["alpaca", "self-instruct", "evol", "magpie", "documents"])
 def test_a_recipe_gives_a_row_with_the_embedded_teacher(recipe: str, tmp_path: Path) -> None:
     (tmp_path / "bees.txt").write_text(PASSAGE)

@@ -22,6 +22,7 @@ from selfinstruct.teachers import openai
 MARKER = "sk-marker-3f9a1c77-do-not-print"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "batch"),
     [(model, "--no-batch") for model in ("m", "faulty", "bad-key", "unknown", "refuses-all", "empty", "no-credit", "down")]
@@ -55,6 +56,7 @@ def test_no_key_in_the_process_title(start_teacher: Callable[..., FakeOpenAI], t
     assert MARKER not in title
 
 
+@pytest.mark.slow
 def test_a_crash_inside_shows_no_key(tmp_path: Path, teacher: FakeOpenAI) -> None:
     code = (
         "import selfinstruct as si\n"

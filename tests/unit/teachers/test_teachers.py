@@ -188,6 +188,7 @@ def test_a_script_without_the_needed_reply_is_an_error(tmp_path: Path) -> None:
     assert f"{script}:1: a line of a script" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_embedded_teacher_writes_rows_and_resumes(tmp_path: Path) -> None:
     first = cli("generate", tmp_path / "run", "--num", 3)
     assert first.returncode == 0, first.stderr
