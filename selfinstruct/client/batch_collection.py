@@ -23,7 +23,10 @@ _SAVED_TOGETHER = 500  # replies
 
 
 class Collector:
-    """Brings the outcomes of a provider's batches into the journal. `on_end` is called with the name of each ended batch."""
+    """The follower of submitted batches, which saves their outcomes in the journal.
+
+    `on_end` is called with the name of each batch that has ended.
+    """
 
     def __init__(self, live: Live, open_batches: Callable[[str], BatchEndpoint], on_end: Callable[[str], None]) -> None:
         self.live = live

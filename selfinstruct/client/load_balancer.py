@@ -63,12 +63,12 @@ class _Waiter:
 
 
 class LoadBalancer:
-    """Gives out the slots of one teacher's endpoints, to lower root requests first.
+    """The slots for calls at one teacher's endpoints. Lower root requests get them first.
 
-    So what was begun is finished before more is begun. An admitted task gets its answer before other tasks are proposed,
+    So a root request is finished before more are begun. An admitted task gets its answer before other tasks are proposed,
     which counts when a limit is near.
 
-    At most `concurrency` calls are in flight in all. At most `rpm` calls and `tpm` tokens are begun a minute. `open_teachers`
+    At most `concurrency` calls are in flight in all. At most `rpm` calls and `tpm` tokens begin each minute. `open_teachers`
     returns one teacher for each endpoint and is called by `open`.
     """
 

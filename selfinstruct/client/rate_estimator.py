@@ -250,7 +250,7 @@ class RateLimitEstimator:
         return True
 
     def _start_trial(self, granted: float, now: float) -> None:
-        """→ TRIAL: allow more than the `granted` calls a second, so that refusals tell how much that can be."""
+        """→ TRIAL: allow more than the `granted` calls a second, so that refusals show the limit."""
         self._set_rate(max(self._tuning.slowest, self._tuning.trial * granted), now)
         self.state, self._raises.due = State.TRIAL, now + self._tuning.trial_every
 

@@ -55,7 +55,7 @@ class RateLimiter:
         self._rest_began = now
         self._made = 0  # calls so far
         self._estimator = RateLimitEstimator(now)
-        self._ends: dict[str, tuple[Ticket, float, bool]] = {}  # by allowance: a reply, the end it told of, if it is fixed
+        self._ends: dict[str, tuple[Ticket, float, bool]] = {}  # by allowance: a reply, the end it reported, True if fixed
 
     def wait(self) -> float:
         """Return the seconds until a call may be made: 0 for now, infinity until a call in flight has ended."""
@@ -163,7 +163,7 @@ class RateLimiter:
             self._halved_at = now
 
     def _follow(self, allowances: Mapping[str, Allowance], ticket: Ticket, now: float) -> None:
-        """Stop before the calls made since would break a limit that a reply's headers tell of.
+        """Stop before the calls made since would exceed a limit that a reply's headers report.
 
         The server counted what remained when the call arrived. Calls begun after it are taken off, and what the endpoint has
         granted since then is added.
