@@ -18,8 +18,6 @@ from selfinstruct.recipe import loading
 from selfinstruct.records import Reply, Request, Usage
 from selfinstruct.teachers import openai
 
-END = {"state": "planned", "id": "", "detail": ""}
-
 
 def request(**sampling: object) -> Request:
     return Request(sampling, messages=({"role": "user", "content": "Grüße"},))
