@@ -1,10 +1,12 @@
-"""From a few seed tasks and a teacher model to an instruction-tuning dataset that can be trusted.
+"""Make an instruction-tuning dataset from seed tasks and a teacher model.
 
-import selfinstruct as si
+    import selfinstruct as si
 
-run = si.Run("runs/first", num=200)
-dataset = run.generate()
-run.to_hf(dataset)
+    run = si.Run("runs/first", num=200)
+    dataset = run.generate()
+    run.to_hf(dataset)  # a datasets.Dataset
+
+The names below are all that is public, besides `selfinstruct.errors`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from selfinstruct.run import Run as Run
     from selfinstruct.teachers.scripted import Scripted as Scripted
 
-_HOMES = {
+_MODULES = {
     "Run": "run",
     "Dataset": "curate.dataset",
     "Example": "records",
@@ -31,12 +33,12 @@ __all__ = ["Dataset", "Rejection", "Example", "RougeIndex", "Run", "Scripted"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name's module when the name is first used, so that importing the package stays quick."""
-    if name not in _HOMES:
+    """Load the module of a public name when the name is first used, so that importing the package is quick."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'selfinstruct' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"selfinstruct.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"selfinstruct.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

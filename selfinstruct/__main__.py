@@ -1,4 +1,4 @@
-"""`python -m selfinstruct` is the same as `selfinstruct`."""
+"""Run the command line: `python -m selfinstruct` does what `selfinstruct` does."""
 
 from selfinstruct.cli.app import main
 

@@ -1,4 +1,4 @@
-"""Running a coroutine from ordinary code, whether or not an event loop is running already (as in a notebook)."""
+"""Run a coroutine from ordinary code, also where an event loop is running already, as in a notebook."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ T = TypeVar("T")
 
 
 def run(make: Callable[[], Coroutine[Any, Any, T]], on_interrupt: Callable[[], None] = lambda: None) -> T:
-    """The result of a coroutine. Under a running loop it gets a loop and a thread of its own: nothing is patched.
+    """Return the result of the coroutine that `make` gives, or raise what it raised.
 
-    In that thread, KeyboardInterrupt in the caller calls `on_interrupt` once and then waits for the coroutine to end.
+    If an event loop is running in this thread, the coroutine runs in a loop of another thread, and the running loop is left as
+    it is. Then the first KeyboardInterrupt calls `on_interrupt` and waits for the coroutine to end, and a second one does not
+    wait.
     """
     try:
         asyncio.get_running_loop()
@@ -25,13 +27,12 @@ def run(make: Callable[[], Coroutine[Any, Any, T]], on_interrupt: Callable[[], N
 def _in_thread(make: Callable[[], Coroutine[Any, Any, T]], on_interrupt: Callable[[], None]) -> T:
     results: list[T] = []
     errors: list[BaseException] = []
-
-    ended = threading.Event()  # an interrupted `join` would take a living thread for a dead one
+    ended = threading.Event()  # not Thread.join: interrupted, it may take a living thread for an ended one
 
     def work() -> None:
         try:
             results.append(asyncio.run(make()))
-        except BaseException as error:  # carried over to the caller's thread
+        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
             errors.append(error)
         finally:
             ended.set()

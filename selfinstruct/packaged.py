@@ -1,4 +1,4 @@
-"""Where the seed tasks, prompts and recipes are that come with this package."""
+"""Paths of the seed tasks, prompts and recipes that come with this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path:
-    """A bundled folder: inside an installed package, or at the top of a clone."""
+    """Return the path of a bundled folder, such as "seeds" or "prompts".
+
+    It lies in `bundled/` of an installed package, and at the top of a clone.
+    """
     here = Path(__file__).parent
-    inside = here / "bundled" / name
-    return inside if inside.exists() else here.parent / name
+    installed = here / "bundled" / name
+    return installed if installed.exists() else here.parent / name

@@ -74,7 +74,7 @@ def dedup(
         "kept_as": kind,
     }
     size = sum(table.size for table in [*tables, *references])
-    with atomic_write.fresh(Path(out), (*writers.NAMES, DROPPED, SUMMARY)) as files:
+    with atomic_write.in_new_directory(Path(out), (*writers.NAMES, DROPPED, SUMMARY)) as files:
         with writers.open_writer(kind, tables, files.open(f"kept.{kind}")) as writer:
             work = SinglePass(index, writer, files.open(DROPPED), progress, Progress(index.engine, size))
             for table in references:

@@ -44,7 +44,7 @@ def fsck(path: str | Path) -> list[str]:
 
 def _foreign_files(path: Path) -> Iterator[str]:
     """Yield files that do not belong to a run, or that a killed process left behind."""
-    known = {RUN, JOURNAL, LOCK, *layout.NAMES, *snapshot.file_names(read(path).recipe.generate)}
+    known = {RUN, JOURNAL, LOCK, *layout.DERIVED, *snapshot.file_names(read(path).recipe.generate)}
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") and file.name.endswith(".new"):
             yield f"{file}: temporary file of a killed process. Fix: remove it"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from selfinstruct import plugins
-from selfinstruct.atomic_write import Staged, added
+from selfinstruct.atomic_write import Staged, in_directory
 from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import PluginError, UserMistake
@@ -95,7 +95,7 @@ def export(write: Writer, rows: Iterable[ExportRow], target: Target) -> Exported
         OutputError: The directory cannot be written.
     """
     counted = _Counted(rows)
-    with added(target.directory) as staged:
+    with in_directory(target.directory) as staged:
         files = _Files(staged, target)
         write(counted, files)
         for name in files.names:

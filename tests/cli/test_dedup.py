@@ -235,9 +235,9 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     os.mkfifo(tmp_path / "fifo.jsonl")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for words, says in (
-        ((data, "--out", tmp_path / "full"), "full: holds other things ('kept.jsonl'); name a new or empty directory"),
+        ((data, "--out", tmp_path / "full"), "full: holds other files ('kept.jsonl'). Fix: choose a new or empty directory."),
         ((inside, "--out", tmp_path / "full"), "kept.jsonl: is in"),
-        ((data, "--out", data), "a.jsonl: is a file; name a new or empty directory"),
+        ((data, "--out", data), "a.jsonl: is a file. Fix: choose a new or empty directory."),
         ((tmp_path / "full", "--out", tmp_path / "out"), f"Fix: set the input to a file in it, such as {inside}."),
         ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is not a regular file"),
         ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge must be a number from 0 to 1 (got 1.5)"),
@@ -277,7 +277,7 @@ def test_a_full_disk_is_reported_and_leaves_no_output(kind: str, tmp_path: Path)
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
         )
         assert full.returncode == 1, full.stderr
-        assert f"{out}: cannot be written (File too large); make room or mend its rights, then run the same" in full.stderr
+        assert f"{out}: cannot be written (File too large). Fix: free some space" in full.stderr
         assert "Traceback" not in full.stderr and "ignored" not in full.stderr
     assert not (tmp_path / "new").exists()
     assert list((tmp_path / "there").iterdir()) == []
@@ -366,7 +366,7 @@ def test_after_a_kill_the_same_command_starts_from_the_beginning(many: Path, tmp
     process = begin(many, out)
     second = cli("dedup", many, "--out", out)
     assert second.returncode == 2
-    assert "another process writes there" in second.stderr
+    assert "another process is writing to it" in second.stderr
     process.kill()
     process.communicate()
     assert sorted(path.name for path in out.iterdir()) == [".dropped.jsonl.new", ".kept.jsonl.new"]
