@@ -76,7 +76,7 @@ def spending(run: Run, rows: int) -> Iterator[str]:
 
 
 def limits_text(limits: Mapping[str, float | None]) -> str:
-    """Return the limits of a run in words. `limits` is as in the values of `status`; None is no limit."""
+    """Return the limits of a run in words. `limits` is as in the values of `status`: None for unlimited."""
     texts = [
         dollars(limit) if name == "US dollars" else f"{limit:,} {name}" for name, limit in limits.items() if limit is not None
     ]

@@ -24,7 +24,7 @@ class Estimate:
         requests: Requests to send, not a whole number.
         tokens: Tokens of their prompts and replies.
         usd: US dollars, or None if the price is unknown.
-        seconds: Seconds at the latest speed, or None if there is no speed yet.
+        seconds: Seconds at the latest speed, or None while it is unknown.
     """
 
     requests: float

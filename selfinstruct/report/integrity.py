@@ -24,12 +24,12 @@ def fsck(path: str | Path) -> list[str]:
     gives.
 
     Raises:
-        UserMistake: There is no run at `path`.
+        UserMistake: No run at `path`.
         RunDirectoryError: The definition of the run is missing or was changed.
     """
     path = Path(path)
     if not exists(path):
-        raise UserMistake(f"{path}: has no run (no {RUN}). Fix: check the path")
+        raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path")
     problems = []
     if process := writing_process(path):
         problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends")

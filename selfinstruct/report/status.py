@@ -52,7 +52,7 @@ def status(path: str | Path) -> dict[str, Any]:
     is now.
 
     Raises:
-        UserMistake: There is no run at `path`.
+        UserMistake: No run at `path`.
         RunDirectoryError: The run's files are missing or were changed.
     """
     run = Run(path)
