@@ -25,9 +25,13 @@ FilterSetting = bool | dict[str, Any]
 
 @dataclass(frozen=True)
 class Flag:
-    """Marks a setting that is a flag of the command line; `metavar` stands for its value in the help."""
+    """Marks a setting that is a flag of the command line.
+
+    `metavar` stands for its value in the help. `default` is the shown default, if it depends on other settings.
+    """
 
     metavar: str = ""
+    default: str = ""
 
 
 _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
@@ -118,9 +122,13 @@ class MixedMethod(_Section):
 
 
 class Generate(_Section):
-    """What is asked."""
+    """Settings of the requests. Fixed once the run has replies."""
 
-    teacher: Annotated[str, Field(description="openai (any compatible endpoint), local or scripted."), Flag()] = "openai"
+    teacher: Annotated[
+        str,
+        Field(description="openai (any compatible endpoint), local or scripted."),
+        Flag(default="openai, or local without a key"),
+    ] = "openai"
     base_url: Annotated[
         str | tuple[str, ...],
         Field(description="The endpoint, such as http://localhost:8000/v1. Repeat it for several that serve the same model."),
@@ -130,18 +138,24 @@ class Generate(_Section):
     key_variable: Annotated[_Variable, Field(description="Environment variable with the API key, if it is not a usual one.")] = ""
     api: Annotated[_Api, Field(description="The API to call: chat or completions."), Flag()] = "chat"
     teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
-    method: Annotated[str, Field(description="Generation method. Run `selfinstruct list` for all methods."), Flag()] = ""
+    method: Annotated[
+        str, Field(description="Generation method. Run `selfinstruct list` for all methods."), Flag(default="fits the teacher")
+    ] = ""
     mix: Annotated[dict[_Name, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
-    prompt: Annotated[str, Field(description="A prompt's name or file. Run `selfinstruct list` for all."), Flag()] = ""
-    seeds: Annotated[str, Field(description="A seed file, or a dataset that `datasets` loads. Empty: bundled seeds."), Flag()] = (
-        ""
-    )
-    source: Annotated[str, Field(description="Tasks for `evol`: an Alpaca file or a run directory. Empty: seeds."), Flag()] = ""
+    prompt: Annotated[
+        str, Field(description="A prompt's name or file. Run `selfinstruct list` for all."), Flag(default="fits the method")
+    ] = ""
+    seeds: Annotated[
+        str, Field(description="A seed file, or a dataset that `datasets` loads."), Flag(default="bundled seeds")
+    ] = ""
+    source: Annotated[
+        str, Field(description="Tasks for `evol`: an Alpaca file or a run directory."), Flag(default="the seeds")
+    ] = ""
     documents: Annotated[str, Field(description="For `documents`: a folder or file of text or Markdown, or a table."), Flag()] = (
         ""
     )
-    column: Annotated[str, Field(description="The column with the text, if documents is a table. Empty: text."), Flag()] = ""
-    passage_words: Annotated[int, Field(ge=20, le=5000, description="Words of a passage shown at a time, about.")] = 200
+    column: Annotated[str, Field(description="The column with the text, if documents is a table."), Flag(default="text")] = ""
+    passage_words: Annotated[int, Field(ge=20, le=5000, description="Approximate number of words of one passage.")] = 200
     domain: Annotated[str, Field(description="The subject of all tasks, in one sentence."), Flag()] = ""
     topics: Annotated[str, Field(description="A file of topics with quotas."), Flag("FILE")] = ""
     languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
@@ -151,7 +165,7 @@ class Generate(_Section):
         Flag(),
     ] = "uniform"
     lag: Annotated[
-        int, Field(ge=1, le=100_000, description="Root requests after which an accepted task may be shown. Twice as many run.")
+        int, Field(ge=1, le=100_000, description="An accepted task may be shown after this many more root requests.")
     ] = 32
     seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag()] = 0
     temperature: Annotated[_Temperature, Field(description="Sampling temperature."), Flag()] = 1.0
@@ -203,7 +217,7 @@ class Generate(_Section):
 
 
 class Curate(_Section):
-    """What is kept."""
+    """Settings of the rows. Change them at any time for free."""
 
     num: Annotated[int, Field(ge=1, description="Rows to accept."), Flag()] = 100
     least_acceptance: Annotated[
@@ -235,7 +249,7 @@ class TeacherPace(_Section):
 
 
 class Runtime(_Section):
-    """How fast, and for how much money at most."""
+    """Speed and hard limits. They never change which rows come out."""
 
     concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight."), Flag()] = 8
     rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag()] = None
