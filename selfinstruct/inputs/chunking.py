@@ -136,21 +136,21 @@ def _markdown_blocks(text: str) -> Iterator[_Block]:
 
 def _front_matter(text: str) -> int:
     """Return the place where the text begins after its front matter, or 0 if it has none."""
-    found = _FRONT_MATTER.match(text)
-    if not found:
+    match = _FRONT_MATTER.match(text)
+    if not match:
         return 0
-    inside = found[0].rstrip().split("\n")[1:-1]
-    return found.end() if all(_YAML_LINE.match(line) for line in inside) else 0
+    inside = match[0].rstrip().split("\n")[1:-1]
+    return match.end() if all(_YAML_LINE.match(line) for line in inside) else 0
 
 
 def _heading(line: str) -> tuple[int, str]:
     """Return the level and the text of a heading that begins with number signs, or level 0 for another line."""
-    found = _HEADING.match(f"{line}\n")
-    if not found:
+    match = _HEADING.match(f"{line}\n")
+    if not match:
         return 0, ""
-    words = line[found.end() :].strip()
+    words = line[match.end() :].strip()
     name = words.rstrip("#")
-    return len(found[1]), as_title(name if not name or name[-1].isspace() else words)
+    return len(match[1]), as_title(name if not name or name[-1].isspace() else words)
 
 
 def _underlined(line: str, below: str) -> tuple[int, str]:
@@ -165,7 +165,7 @@ def _fences(text: str, lines: list[tuple[int, int]]) -> dict[int, int]:
 
     A fence that is not closed is text.
     """
-    marks = {number: found for number, span in enumerate(lines) if (found := _FENCE.match(text[slice(*span)]))}
+    marks = {number: match for number, span in enumerate(lines) if (match := _FENCE.match(text[slice(*span)]))}
     numbers = list(marks)
     unclosed: dict[str, int] = {}  # the shortest fence of each sign that is not closed: longer ones after it are not either
     fences: dict[int, int] = {}
@@ -225,7 +225,7 @@ def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.P
         yield block
         return
     if ends:
-        cuts = [found.end() for found in ends[0].finditer(text, block.start, block.end)]
+        cuts = [match.end() for match in ends[0].finditer(text, block.start, block.end)]
     else:
         cuts = [word.end() for word in _WORD.finditer(text, block.start, block.end)][words - 1 :: words]
     places = [block.start, *cuts, block.end]

@@ -80,7 +80,7 @@ def read_copy(path: str | Path) -> tuple[Passage, ...]:
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the name (relative to the folder) and the text of each document in a folder, in the order of names."""
-    found: list[tuple[tuple[str, ...], Path]] = []
+    documents: list[tuple[tuple[str, ...], Path]] = []
     links = False
     try:
         for parent, folders, files in os.walk(folder, onerror=_raise):
@@ -88,16 +88,16 @@ def _read_folder(folder: Path) -> Iterator[tuple[str, str]]:
             links = links or any(Path(parent, name).is_symlink() for name in (*folders, *files))
             visible = (Path(parent, name) for name in files if not name.startswith("."))
             texts = (path for path in visible if path.suffix.lower() in _TEXT and path.is_file() and not path.is_symlink())
-            found += [(path.relative_to(folder).parts, path) for path in texts]
+            documents += [(path.relative_to(folder).parts, path) for path in texts]
     except OSError as error:
         raise DocumentError(f"{error.filename}: cannot be read ({error.strerror}). Fix: check its permissions.") from None
-    if not found:
+    if not documents:
         skipped = " (symbolic links are not followed)" if links else ""
         raise DocumentError(
             f"{folder}: has no files that end in {', '.join(_TEXT)}{skipped}. Fix: set documents to another folder, or to a "
             "table with its column."
         )
-    for parts, path in sorted(found):
+    for parts, path in sorted(documents):
         # Names that are not UTF-8 must differ too, and must be fit to be shown and sent.
         yield os.fsencode("/".join(parts)).decode("utf-8", "backslashreplace"), _read_file(path)
 

@@ -20,7 +20,7 @@ from selfinstruct.rouge.measure import f_measure
 from selfinstruct.rouge.pool import NOWHERE, Batch, Found, Pool
 from selfinstruct.rouge.pool_compiled import CompiledPool
 from selfinstruct.rouge.tokens import Kind
-from selfinstruct.rouge.vocabulary import CompiledWords, PortableWords, Words
+from selfinstruct.rouge.vocabulary import CompiledVocabulary, PortableVocabulary, Vocabulary
 
 _QUERIES = 4096  # texts encoded at a time in a search for the neighbours of many
 _MEANS = 16  # texts whose scores to all others are in memory at a time
@@ -70,17 +70,17 @@ class RougeIndex:
         self.engine = _engine(engine)
         self._settings = {"tokens": tokens, "stem": stem, "threads": threads}
         self._pool = _pool(self.engine, self.threshold, threads)
-        self._words: Words = (CompiledWords if self.engine == "compiled" else PortableWords)(tokens, stem)
+        self._vocabulary: Vocabulary = (CompiledVocabulary if self.engine == "compiled" else PortableVocabulary)(tokens, stem)
         self._texts: list[str] = []
         self._ids: dict[int, str] = {}
         self._lengths = array("i")
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def __reduce__(self) -> Any:
-        with self._turn:
+        with self._lock:
             return _rebuild, (self.threshold, self.engine, self._settings, list(self._texts), dict(self._ids))
 
     @property
@@ -99,11 +99,11 @@ class RougeIndex:
     def add_all(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> None:
         """Add texts to the pool, even if some are too near to others."""
         texts, names = _paired(texts, ids)
-        with self._growing():
-            batch = self._words.encode(texts)
+        with self._adding():
+            batch = self._vocabulary.encode(texts)
             self._pool.add(batch)
             for text, name, length in zip(texts, names, batch.lengths.tolist(), strict=True):
-                self._note(text, name, length)
+                self._record(text, name, length)
 
     def admits(self, text: str) -> bool:
         """Return whether no text of the pool is too near to `text`."""
@@ -115,8 +115,8 @@ class RougeIndex:
 
     def too_near_all(self, texts: Iterable[str]) -> list[Neighbour | None]:
         """Return, for each text, what `too_near` returns. The pool does not change, as decontamination needs."""
-        with self._turn:
-            batch = self._words.encode(texts)
+        with self._lock:
+            batch = self._vocabulary.encode(texts)
             places, commons = self._pool.look(batch)
             return [self._neighbour(*found) for found in zip(places, commons, batch.lengths.tolist(), strict=True)]
 
@@ -128,19 +128,19 @@ class RougeIndex:
         """Return, for one text after the other, what `admit` returns. Of two texts too near to each other, the first is added."""
         texts, names = _paired(texts, ids)
         near: list[Neighbour | None] = []
-        with self._growing():
-            batch = self._words.encode(texts)
+        with self._adding():
+            batch = self._vocabulary.encode(texts)
             found = zip(*self._pool.admit(batch), strict=True)
             for text, name, length, (place, common) in zip(texts, names, batch.lengths.tolist(), found, strict=True):
                 near.append(self._neighbour(place, common, length))
                 if place == NOWHERE:
-                    self._note(text, name, length)
+                    self._record(text, name, length)
         return near
 
     def above(self, text: str) -> list[Neighbour]:
         """Return all texts of the pool that are too near to `text`, in the order of adding."""
-        with self._turn:
-            batch = self._words.encode([text])
+        with self._lock:
+            batch = self._vocabulary.encode([text])
             return self._neighbours(self._pool.above(batch), len(batch.codes))
 
     def nearest(self, text: str, k: int = 10) -> tuple[Neighbour, ...]:
@@ -156,8 +156,8 @@ class RougeIndex:
 
     def _nearest_of(self, texts: Sequence[str], k: int, size: int) -> Iterator[tuple[Neighbour, ...]]:
         for start in range(0, len(texts), _QUERIES):
-            with self._turn:
-                batch = self._words.encode(texts[start : start + _QUERIES])
+            with self._lock:
+                batch = self._vocabulary.encode(texts[start : start + _QUERIES])
                 answers = self._nearest(batch, [size] * len(batch), k)
             yield from answers
 
@@ -166,14 +166,14 @@ class RougeIndex:
         places = self._places(ids)
         for start in range(0, len(places), _QUERIES):
             chunk = places[start : start + _QUERIES]
-            with self._turn:
+            with self._lock:
                 answers = self._nearest(self._pool.texts(chunk), chunk, k)
             yield from answers
 
     def scores(self, text: str) -> NDArray[np.float64]:
         """Return the F-measure (0 to 1) of `text` to every text of the pool, in the order of adding."""
-        with self._turn:
-            return self._pool.scores(self._words.encode([text]), [len(self)])[0]
+        with self._lock:
+            return self._pool.scores(self._vocabulary.encode([text]), [len(self)])[0]
 
     def mean(self, text: str) -> float:
         """Return the mean F-measure to all texts of the pool, as Alpaca has it for each row, or 0 for an empty pool."""
@@ -184,14 +184,14 @@ class RougeIndex:
         places = self._places(ids)
         for start in range(0, len(places), _MEANS):
             chunk = places[start : start + _MEANS]
-            with self._turn:
+            with self._lock:
                 scores = self._pool.scores(self._pool.texts(chunk), chunk)
             yield from map(_mean, scores)
 
     @contextmanager
-    def _growing(self) -> Iterator[None]:
+    def _adding(self) -> Iterator[None]:
         """Let one thread at a time add texts, and restore the pool if an error is raised."""
-        with self._turn:
+        with self._lock:
             size = len(self)
             try:
                 yield
@@ -201,7 +201,7 @@ class RougeIndex:
                 self._ids = {place: id for place, id in self._ids.items() if place < size}
                 raise
 
-    def _note(self, text: str, name: str | None, length: int) -> None:
+    def _record(self, text: str, name: str | None, length: int) -> None:
         if name is not None:
             self._ids[len(self._texts)] = name
         self._texts.append(text)

@@ -27,11 +27,11 @@ class CompiledPool:
     """A pool (see `pool.Pool`) in compiled code. Up to `threads` threads work on a long batch."""
 
     def __init__(self, threshold: float, threads: int) -> None:
-        found = library()
-        assert found is not None
-        self._calls = found
+        calls = library()
+        assert calls is not None
+        self._calls = calls
         self._threads = threads
-        self._pool = handle(self, found.pool_new(threshold), found.pool_free)
+        self._pool = handle(self, calls.pool_new(threshold), calls.pool_free)
         self._free_queries: list[int] = []
         self._all_queries: list[int] = []
         self._count = 0

@@ -12,14 +12,14 @@ from selfinstruct.rouge.pool import Batch
 from selfinstruct.rouge.tokens import Kind, tokenizer
 
 
-class Words(Protocol):
+class Vocabulary(Protocol):
     """The numbers of tokens."""
 
     def encode(self, texts: Iterable[str]) -> Batch:
         """Return the numbers of the tokens of each text, and number new tokens."""
 
 
-class PortableWords(dict[str, int]):
+class PortableVocabulary(dict[str, int]):
     """Numbers of tokens in a dictionary."""
 
     def __init__(self, kind: Kind, stem: bool) -> None:
@@ -38,14 +38,14 @@ class PortableWords(dict[str, int]):
         return batch
 
 
-class CompiledWords:
+class CompiledVocabulary:
     """Numbers of tokens in the compiled library, which also splits ASCII text into tokens."""
 
     def __init__(self, kind: Kind, stem: bool) -> None:
-        found = library()
-        assert found is not None
-        self._calls = found
-        self._words = handle(self, found.words_new(int.from_bytes(os.urandom(8), "little")), found.words_free)
+        calls = library()
+        assert calls is not None
+        self._calls = calls
+        self._words = handle(self, calls.words_new(int.from_bytes(os.urandom(8), "little")), calls.words_free)
         self._tokens = tokenizer(kind, stem)
         self._plain = not stem
         self._ascii = kind == "ascii" and not stem

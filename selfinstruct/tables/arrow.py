@@ -30,14 +30,14 @@ class ArrowRows:
     def column(self, path: str) -> list[Any]:
         """Return the value of each row at a path, reading only columns that the path can begin with."""
         names = self.batch.schema.names
-        found = {name: self._values(names.index(name)) for name in prefixes(path)[:1] if name in names}
-        if found:
-            return found[path]
-        found = {name: self._values(names.index(name)) for name in prefixes(path) if name in names}
+        columns = {name: self._values(names.index(name)) for name in prefixes(path)[:1] if name in names}
+        if columns:
+            return columns[path]
+        columns = {name: self._values(names.index(name)) for name in prefixes(path) if name in names}
         row = dict.fromkeys(names)  # with all columns, for a message that lists them
         values = []
         for place in range(len(self)):
-            row.update((name, column[place]) for name, column in found.items())
+            row.update((name, column[place]) for name, column in columns.items())
             values.append(value_at(row, path, place, self.where))
         return values
 
@@ -61,15 +61,15 @@ class ArrowRows:
 
         column = self.batch.column(number)[part]
         try:
-            found: list[Any] = column.to_pylist()
+            values: list[Any] = column.to_pylist()
         except UnicodeDecodeError:
             raise self._unreadable(number, "its text is not UTF-8") from None
         except (ValueError, OverflowError, KeyError):
             try:
-                found = column.cast("string").to_pylist()
+                values = column.cast("string").to_pylist()
             except (ValueError, pyarrow.ArrowException) as error:
                 raise self._unreadable(number, first_line(error)) from None
-        return found
+        return values
 
     def _unreadable(self, number: int, why: str) -> TableError:
         rows = f"{self.where(0)} to {self.first + len(self) - 1}"

@@ -73,17 +73,17 @@ class FileTable:
         """
         try:
             with self.path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise TableError(unreadable(self.name, error)) from None
         if self._look()[1] != self._stamp:
             raise TableError(f"{self.name}: was changed while it was read. Fix: run the command again when the file is complete.")
-        return found
+        return sha256
 
     def _look(self) -> tuple[int, tuple[int, ...]]:
         """Return the size of the file (bytes), and a stamp that differs once the file is written to or replaced."""
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError as error:
             raise TableError(unreadable(self.name, error)) from None
-        return found.st_size, (found.st_size, found.st_mtime_ns, found.st_ino)
+        return status.st_size, (status.st_size, status.st_mtime_ns, status.st_ino)

@@ -26,15 +26,15 @@ def load(name: str) -> list[HubTable]:
     for library in ("huggingface_hub", "datasets"):  # their logs of each attempt would repeat the message below
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
-        found = datasets.load_dataset(path, config or None, split=split or None)
+        dataset = datasets.load_dataset(path, config or None, split=split or None)
     except Exception as error:  # noqa: BLE001 (datasets raises dozens of types)
         raise TableError(
             f"{name}: no such file, and `datasets` cannot load it ({first_line(error.__cause__ or error)}). Fix: check the path, "
             "or give a data set as NAME, NAME:CONFIG or NAME:CONFIG:SPLIT."
         ) from None
     if split:
-        return [HubTable(name, found)]
-    return [HubTable(f"{path}:{config}:{part}", found[part]) for part in found]
+        return [HubTable(name, dataset)]
+    return [HubTable(f"{path}:{config}:{part}", dataset[part]) for part in dataset]
 
 
 class HubTable:

@@ -67,9 +67,9 @@ class _Array:
     def _sign(self) -> str:
         """Skip white space, and return the next character without consuming it, or "" at the end of the file."""
         while True:
-            found = _SPACE.match(self.text, self.at)
-            assert found is not None
-            self._move(found.end())
+            space = _SPACE.match(self.text, self.at)
+            assert space is not None
+            self._move(space.end())
             if self.at < len(self.text) or self.complete:
                 return self.text[self.at : self.at + 1]
             self._more()
