@@ -1,4 +1,4 @@
-"""The command line as a person meets it: mistakes in one sentence, interruptions, progress, status, show, list."""
+"""The command line as users see it: errors, interruptions, progress, `status`, `show` and `list`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
         (("--language", "English"), "curate.language"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(flags: tuple[str, ...], says: str, tmp_path: Path) -> None:
+def test_a_bad_flag_gives_one_message_and_writes_nothing(flags: tuple[str, ...], says: str, tmp_path: Path) -> None:
     base = () if flags[0] == "--base-url" else ("--base-url", "http://127.0.0.1:9/v1")
     done = cli("generate", tmp_path / "run", *base, "--model", "m", *flags)
     assert done.returncode == 2, done.stderr
@@ -60,7 +60,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(flags: tuple[str, .
     assert not (tmp_path / "run").exists()
 
 
-def test_a_flag_that_is_not_there_is_said_by_the_command(tmp_path: Path) -> None:
+def test_an_unknown_flag_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     done = cli("generate", tmp_path / "run", "--tempereture", "1")
     assert done.returncode == 2
     assert "--temperature" in done.stderr
@@ -68,7 +68,7 @@ def test_a_flag_that_is_not_there_is_said_by_the_command(tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["build", "status", "show"])
-def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
+def test_a_directory_without_a_run_is_refused(name: str, tmp_path: Path) -> None:
     done = cli(name, tmp_path / "nothing")
     assert done.returncode == 2
     assert "has no run" in done.stderr
@@ -81,7 +81,7 @@ def test_a_directory_without_a_run_is_said(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_keeps_its_generate_settings_and_may_change_its_curate_settings(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "--num", 30).returncode == 0
     before = derived(run)
@@ -102,7 +102,7 @@ def test_what_is_asked_cannot_change_but_what_is_kept_can(teacher: FakeOpenAI, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", ["run.json", "seeds.jsonl", "prompt.txt"])
-def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_run_whose_files_were_changed_is_refused(broken: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "--num", 5).returncode == 0
     path = run / broken
@@ -113,53 +113,62 @@ def test_a_run_whose_definition_was_changed_is_not_used(broken: str, teacher: Fa
 
 
 @pytest.mark.slow
-def test_the_first_ctrl_c_ends_in_order_and_says_how_to_go_on(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
-    slow = start_teacher(latency=0.5)
-    flags = ("--base-url", slow.url, "--model", "m", "--num", 400, "--concurrency", 4)
-    process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.PIPE, text=True)
-    while sum(slow.asked().values()) < 8:
+def test_the_first_ctrl_c_waits_for_replies_in_flight_and_says_how_to_resume(
+    start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
+) -> None:
+    teacher, run = start_teacher(stall=(8,)), tmp_path / "run"
+    flags = ("--base-url", teacher.url, "--model", "m", "--num", 400, "--concurrency", 4)
+    process = subprocess.Popen(command("generate", run, *flags), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while not teacher.stalls():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)  # as `timeout` and other supervisors do; a person is not so quick
+    process.send_signal(signal.SIGINT)  # as `timeout` and other supervisors do, quicker than a person presses Ctrl-C twice
+    while "stopping: waiting up to 30 s for" not in process.stderr.readline():
+        assert process.poll() is None
+    teacher.end_stall()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"To resume: selfinstruct generate {tmp_path / 'run'}" in said
+    assert f"To resume: selfinstruct generate {run}" in said
     assert "Traceback" not in said
-    # Nothing that was in flight is lost, and what was written is what can be built.
-    assert len(outcomes(tmp_path / "run")) == sum(slow.asked().values())
-    before = derived(tmp_path / "run")
+    # The replies in flight were saved, and the dataset is what the journal gives.
+    assert len(outcomes(run)) == sum(teacher.asked().values())
+    before = derived(run)
     assert before["dataset.jsonl"]
-    assert cli("build", tmp_path / "run").returncode == 0
-    assert derived(tmp_path / "run") == before
-    assert cli("generate", tmp_path / "run").returncode == 0  # all of it is remembered, the target too
-    assert max(slow.asked().values()) == 1
-    assert len(rows(tmp_path / "run" / "dataset.jsonl")) == 400
+    assert cli("build", run).returncode == 0
+    assert derived(run) == before
+    assert cli("generate", run).returncode == 0  # the run directory has all settings, --num too
+    assert max(teacher.asked().values()) == 1
+    assert len(rows(run / "dataset.jsonl")) == 400
 
 
 @pytest.mark.slow
-def test_status_reads_a_run_while_it_goes_on_and_after(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
-    slow = start_teacher(latency=0.4)
-    flags = ("--base-url", slow.url, "--model", "m", "--num", 200, "--concurrency", 3)
-    process = subprocess.Popen(command("generate", tmp_path / "run", *flags), stderr=subprocess.DEVNULL)
-    while not (tmp_path / "run" / "journal.jsonl").exists() or len(outcomes(tmp_path / "run")) < 3:
+def test_status_reads_a_run_while_it_is_running_and_afterwards(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
+    teacher, run = start_teacher(stall=(3,)), tmp_path / "run"
+    flags = ("--base-url", teacher.url, "--model", "m", "--num", 200, "--concurrency", 1)
+    process = subprocess.Popen(command("generate", run, *flags), stderr=subprocess.DEVNULL)
+    while not teacher.stalls():  # three replies are saved, and the fourth request waits
         assert process.poll() is None
         time.sleep(0.01)
-    during = json.loads(cli("status", tmp_path / "run", "--json").stdout)
+    during = json.loads(cli("status", run, "--json").stdout)
+    shown = cli("status", run).stdout
+    teacher.end_stall()
     assert process.wait(timeout=120) == 0
-    after = json.loads(cli("status", tmp_path / "run", "--json").stdout)
-    assert during["running"] == process.pid
-    assert not during["complete"]
+    after = json.loads(cli("status", run, "--json").stdout)
+    assert (during["running"], during["complete"]) == (process.pid, False)
     assert 0 < during["rows"] < 200
+    assert (during["requests"]["answered"], during["requests"]["in_flight"]) == (3, 1)
+    assert f"state     running (process {process.pid})\n" in shown
+    assert f"rows      {during['rows']} of 200 ({during['candidates']} candidates, " in shown
+    assert "requests  3 answered (3 used), 1 in flight\n" in shown
     assert (after["running"], after["complete"], after["rows"]) == (None, True, 200)
     assert after["candidates"] == after["rows"] + sum(after["dropped"].values())
-    text = cli("status", tmp_path / "run").stdout
-    assert "200 of 200" in text
-    assert "complete" in text
+    assert cli("status", run).stdout.startswith("state     complete\nrows      200 of 200 (")
 
 
 @pytest.mark.slow
-def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_progress_is_plain_lines_in_a_log_and_a_bar_on_a_terminal(teacher: FakeOpenAI, tmp_path: Path) -> None:
     logged = generate(tmp_path / "log", teacher, "--num", 40)
     assert "\r" not in logged.stderr
     assert "40 rows, " in logged.stderr
@@ -180,7 +189,7 @@ def test_progress_is_a_line_now_and_then_in_a_log_and_a_bar_on_a_terminal(teache
 
 
 @pytest.mark.slow
-def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_path: Path) -> None:
+def test_show_prints_rows_and_rejected_candidates_without_control_characters(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
     evil = "Explain \x1b[31mred\x1b[0m \u202eletters\u202c and bells\x07 to me"
     text = f"1. Instruction: {evil}\n1. Output: \x1b]0;title\x07Fine.\n###\n2. Instruction: Draw a red house now\n2. Output: No."
@@ -198,7 +207,7 @@ def test_show_prints_rows_and_what_was_dropped_and_no_control_characters(tmp_pat
     assert "Fix: choose a rule that did: unfit_for_text" in wrong.stderr
 
 
-def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_dry_run_shows_the_first_request_and_sends_none(teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0
     assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
@@ -209,7 +218,7 @@ def test_dry_run_shows_the_first_request_and_asks_nobody(teacher: FakeOpenAI, tm
 
 
 @pytest.mark.slow
-def test_a_recipe_does_what_flags_do_and_flags_win(teacher: FakeOpenAI, tmp_path: Path) -> None:
+def test_a_recipe_sets_what_flags_set_and_flags_take_precedence(teacher: FakeOpenAI, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         f'[generate]\nbase_url = "{teacher.url}"\nmodel = "m"\nseed = 4\n'
@@ -231,7 +240,7 @@ def test_a_recipe_does_what_flags_do_and_flags_win(teacher: FakeOpenAI, tmp_path
 
 
 @pytest.mark.slow
-def test_every_name_is_listed_and_every_command_is_documented() -> None:
+def test_list_has_every_name_and_the_readme_every_command_and_flag() -> None:
     listed = cli("list").stdout
     for kind in plugins.FOLDERS:
         for name in plugins.names(kind):
@@ -245,6 +254,6 @@ def test_every_name_is_listed_and_every_command_is_documented() -> None:
     assert [flag for flag in sorted(flags) if flag not in README] == []
 
 
-def test_version_and_no_arguments() -> None:
+def test_without_a_command_the_help_is_shown_and_version_is_a_number() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", cli("--version").stdout)
     assert "generate" in cli().stdout + cli().stderr

@@ -1,4 +1,4 @@
-"""What a run says of its cost: before it begins, while it goes on, and at its end."""
+"""Costs as users see them: in a dry run, at the end of a run, and in `status`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def priced(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_after(
+def test_a_dry_run_estimates_by_assumption_at_first_and_later_by_the_replies(
     teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--recipe", priced)
@@ -46,7 +46,7 @@ def test_a_dry_run_estimates_by_assumption_first_and_by_the_runs_own_replies_aft
 
 
 @pytest.mark.slow
-def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
+def test_the_end_of_a_run_and_status_show_what_the_server_charged(
     teacher: FakeOpenAI, priced: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -64,7 +64,7 @@ def test_the_end_and_the_status_say_what_was_spent_as_the_server_counts_it(
     assert "| Price of these requests |" in (run / "README.md").read_text()
 
 
-def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prices_from_the_price_list_have_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     price = si.Run(tmp_path / "run", model="gpt-4o-mini").definition.price
     assert price is not None
@@ -75,7 +75,7 @@ def test_listed_prices_are_recorded_with_their_source(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_limit_in_dollars_needs_a_price_and_a_bound(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
+def test_max_usd_needs_a_price_and_a_limit_of_reply_tokens(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--max-usd", 1)
     unknown = cli("generate", tmp_path / "unknown", *flags)
     assert (unknown.returncode, "price = { input" in unknown.stderr) == (2, True)

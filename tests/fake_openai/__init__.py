@@ -37,6 +37,12 @@ class FakeOpenAI:
         """Count the stalls of `--stall` that have begun."""
         return len({line["stalled"] for line in self.log_lines() if "stalled" in line})
 
+    def end_stall(self) -> None:
+        """Let the server answer the requests that the present stall holds."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def asked(self) -> Counter[str]:
         """Count how often each different request body arrived, by its mark."""
         return Counter(line["mark"] for line in self.requests())

@@ -123,7 +123,7 @@ class Server:
         return await self.send(writer, outcome, made, shown)
 
     async def stalled(self, reader: asyncio.StreamReader) -> bool:
-        """Hold a request during a stall. Return True when the client has disconnected, which ends the stall."""
+        """Hold a request during a stall. Return True when the client has disconnected, which ends the stall too."""
         while self.stalls and self.since_stall >= self.stalls[0]:
             over = self.stall_over
             self.note({"stalled": len(self.stalls), "time": time.time()})
@@ -132,13 +132,17 @@ class Server:
             waiting.cancel()
             if leaving.done():
                 if not over.is_set():  # the first client to leave
-                    over.set()
-                    self.stall_over, self.since_stall = asyncio.Event(), 0
-                    del self.stalls[0]
+                    self.end_stall()
                 return True
             leaving.cancel()
         self.since_stall += 1
         return False
+
+    def end_stall(self) -> None:
+        """Answer the requests that the present stall holds."""
+        self.stall_over.set()
+        self.stall_over, self.since_stall = asyncio.Event(), 0
+        del self.stalls[0]
 
     async def send(
         self, writer: asyncio.StreamWriter, outcome: Outcome, made: Completion | None = None, headers: str = ""
@@ -234,7 +238,12 @@ def options() -> argparse.Namespace:
         "--die", type=float, nargs=2, default=[0, 0], metavar=("K", "S"), help="reset all connections for S s after K requests"
     )
     parser.add_argument(
-        "--stall", type=int, nargs="*", default=[], metavar="N", help="after N answers, hold requests until a client disconnects"
+        "--stall",
+        type=int,
+        nargs="*",
+        default=[],
+        metavar="N",
+        help="after N answers, hold requests until a client disconnects or a line comes on standard input",
     )
     parser.add_argument("--faults", default="", help="shares of requests, such as 429=0.05,500=0.03,length=0.03")
     parser.add_argument("--limit-requests", type=float, help="requests a minute")
@@ -254,11 +263,12 @@ def options() -> argparse.Namespace:
 
 
 async def main() -> None:
-    """Serve until standard input is closed."""
-    handler = Server(options()).connection
-    server = await asyncio.start_server(handler, "127.0.0.1", 0, limit=1 << 24, backlog=4096)
+    """Serve until standard input is closed. Each line of it ends a stall."""
+    serving = Server(options())
+    server = await asyncio.start_server(serving.connection, "127.0.0.1", 0, limit=1 << 24, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (the parent process reads the port)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until the parent process ends or closes it
+    while await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):  # until the parent ends or closes it
+        serving.end_stall()
 
 
 if __name__ == "__main__":

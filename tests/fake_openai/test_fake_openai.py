@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -187,6 +188,17 @@ def test_a_stall_holds_requests_until_the_client_is_killed(start_teacher: Start)
         process.wait()
         assert len(teacher.requests()) == arrived
     assert ask(teacher, 1).status_code == 200
+
+
+def test_a_stall_holds_requests_until_the_test_ends_it(start_teacher: Start) -> None:
+    teacher = start_teacher(stall=(0,))
+    with ThreadPoolExecutor() as threads:
+        answers = [threads.submit(ask, teacher, number) for number in (1, 2)]
+        while len(teacher.requests()) < 2 or not teacher.stalls():
+            time.sleep(0.01)
+        assert not any(answer.done() for answer in answers)
+        teacher.end_stall()
+        assert [answer.result().status_code for answer in answers] == [200, 200]
 
 
 def test_a_hanging_request_is_never_answered(start_teacher: Start) -> None:
