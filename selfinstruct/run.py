@@ -15,11 +15,13 @@ from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.connect import Teachers, cancel_batches, connect, limits_of
 from selfinstruct.client.shutdown import stopped_by_signals
 from selfinstruct.contracts import Teacher
+from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.curate.rules import rules
 from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
-from selfinstruct.generate.assembly import assemble, first_request, make_curator
+from selfinstruct.generate.assembly import assemble, first_request
 from selfinstruct.generate.mixture import Mixture
+from selfinstruct.inputs.topics import row_quotas
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL
 from selfinstruct.pipeline import Watch, generate_rows
@@ -317,7 +319,7 @@ class Run:
         dataset = await generate_rows(
             assemble(definition, self._arguments.method, self._arguments.filters),
             ask,
-            make_curator(definition, self._arguments.filters),
+            self._curator(definition),
             num=recipe.curate.num,
             give_up_after=recipe.generate.give_up_after,
             least_acceptance=recipe.curate.least_acceptance,
@@ -328,6 +330,12 @@ class Run:
         dataset.curate = recipe.curate
         ask.account(dataset)
         return dataset
+
+    def _curator(self, definition: Definition) -> Curator:
+        """Return the curator of the settings in force, with the most rows that each topic may have."""
+        curate = definition.recipe.curate
+        quotas = row_quotas(definition.inputs.topics, curate.num)
+        return Curator(definition.seeds, curate, self._arguments.filters, quotas)
 
     def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:
         recipe = self.recipe.model_copy(update={"curate": dataset.curate or self.recipe.curate})

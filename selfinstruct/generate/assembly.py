@@ -16,7 +16,6 @@ from selfinstruct.generate.mixture import Mixture, Part, make_method
 from selfinstruct.generate.options import MethodOptions
 from selfinstruct.generate.task_pool import TaskPool
 from selfinstruct.generate.turns import Turns
-from selfinstruct.inputs import topics
 from selfinstruct.inputs.prompts import STEERING, PromptFile
 from selfinstruct.recipe.schema import Curate, Generate, MixedMethod
 from selfinstruct.records import Reply, Request
@@ -54,12 +53,6 @@ def _curator_as_begun(definition: Definition, curate: Curate, filters: Filters |
         return Curator(definition.seeds, curate, filters)
     except PluginError as error:
         raise PluginError(f"the prompts of this run show what its filters admitted, and a filter is missing: {error}") from None
-
-
-def make_curator(definition: Definition, filters: Filters | None = None) -> Curator:
-    """Return the curator of a run, with the most rows that each topic may have."""
-    curate = definition.recipe.curate
-    return Curator(definition.seeds, curate, filters, topics.row_quotas(definition.inputs.topics, curate.num))
 
 
 async def first_request(mixture: Mixture) -> Request:

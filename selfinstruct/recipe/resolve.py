@@ -180,6 +180,6 @@ def _agreed(usual: list[tuple[str, Mapping[str, Any]]], given: Mapping[str, Any]
 
 
 def _with_defaults(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    """Put defaults below settings; a table of options gets those that it lacks."""
+    """Return settings with defaults below them. A table of options gets the options that it lacks."""
     tables = {name: {**usual[name], **settings[name]} for name in usual if isinstance(settings.get(name), Mapping)}
     return {**usual, **settings, **tables}

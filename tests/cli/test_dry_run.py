@@ -46,9 +46,7 @@ def test_a_dry_run_estimates_by_assumption_at_first_and_later_by_the_replies(
 
 
 @pytest.mark.slow
-def test_the_end_of_a_run_and_status_show_what_the_server_charged(
-    teacher: FakeOpenAI, priced: Path, tmp_path: Path
-) -> None:
+def test_the_end_of_a_run_and_status_show_what_the_server_charged(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = cli("generate", run, "--base-url", teacher.url, "--model", "m", "--num", 100, "--recipe", priced)
     _, prompt, completion = teacher.spent()

@@ -53,26 +53,30 @@ def findings(path: Path) -> Iterator[str]:
     """Breaches of the rules in one file, each with its line."""
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
-    documented = {id(constant) for _, constant in docstrings(tree)}
-    for _, constant in docstrings(tree):
-        text = str(constant.value)
-        if FIRST_WORDS.match(text.strip()):
-            yield f"{constant.lineno}: a docstring begins with {text.split()[0]!r}"
-        if SEMICOLON.search(re.sub(r"`[^`]*`", "`", text)):
-            yield f"{constant.lineno}: a docstring has a semicolon"
-        for sentence in sentences(text):
-            if (count := len(re.findall(r"[A-Za-z']+", re.sub(r"`[^`]*`", "x", sentence)))) > WORDS_IN_A_SENTENCE:
-                yield f"{constant.lineno}: a sentence of {count} words: {' '.join(sentence.split())[:60]}"
+    documented = [constant for _, constant in docstrings(tree)]
+    for constant in documented:
+        yield from (f"{constant.lineno}: {problem}" for problem in in_docstring(str(constant.value)))
     for constant in strings(tree):
         text = str(constant.value)
         if found := BANNED.search(text):
             yield f"{constant.lineno}: {found[0]!r} in {text[max(0, found.start() - 30) : found.end() + 20]!r}"
         # A message of the package, not a text that a teacher or a file may hold.
-        if PACKAGE in path.parents and id(constant) not in documented and SEMICOLON.search(text):
+        if PACKAGE in path.parents and constant not in documented and SEMICOLON.search(text):
             yield f"{constant.lineno}: a semicolon in {text[:60]!r}"
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and (found := BANNED.search(token.string)):
             yield f"{token.start[0]}: {found[0]!r} in a comment"
+
+
+def in_docstring(text: str) -> Iterator[str]:
+    """Breaches of the rules in one docstring."""
+    if FIRST_WORDS.match(text.strip()):
+        yield f"a docstring begins with {text.split(maxsplit=1)[0]!r}"
+    if SEMICOLON.search(re.sub(r"`[^`]*`", "`", text)):
+        yield "a docstring has a semicolon"
+    for sentence in sentences(text):
+        if (count := len(re.findall(r"[A-Za-z']+", re.sub(r"`[^`]*`", "x", sentence)))) > WORDS_IN_A_SENTENCE:
+            yield f"a sentence of {count} words: {' '.join(sentence.split())[:60]}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -31,7 +31,7 @@ STATEMENTS = 60  # lines of a function's body
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """Each module of the package by its dotted name below `selfinstruct`; a package's own module is `name.__init__`."""
+    """Each module of the package by its dotted name below `selfinstruct`. A package's own module is `name.__init__`."""
     for path in sorted(PACKAGE.rglob("*.py")):
         yield ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path
 
@@ -90,12 +90,7 @@ def test_modules_and_functions_are_short() -> None:
     long = []
     for name, path in modules():
         text = path.read_text()
-        if text.count("\n") > LINES:
-            long.append(name)
-        for node in ast.walk(ast.parse(text)):
-            if (
-                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                and (node.end_lineno or 0) - node.body[0].lineno >= STATEMENTS
-            ):
-                long.append(f"{name}:{node.name}")
+        long += [name] if text.count("\n") > LINES else []
+        functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        long += [f"{name}:{node.name}" for node in functions if (node.end_lineno or 0) - node.body[0].lineno >= STATEMENTS]
     assert long == []

@@ -305,7 +305,7 @@ def test_the_package_and_its_help_load_nothing_heavy() -> None:
 
 
 def in_a_sentence(ended: Any) -> str:
-    """What a command that was refused says."""
+    """Return the message of a refused command, which must be one line."""
     assert ended.returncode == 2 and ended.stdout == "" and len(ended.stderr.splitlines()) == 1, ended.stderr
     return str(ended.stderr)
 

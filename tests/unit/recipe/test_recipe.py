@@ -207,7 +207,7 @@ def stored(run: si.Run) -> dict[str, Any]:
 
 
 def in_a_sentence(ended: Any) -> str:
-    """What a command that was refused says."""
+    """Return the message of a refused command, which must be one line."""
     assert ended.returncode == 2 and ended.stdout == "" and len(ended.stderr.splitlines()) == 1, ended.stderr
     return str(ended.stderr)
 
@@ -271,7 +271,7 @@ def test_the_usual_address_is_that_of_named_teachers_too(
 
 
 @pytest.mark.parametrize("domain", ["bees \udcff", "bees \x1b[31m"], ids=["surrogate", "control"])
-def test_a_domain_that_is_no_text_is_refused_in_a_sentence(domain: str, tmp_path: Path) -> None:
+def test_a_domain_that_is_not_text_is_refused_in_a_sentence(domain: str, tmp_path: Path) -> None:
     said = in_a_sentence(cli("generate", tmp_path / "run", "--model", "m", "--domain", domain, "--dry-run"))
     assert "\x1b" not in said and ("UTF-8" in said or "generate.domain" in said)
 
