@@ -99,7 +99,7 @@ def interrupted(directory: Path, teacher: FakeOpenAI, *flags: object, model: str
     wait_until(process, lambda: bool(teacher.requests()))
     wait_until(process, lambda: "submitted" in str(batches(directory)))
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     return said
 
