@@ -36,12 +36,12 @@ def test_a_dry_run_estimates_by_assumption_at_first_and_later_by_the_replies(
     assert cli("generate", tmp_path / "run", "--num", 100, *flags).returncode == 0
     asked = len(teacher.requests())
     after = cli("generate", tmp_path / "run", "--num", 1000, "--dry-run").stdout
-    assert re.search(r"Estimate from this run's own replies, with 1\d\d of 1,000 rows done:\n  about ", after)
-    told = re.search(r"about (\d+) requests, [\d.]+k tokens, about \$([\d.]+\d)", after)
-    assert told
-    assert 0.7 < int(told[1]) / (9 * asked) < 1.1
+    shown = re.search(r"with (\d+) of 1,000 rows done:\n  about (\d+) requests, [\d.]+k tokens, about \$([\d.]+\d)", after)
+    assert shown and "Estimate from this run's own replies, with " in after
+    missing = (1000 - int(shown[1])) / int(shown[1])  # as a share of the rows done
+    assert int(shown[2]) == pytest.approx(missing * asked, abs=1)
     _, prompt, completion = teacher.spent()
-    assert 0.7 < float(told[2]) / (9 * (prompt + 10 * completion) / 1e6) < 1.1
+    assert float(shown[3]) == pytest.approx(missing * (prompt + 10 * completion) / 1e6, rel=0.01)
     assert len(teacher.requests()) == asked
 
 
