@@ -62,7 +62,7 @@ def spending(run: Run, rows: int) -> Iterator[str]:
         cost = dollars(spent_usd(counts, price, reserved=False))
         cost += f" (replies: {dollars(1000 * replies / rows)} per 1,000 rows)" if rows and replies else ""
     calls = counted(counts.calls, "call")
-    yield f"total of the run: {calls}, {short(committed(counts, reserved=False).tokens)} tokens, {cost}"
+    yield f"run total: {calls}, {short(committed(counts, reserved=False).tokens)} tokens, {cost}"
     if counts.lost.tokens:
         calls_and_replies = unmeasured(counts.lost_calls, counts.without_usage)
         yield f"  of these, at most {short(counts.lost.tokens)} tokens for {calls_and_replies}"
@@ -92,7 +92,7 @@ def unmeasured(calls: int, replies: int) -> str:
 
 def _price(price: Price | None) -> str:
     if price is None:
-        return "unknown, tokens are counted (to set it, add price = { input = ..., output = ... } to [runtime] of the recipe)"
+        return "unknown (set [runtime] price = { input = ..., output = ... } in a recipe)"
     batch = f", {price.batch:g} times that in batches" if price.batch != 1 else ""
     return f"${price.input:g} per million prompt tokens, ${price.output:g} per million reply tokens{batch} ({price.source})"
 
@@ -114,7 +114,7 @@ def _price_and_limits(run: Run, request: Request) -> Iterator[str]:
         yield "  --max-usd needs a price: without it the run will not start"
     if bound is not None:
         cost = "" if price is None or not price.output else f", {dollars(price.of(request.teacher).usd(bound))}"
-        yield f"  reserved before the first request is sent (its worst case): {bound.tokens:,} tokens{cost}"
+        yield f"  worst case of a request, reserved before it is sent: {bound.tokens:,} tokens{cost}"
     budget = Budget(limits, Counts(), price)
     if budget.fit(bound) == "never":
         yield f"  {budget.reached}"
@@ -130,13 +130,13 @@ def _estimate(run: Run, request: Request) -> Iterator[str]:
         speed = counts.per_minute(time.time())
         if remaining := estimate_remaining(dataset, counts, price, speed, dataset.requests):
             yield f"Estimate from this run's own replies, with {len(dataset.rows):,} of {num:,} rows done:"
-            yield f"  {_amount(remaining)} remaining"
+            yield f"  remaining: {_amount(remaining)}"
             return
     yield f"Estimate for {counted(num, 'row')}: {_amount(estimate_new_run(run.methods(), request, num, price, batch=batch))}"
     yield f"  (assumed: {100 * ASSUMED_ACCEPTANCE:.0f} % of the candidates accepted, {ASSUMED_TASK_TOKENS} tokens per task)"
 
 
 def _amount(estimate: Estimate) -> str:
-    usd = "" if estimate.usd is None else f", about {dollars(estimate.usd)}"
+    usd = "" if estimate.usd is None else f", {dollars(estimate.usd)}"
     duration = "" if estimate.seconds is None else f", {clock(estimate.seconds)} at the latest speed"
     return f"about {counted(round(estimate.requests), 'request')}, {short(estimate.tokens.tokens)} tokens{usd}{duration}"

@@ -21,7 +21,7 @@ def dedup(
     inputs: Annotated[list[str], typer.Argument(help="Files, or names that `datasets` loads.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="A new or empty directory for the results.", metavar="DIR", show_default=False)],
     rouge: Annotated[
-        float, typer.Option(help="Drop a row above this ROUGE-L F-measure; 0.999 drops little but repeats.", metavar="SCORE")
+        float, typer.Option(help="Drop a row above this ROUGE-L F-measure (0.999 drops little but repeats).", metavar="SCORE")
     ] = 0.7,
     against: Annotated[
         list[str] | None,

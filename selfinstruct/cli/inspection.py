@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,17 +70,20 @@ def show(
         raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path")
     entries = _rows(directory) if rejected is None else _rejected(directory, rejected)
     shown = 0
-    for entry in itertools.islice(entries, skip, skip + count):
-        print(safe(entry) + "\n")
-        shown += 1
+    try:
+        for entry in itertools.islice(entries, skip, skip + count):
+            print(safe(entry) + "\n")
+            shown += 1
+    except (KeyError, TypeError):  # JSON, but not of a row
+        raise RunDirectoryError(f"{directory}: derived files are damaged. Fix: run `selfinstruct build {directory}`") from None
     if shown:
         return
     if skip:
         note(f"nothing to show after the first {skip:,}")
     elif rejected is not None:
         rules = sorted({line["rule"] for line in _lines(directory / REJECTED)})
-        fix = f"Fix: choose a rule that did: {', '.join(rules)}" if rules else "No rule rejected any"
-        raise UserMistake(f"--rejected {rejected}: rejected no candidate of this run. {fix}")
+        fix = f"Fix: choose from any, {', '.join(rules)}" if rules else "No rule did"
+        raise UserMistake(f"--rejected {rejected}: this rule rejected no candidate of the run. {fix}")
     else:
         note("no rows yet")
 
@@ -137,8 +141,8 @@ def _cost(money: Mapping[str, Any]) -> str:
 def _rows(directory: Path) -> Iterator[str]:
     """Yield the rows of a dataset with their origin, each as a text of several lines."""
     for row, origin in zip(_lines(directory / DATASET), _lines(directory / PROVENANCE), strict=False):
-        near = "".join(f", nearest {one['id']} with ROUGE-L {one['score']:.2f}" for one in origin["nearest"][:1])
-        yield f"{_texts(row)}\n  (id {origin['id']}, candidate {origin['candidate']}, model {origin['model']}{near})"
+        near = "".join(f", ROUGE-L {one['score']:.2f} to {one['id']}" for one in origin["nearest"][:1])
+        yield f"{_texts(row)}\n  ({origin['id']}, candidate {origin['candidate']}, model {origin['model']}{near})"
 
 
 def _rejected(directory: Path, rule: str) -> Iterator[str]:
@@ -148,13 +152,13 @@ def _rejected(directory: Path, rule: str) -> Iterator[str]:
             limit = "" if line["limit"] is None else f" (limit {json.dumps(line['limit'])})"
             reason = f"{line['candidate']} rejected by {line['rule']}: {json.dumps(line['value'], ensure_ascii=False)}{limit}"
             near = f"nearest {line['nearest']['id']}: {line['nearest']['instruction']}" if line["nearest"] else ""
-            yield "\n".join(filter(None, (reason, near.replace("\n", "\n  "), _texts(line))))
+            yield "\n".join(filter(None, (reason, near, _texts(line))))
 
 
 def _texts(row: Mapping[str, Any]) -> str:
     """Return the texts of a row that are not empty, each after its name."""
     texts = (f"{name}: {row[name]}" for name in ("instruction", "input", "output") if row[name])
-    return "\n".join(text.replace("\n", "\n  ") for text in texts)
+    return "\n".join(textwrap.indent(text, "  ").strip() for text in texts)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -16,18 +16,20 @@ def seeds(
     path: Annotated[
         str | None, typer.Argument(help="A seed file. Default: the bundled seed tasks.", metavar="FILE", show_default=False)
     ] = None,
-    near: Annotated[float, typer.Option(min=0, max=1, help="Report pairs of instructions above this ROUGE-L.")] = 0.5,
+    near: Annotated[
+        float, typer.Option(min=0, max=1, help="Report instructions with more than this ROUGE-L to an earlier one.")
+    ] = 0.5,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Another seed file: also report instructions too near to one of its own.", metavar="FILE", show_default=False
+            help="Another seed file: also report instructions too near to one there.", metavar="FILE", show_default=False
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Check a seed file for errors and near-duplicates.
 
-    Finds bad rows, empty outputs, repeated tasks and pairs of near instructions, and prints counts. Exit status: 0 no
+    Finds bad rows, empty outputs, repeated tasks and near-duplicate instructions, and prints counts. Exit status: 0 no
     findings, 1 findings, 2 the file cannot be read.
     """
     from selfinstruct.inputs import seed_check

@@ -10,6 +10,8 @@ import textwrap
 from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
 _UNSAFE = re.compile(f"[{UNSAFE_ON_A_TERMINAL}]")
+_NO_BREAK = "\xa0"
+_COUNT_AND_NOUN = re.compile(r"(?<=\d) (?=[a-z])")
 _WIDEST = 120  # columns: longer lines are hard to read
 _NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
 
@@ -54,7 +56,9 @@ def labelled(label: str, text: str, indent: int) -> str:
     The text begins on the next line if the label is too long.
     """
     width = min(_WIDEST, shutil.get_terminal_size().columns) - indent
+    text = _COUNT_AND_NOUN.sub(_NO_BREAK, text)  # a number stays on the line of its noun
     lines = textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False) or [""]
+    lines = [line.replace(_NO_BREAK, " ") for line in lines]
     margin = f"\n{'':{indent}}"
     return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
 

@@ -44,7 +44,7 @@ def exists(path: Path) -> bool:
         if DATASET in foreign:
             raise UserMistake(f"{path}: holds a dataset without {RUN} and {JOURNAL}. Fix: choose the directory of the run itself")
         if foreign:
-            raise UserMistake(f"{path}: holds other files (got {foreign[0]!r}). Fix: choose a new or empty directory")
+            raise UserMistake(f"{path}: holds other files (got {foreign[0]!r}). Fix: choose a run's directory, or an empty one")
         if not has_no_replies(path):
             raise RunDirectoryError(f"{path}: has replies but no {RUN}, which they need. Fix: put {RUN} back")
     return False

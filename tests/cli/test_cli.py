@@ -204,14 +204,34 @@ def test_show_prints_rows_and_rejected_candidates_without_control_characters(tmp
     assert "\x1b" not in card
     wrong = cli("show", tmp_path / "run", "--rejected", "nonsense")
     assert wrong.returncode == 2
-    assert "Fix: choose a rule that did: unfit_for_text" in wrong.stderr
+    assert "Fix: choose from any, unfit_for_text" in wrong.stderr
+
+
+@pytest.mark.parametrize("content", [b"{}\n", b"[1]\n", b"{oops\n", b"\xff\n"])
+def test_show_refuses_a_damaged_dataset(content: bytes, tmp_path: Path) -> None:
+    for name in ("dataset.jsonl", "provenance.jsonl", "rejected.jsonl"):
+        (tmp_path / name).write_bytes(content)
+    for flags in ((), ("--rejected", "any")):
+        done = cli("show", tmp_path, *flags)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "damaged. Fix: run `selfinstruct build " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_show_says_when_nothing_is_left_to_show(tmp_path: Path) -> None:
+    for name in ("dataset.jsonl", "provenance.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "rejected.jsonl").write_text('{"rule": "rouge", "candidate": "0#1"}\n')
+    assert cli("show", tmp_path).stderr == "no rows yet\n"
+    assert cli("show", tmp_path, "--skip", 2000).stderr == "nothing to show after the first 2,000\n"
+    assert cli("show", tmp_path, "--rejected", "rouge", "--skip", 1).stderr == "nothing to show after the first 1\n"
 
 
 def test_a_dry_run_shows_the_first_request_and_sends_none(teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0
     assert "List of 20 tasks:\n###\n1. Instruction: " in done.stdout
-    assert "Price: unknown, tokens are counted (to set it, add price = " in done.stdout
+    assert "Price: unknown (set [runtime] price = " in done.stdout
     assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens\n", done.stdout)
     assert sum(teacher.asked().values()) == 0
     assert not (tmp_path / "run").exists()

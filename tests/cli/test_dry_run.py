@@ -29,14 +29,14 @@ def test_a_dry_run_estimates_by_assumption_at_first_and_later_by_the_replies(
     flags = ("--base-url", teacher.url, "--model", "m", "--recipe", priced)
     before = cli("generate", tmp_path / "run", "--num", 1000, *flags, "--dry-run").stdout
     assert "Price: $1 per million prompt tokens, $10 per million reply tokens (the recipe)" in before
-    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens, about \$1\.\d\d\n", before)
+    assert re.search(r"Estimate for 1,000 rows: about 98 requests, [\d.]+k tokens, \$1\.\d\d\n", before)
     assert "(assumed: 60 % of the candidates accepted" in before
     assert not teacher.requests()
     assert not (tmp_path / "run").exists()
     assert cli("generate", tmp_path / "run", "--num", 100, *flags).returncode == 0
     asked = len(teacher.requests())
     after = cli("generate", tmp_path / "run", "--num", 1000, "--dry-run").stdout
-    shown = re.search(r"with (\d+) of 1,000 rows done:\n  about (\d+) requests, [\d.]+k tokens, about \$([\d.]+\d)", after)
+    shown = re.search(r"with (\d+) of 1,000 rows done:\n  remaining: about (\d+) requests, [\d.]+k tokens, \$([\d.]+\d)", after)
     assert shown and "Estimate from this run's own replies, with " in after
     missing = (1000 - int(shown[1])) / int(shown[1])  # as a share of the rows done
     assert int(shown[2]) == pytest.approx(missing * asked, abs=1)
