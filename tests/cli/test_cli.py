@@ -221,7 +221,9 @@ def test_show_refuses_a_damaged_dataset(content: bytes, tmp_path: Path) -> None:
 def test_show_says_when_nothing_is_left_to_show(tmp_path: Path) -> None:
     for name in ("dataset.jsonl", "provenance.jsonl"):
         (tmp_path / name).touch()
-    (tmp_path / "rejected.jsonl").write_text('{"rule": "rouge", "candidate": "0#1"}\n')
+    line = {"candidate": "0#1", "rule": "rouge", "value": 0.8, "limit": 0.7, "nearest": None}
+    texts = {"instruction": "Name a river.", "input": "", "output": "The Niger."}
+    (tmp_path / "rejected.jsonl").write_text(json.dumps({**line, **texts}) + "\n")
     assert cli("show", tmp_path).stderr == "no rows yet\n"
     assert cli("show", tmp_path, "--skip", 2000).stderr == "nothing to show after the first 2,000\n"
     assert cli("show", tmp_path, "--rejected", "rouge", "--skip", 1).stderr == "nothing to show after the first 1\n"
