@@ -13,6 +13,7 @@ from selfinstruct.records import Neighbour
 from selfinstruct.rouge import RougeIndex
 
 
+@pytest.mark.slow
 def test_a_few_pairs_show_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_rouge.main(["--small", "--seed", "1"]) == 0
     last = capsys.readouterr().out.strip().split("\n")[-1]

@@ -130,6 +130,7 @@ def test_a_topic_is_the_domain_that_a_row_is_nearest_to(embedded: bool) -> None:
     assert topics.majority == 0.5
 
 
+@pytest.mark.slow
 def test_topics_of_the_bundled_seeds_are_far_better_than_chance() -> None:
     seeds = lines(ROOT / "seeds" / "seed_tasks.jsonl")
     topics = diversity.Topics(seeds, embedded=False)
@@ -227,6 +228,7 @@ def test_each_run_has_a_valid_recipe(name: str) -> None:
     assert parse(tomllib.loads(toml(recipe)), name).curate.least_acceptance == 0
 
 
+@pytest.mark.slow
 def test_the_report_on_the_sample(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "data" / "sample", tmp_path / "sample")
     run = compare_methods.read_run(tmp_path / "sample")

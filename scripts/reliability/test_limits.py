@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 
@@ -15,6 +17,7 @@ def ran(script: str, *flags: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_rate_limit_that_only_refusals_show_is_found() -> None:
     # A low rate and wide bounds, so that a busy machine passes. A run that ignored the limit would have 90 % refused.
     flags = (
@@ -37,6 +40,7 @@ def test_a_rate_limit_that_only_refusals_show_is_found() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_no_limit_on_money_is_exceeded() -> None:
     done = ran("money.py", "--settings", 4, "--seed", 290, "--largest", 5)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -98,6 +98,7 @@ def test_rows_are_dropped_exactly_where_rouge_score_is_above_the_threshold(thres
     assert len(expected) > 10
 
 
+@pytest.mark.slow
 def test_the_first_of_two_near_duplicates_is_kept_also_across_files_and_both_are_reported(tmp_path: Path) -> None:
     river, other, dozen = RIVERS
     one = save(tmp_path / "1.jsonl", f'\n{{"a": 1, "a":2, "instruction": "{river}"}}\n\n{{"instruction": null}}\n')
@@ -165,6 +166,7 @@ def test_rows_near_to_references_are_dropped_and_only_these_with_only_against(tm
     assert "add --against FILE" in nothing.stderr
 
 
+@pytest.mark.slow
 def test_several_fields_are_compared_together_and_paths_lead_into_a_row(tmp_path: Path) -> None:
     chats = [
         {"messages": [{"content": text}, {"content": more}]} for text, more in ((RIVERS[0], "x y"), (RIVERS[1], "p q r s t"))
@@ -448,6 +450,7 @@ def test_memory_is_bounded_by_the_row_group_and_not_by_the_file(tmp_path: Path) 
     assert needed[1] - needed[0] < 75, needed
 
 
+@pytest.mark.slow
 def test_arrow_files_with_other_categories_become_a_stream_that_holds_both(tmp_path: Path) -> None:
     paths = []
     for name, texts in (("one", ["Sing.", "Name a river."]), ("two", ["Count to ten.", "Draw a cat."])):

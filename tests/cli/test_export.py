@@ -56,6 +56,7 @@ def test_derived_files_are_not_needed_and_stale_ones_are_not_read(tmp_path: Path
     assert json.loads((tmp_path / "a.json").read_text()) == rows(SAMPLE / "dataset.jsonl")
 
 
+@pytest.mark.slow
 def test_nothing_is_written_into_the_run_directory(tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(SAMPLE, run)

@@ -108,6 +108,7 @@ def test_a_batch_may_lose_lines_the_first_time(start_teacher: Start) -> None:
     assert (len(results(teacher, again.output_file_id)), again.error_file_id) == (300, None)
 
 
+@pytest.mark.slow
 def test_a_batch_may_expire_fail_or_be_cancelled(start_teacher: Start) -> None:
     teacher = start_teacher(batch_seconds=0.1)
     expired = ended(teacher, start_batch(teacher, 10, "batch-expires"))
@@ -173,6 +174,7 @@ def test_faults_have_their_shares_and_the_log_has_the_charged_tokens(start_teach
     assert again
 
 
+@pytest.mark.slow
 def test_a_stall_holds_requests_until_the_client_is_killed(start_teacher: Start) -> None:
     teacher = start_teacher(stall=(2, 0))
     code = (

@@ -143,6 +143,7 @@ def test_a_run_object_can_be_used_again_and_stopped_when_it_is_idle(teacher: Fak
     assert sum(teacher.asked().values()) == asked
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_notebook_waits_for_the_replies_in_flight(
     start_teacher: Callable[..., FakeOpenAI], tmp_path: Path
 ) -> None:

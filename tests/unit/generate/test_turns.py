@@ -139,6 +139,7 @@ FED_BACK: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", FED_BACK)
 def test_other_filters_ask_for_nothing_although_prompts_depend_on_admitted_tasks(
     way: dict[str, Any], teacher: FakeOpenAI, tmp_path: Path

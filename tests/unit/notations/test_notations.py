@@ -93,6 +93,7 @@ def test_a_list_cut_anywhere_keeps_every_item_before_the_last(examples: list[Exa
     assert items[:-1] == as_items(examples)[: len(items) - 1]
 
 
+@pytest.mark.slow
 @given(st.lists(EXAMPLES, min_size=1, max_size=3), st.integers(0, 300))
 @REPEATABLE
 def test_a_json_object_cut_anywhere_keeps_every_whole_task(examples: list[Example], length: int) -> None:

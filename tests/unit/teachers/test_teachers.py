@@ -26,6 +26,7 @@ def generate(directory: Path, teacher: FakeOpenAI, model: str, *flags: object, *
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "status", "says"),
     [
@@ -46,12 +47,14 @@ def test_a_teacher_that_cannot_answer_ends_the_run_with_one_sentence(
     assert says in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["bad-key", "no-credit", "unknown"])
 def test_faults_that_no_retry_can_correct_are_not_retried(model: str, teacher: FakeOpenAI, tmp_path: Path) -> None:
     generate(tmp_path / "run", teacher, model, "--concurrency", 1)
     assert sum(teacher.asked().values()) == 1
 
 
+@pytest.mark.slow
 def test_transient_faults_are_retried_and_change_no_row(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "faulty", "--concurrency", 20, "--num", 200)[0] == 0
     attempts = [entry["attempts"] for entry in outcomes(tmp_path / "run")]
@@ -62,6 +65,7 @@ def test_transient_faults_are_retried_and_change_no_row(teacher: FakeOpenAI, tmp
     assert derived(again) == derived(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert generate(run, teacher, "refuses-some", "--num", 200)[0] == 0
@@ -77,6 +81,7 @@ def test_a_refused_request_is_recorded_counted_and_not_asked_again(teacher: Fake
     assert sum(teacher.asked().values()) == before
 
 
+@pytest.mark.slow
 def test_a_wrong_model_can_be_changed_only_before_the_first_reply(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "unknown")[0] == 1
     assert generate(tmp_path / "run", teacher, "m")[0] == 0
@@ -85,6 +90,7 @@ def test_a_wrong_model_can_be_changed_only_before_the_first_reply(teacher: FakeO
     assert "model: 'm' -> 'other'" in said
 
 
+@pytest.mark.slow
 def test_a_corrected_model_keeps_all_other_settings(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "unknown", "--temperature", 0.3, "--num", 25)[0] == 1
     assert cli("generate", tmp_path / "run", "--model", "m").returncode == 0
@@ -93,6 +99,7 @@ def test_a_corrected_model_keeps_all_other_settings(teacher: FakeOpenAI, tmp_pat
     assert run.recipe.generate.base_url == teacher.url
 
 
+@pytest.mark.slow
 def test_an_outage_stops_the_run_which_resumes_afterwards(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     calm, dying = start_teacher(), start_teacher(latency=0.05, outage=(10, 60))
     flags = ("--num", 300, "--concurrency", 8, "--patience", 1)
@@ -109,6 +116,7 @@ def test_an_outage_stops_the_run_which_resumes_afterwards(start_teacher: Callabl
     assert derived(tmp_path / "run") == derived(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_a_rate_limit_longer_than_the_patience_records_no_failure(teacher: FakeOpenAI, tmp_path: Path) -> None:
     code, said = generate(tmp_path / "run", teacher, "limited", "--patience", 1)
     assert code in (0, 4), said  # the last attempt is made when the patience ends, whatever the server asks
@@ -116,6 +124,7 @@ def test_a_rate_limit_longer_than_the_patience_records_no_failure(teacher: FakeO
     assert generate(tmp_path / "run", teacher, "limited", "--patience", 1)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_strange_side_field_does_not_cost_the_reply(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "odd-fields", "--num", 60)[0] == 0
     assert max(teacher.asked().values()) == 1
@@ -123,6 +132,7 @@ def test_a_strange_side_field_does_not_cost_the_reply(teacher: FakeOpenAI, tmp_p
     assert all(str(row["time"]).startswith("20") for row in rows(tmp_path / "run" / "provenance.jsonl"))
 
 
+@pytest.mark.slow
 def test_the_key_is_sent_but_is_in_no_file_or_message(teacher: FakeOpenAI, tmp_path: Path) -> None:
     for model in ("m", "faulty", "bad-key", "unknown"):
         _, said = generate(tmp_path / model, teacher, model, OPENAI_API_KEY=MARKER)
@@ -167,6 +177,7 @@ def test_openai_gets_the_newer_name_of_max_tokens() -> None:
     assert here == {**rest, "max_tokens": 5}
 
 
+@pytest.mark.slow
 def test_a_journal_can_be_used_as_a_script(teacher: FakeOpenAI, tmp_path: Path) -> None:
     assert generate(tmp_path / "run", teacher, "m")[0] == 0
     journal = tmp_path / "run" / "journal.jsonl"
@@ -177,6 +188,7 @@ def test_a_journal_can_be_used_as_a_script(teacher: FakeOpenAI, tmp_path: Path) 
     assert derived(tmp_path / "again")["dataset.jsonl"] == derived(tmp_path / "run")["dataset.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_script_without_the_needed_reply_is_an_error(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
     script.write_text('{"key": "0", "text": "nothing"}\n')
@@ -205,6 +217,7 @@ def test_the_embedded_teacher_writes_rows_and_resumes(tmp_path: Path) -> None:
     assert derived(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_missing_weights_end_with_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match="no such GGUF file"):
         local.weights(str(tmp_path / "none.gguf"))
