@@ -161,7 +161,7 @@ class Run:
         Raises TeacherError.
         """
         if self.is_new:
-            raise UserMistake(f"{self.path}: has no run. Fix: check the path")
+            raise UserMistake(f"{self.path}: has no run. Fix: check the path.")
         return event_loop.run(self._cancel)
 
     async def _cancel(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ class Run:
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         if self._busy:
-            raise UserMistake(f"{self.path}: this Run is already generating. Fix: wait for it, or call stop()")
+            raise UserMistake(f"{self.path}: this Run is already generating. Fix: wait for it, or call stop().")
         self._busy, self._interrupted = True, False
         try:
             yield
@@ -200,12 +200,12 @@ class Run:
         journal.
         """
         if not manifest.exists(self.path):
-            raise UserMistake(f"{self.path}: has no run. Fix: check the path, or begin a run with `generate`")
+            raise UserMistake(f"{self.path}: has no run. Fix: check the path, or begin a run with `generate`.")
         if not (self.path / JOURNAL).exists():
-            raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back")
+            raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back.")
         fixed = [name for name in changes if loading.section_of(name) != "curate"]
         if fixed:
-            raise UserMistake(f"{fixed[0]}: build changes only settings of [curate]. Fix: use a new run directory for it")
+            raise UserMistake(f"{fixed[0]}: build changes only settings of [curate]. Fix: use a new run directory for it.")
         definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))
@@ -223,7 +223,7 @@ class Run:
             return self.path
         target = Path(to)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise UserMistake(f"{target}: already exists. Fix: choose a new or empty directory")
+            raise UserMistake(f"{target}: already exists. Fix: choose a new or empty directory.")
         manifest.make(target)
         with Journal.reading(self.path / JOURNAL) as journal:
             self._write(dataset, journal, target)

@@ -51,14 +51,16 @@ class DurableAsk:
         if not _KEY.fullmatch(key):
             raise PluginError(
                 "the method's request key must be the index of its root request, alone or followed by / or . and more "
-                f"(got {key!r}). Fix: start each key with `turn.key`"
+                f"(got {key!r}). Fix: start each key with `turn.key`."
             )
         entry = self.journal.get(key)
         if entry is None:
             if self._source is None or self.shutdown.closed:
                 raise ReplyMissing(key)
             if key in self._asked:
-                raise PluginError(f"the method asks twice at a time under the key {key!r}. Fix: set another key for each request")
+                raise PluginError(
+                    f"the method asks twice at a time under the key {key!r}. Fix: set another key for each request."
+                )
             self._asked.add(key)
             try:
                 entry = await self._source.obtain(key, request)
@@ -68,7 +70,7 @@ class DurableAsk:
         if entry.request != request.digest:
             raise JournalError(
                 f"{self.journal.path}: the reply {key!r} answers another request than this run makes, so the run's seeds, prompt "
-                "or recipe, or the method's code, were changed. Fix: undo that change, or choose another directory"
+                "or recipe, or the method's code, were changed. Fix: undo that change, or choose another directory."
             )
         if isinstance(entry.outcome, Failure):
             raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)

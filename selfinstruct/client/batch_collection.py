@@ -115,11 +115,11 @@ class Collector:
         self._on_end(name)
         stop = results.stop
         if state.word == "cancelled":
-            stop = TeacherStop("a batch was cancelled at the provider. Fix: run the same command again, what it did is saved")
+            stop = TeacherStop("a batch was cancelled at the provider. Fix: run the same command again, what it did is saved.")
         if state.word == "failed":
             stop = TeacherStop(
                 f"the provider failed the whole batch ({state.detail or 'without a reason'}). "
-                "Fix: remove the cause, then run the same command again"
+                "Fix: remove the cause, then run the same command again."
             )
         if stop and not self._cancelling and not self.shutdown.closed:
             self.shutdown.close(stop)
@@ -151,7 +151,7 @@ class Collector:
             last = list(refused.values())[-1]
             results.stop = results.stop or TeacherStop(
                 f"all {len(refused):,} requests of a batch were refused (the last one: {last}). "
-                "Fix: remove the cause, then run the same command again"
+                "Fix: remove the cause, then run the same command again."
             )
         else:
             for key, error in refused.items():
@@ -172,7 +172,7 @@ class Collector:
             except TransientError as fault:
                 if self.shutdown.closed or time.monotonic() - since > self.live.patience:
                     raise TeacherUnavailable(
-                        f"the provider's batches cannot be reached ({fault}). Fix: run the same command again later"
+                        f"the provider's batches cannot be reached ({fault}). Fix: run the same command again later."
                     ) from None
                 await asyncio.sleep(fault.wait or wait)
                 wait = min(2 * wait, LONGEST_LOOK)

@@ -236,7 +236,7 @@ class Batching:
                 if time.monotonic() - since > self.live.patience:
                     self.shutdown.close(
                         TeacherUnavailable(
-                            f"a batch could not be submitted ({fault}). Fix: run the same command again later, or add --no-batch"
+                            f"a batch could not be submitted ({fault}). Fix: run the same command again later, or add --no-batch."
                         )
                     )
                 await self.shutdown.sleep(fault.wait or wait)
@@ -253,7 +253,7 @@ class Batching:
             self.collector.note(name, "unsent", str(error))
             with suppress(TeacherError):
                 await self.collector.endpoint(name).discard(name)
-            raise TeacherStop(f"the batch was not taken: {error}. Fix: remove the cause, or add --no-batch") from None
+            raise TeacherStop(f"the batch was not taken: {error}. Fix: remove the cause, or add --no-batch.") from None
 
 
 def _counts_as_try(batch: Batch) -> bool:

@@ -66,7 +66,7 @@ class Budget:
         """Return the limit that calls would exceed, in words, or an empty text. `reserved` counts calls in flight too."""
         limits, counts = self.limits, self.counts
         if limits.requests is not None and counts.calls + calls > limits.requests:
-            return f"the limit of {limits.requests:,} requests is reached. Fix: set --max-requests higher"
+            return f"the limit of {limits.requests:,} requests is reached. Fix: set --max-requests higher."
         if limits.tokens is not None:
             spent = committed(counts, reserved).tokens + bound.tokens
             if spent > limits.tokens:
@@ -104,4 +104,4 @@ def _committed(tally: Tally, reserved: bool) -> Usage:
 
 def _too_much(limit: str, cost: str, flag: str, calls: int) -> str:
     each = "the next request" if calls == 1 else f"the next {calls:,} requests"
-    return f"{limit} no room for {each} (at most {cost}). Fix: set {flag} higher"
+    return f"{limit} no room for {each} (at most {cost}). Fix: set {flag} higher."

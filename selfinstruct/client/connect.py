@@ -28,7 +28,7 @@ def limits_of(runtime: Runtime, price: Price | None) -> Limits:
         raise RecipeError(
             "--max-usd: the price of the teacher's tokens is not known. Fix: set it in the recipe, [runtime] price = "
             "{ input = 0.15, output = 0.6 } (US dollars per million tokens, or in [runtime.pace.NAME] for one of several "
-            "teachers), or set --max-tokens instead"
+            "teachers), or set --max-tokens instead."
         )
     return limits
 
@@ -102,7 +102,7 @@ class Teachers:
         """Return the batches of a teacher. Raises TeacherStop if it takes none."""
         batches: BatchEndpoint | None = getattr(self.open(name)[0], "batches", None)
         if batches is None:
-            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches. Fix: add --no-batch")
+            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches. Fix: add --no-batch.")
         return batches
 
     def _hosts_of_the_usual_key(self) -> dict[str, str]:
@@ -116,7 +116,7 @@ class Teachers:
             raise RecipeError(
                 f"the teachers {' and '.join(hosts.values())}: the same API key would go to different hosts "
                 f"(got {', '.join(hosts)}). Fix: set the variable of each teacher's key in its table, for example "
-                'key_variable = "TOGETHER_API_KEY"'
+                'key_variable = "TOGETHER_API_KEY".'
             )
         return hosts
 

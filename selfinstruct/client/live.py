@@ -105,7 +105,7 @@ class Live:
             self.shutdown.close(
                 RecipeError(
                     "--max-usd and --max-tokens: the length of each reply must be bounded (got no bound). "
-                    "Fix: set --reply-tokens to a number above 0"
+                    "Fix: set --reply-tokens to a number above 0."
                 )
             )
         # At a limit nothing more is begun, not even a smaller request: tasks that cannot be answered any more are useless.
@@ -198,7 +198,7 @@ class Live:
             self.shutdown.close(
                 TeacherStop(
                     f"request {key!r}: the teacher must answer with a Reply that has a text (got {type(reply).__name__}). "
-                    "Fix: return selfinstruct.Reply(...) from the teacher's `reply`"
+                    "Fix: return selfinstruct.Reply(...) from the teacher's `reply`."
                 )
             )
             raise ReplyMissing(key)
@@ -219,7 +219,7 @@ class Live:
             self.shutdown.close(
                 TeacherUnavailable(
                     f"the teacher gave no answer for {self.patience:g} s ({fault}). "
-                    "Fix: run the same command again later, or set --patience to more seconds"
+                    "Fix: run the same command again later, or set --patience to more seconds."
                 )
             )
         for balancer in self.balancers.values():
@@ -237,7 +237,7 @@ class Live:
             self.shutdown.close(
                 TeacherStop(
                     f"{self._failures_in_a_row} requests failed in a row (the last one: {failure.message}). "
-                    "Fix: remove the cause, then run the same command again"
+                    "Fix: remove the cause, then run the same command again."
                 )
             )
         return failure

@@ -72,7 +72,7 @@ async def first_request(mixture: Mixture) -> Request:
         await mixture.propose(0, ask)
     except ReplyMissing:
         return caught[0]
-    raise UserMistake("method: makes no request in its first turn, so there is nothing to show. Fix: remove --dry-run")
+    raise UserMistake("method: makes no request in its first turn, so there is nothing to show. Fix: remove --dry-run.")
 
 
 def _options(name: str, part: MixedMethod, function: MethodFunction) -> MethodOptions:
@@ -100,7 +100,7 @@ def _part(definition: Definition, name: str, function: MethodFunction, settings:
     if method.rows_at_most < 1:
         raise UserMistake(
             f"method {part.method!r}: gives at most {method.rows_at_most} rows with these options. Fix: set other values in "
-            "[generate.options]"
+            "[generate.options]."
         )
     return Part(part.weight, context, method)
 
@@ -113,14 +113,14 @@ def _check_uses(definition: Definition, own: MethodFunction | None) -> None:
     for place, name in named:
         if name not in generate.teachers:
             known = ", ".join(generate.teachers) or "none"
-            raise RecipeError(f"{place}: teacher {name!r} is not in [generate.teachers] (which has {known}). Fix: rename it")
+            raise RecipeError(f"{place}: teacher {name!r} is not in [generate.teachers] (which has {known}). Fix: rename it.")
     methods = {part.method for part in generate.parts.values()}
     if own is None and methods <= set(plugins.names("method")):
         for setting, method in (("documents", "documents"), ("source", "evol")):
             if getattr(generate, setting) and method not in methods:
                 raise RecipeError(
                     f"generate.{setting}: is for the method {method!r} (got {', '.join(sorted(methods))}). Fix: set --method "
-                    f"{method}, or remove --{setting}"
+                    f"{method}, or remove --{setting}."
                 )
 
 
@@ -139,7 +139,7 @@ def _profiles(generate: Generate, part: MixedMethod) -> tuple[TeacherProfile, ..
     for role in ("propose", "solve"):
         if not any(getattr(profile, role) for profile in profiles):
             raise RecipeError(
-                f"generate.mix: none of the teachers {', '.join(part.teachers)} has a weight to {role}. Fix: add one that has"
+                f"generate.mix: none of the teachers {', '.join(part.teachers)} has a weight to {role}. Fix: add one that has."
             )
     return tuple(profiles)
 
@@ -153,6 +153,6 @@ def _check_prompt(generate: Generate, prompt: PromptFile, sections: dict[str, fr
         if wanted[name]:
             if not prompt.can_steer:
                 raise PromptError(
-                    f"prompt {prompt.name!r}: has no place for a {name}. Fix: add a line {{{{steering}}}} to a section"
+                    f"prompt {prompt.name!r}: has no place for a {name}. Fix: add a line {{{{steering}}}} to a section."
                 )
             prompt.require(name)

@@ -89,12 +89,12 @@ def make_method(make: Callable[..., Any], name: str, context: MethodContext) -> 
         method: Method = make(context)
     except (TypeError, AttributeError) as error:
         raise PluginError(
-            f"method {name!r}: cannot be made from a MethodContext ({error}). Fix: set it up as in methods/few_shot.py"
+            f"method {name!r}: cannot be made from a MethodContext ({error}). Fix: set it up as in methods/few_shot.py."
         ) from None
     if not (hasattr(method, "propose") and hasattr(method, "rows_at_most")):
         raise PluginError(
             f"method {name!r}: must make a Method (got {type(method).__name__}). Fix: add `propose` and `rows_at_most` to it, "
-            "see contracts/methods.py"
+            "see contracts/methods.py."
         )
     return method
 
@@ -127,7 +127,7 @@ class CoroutineMethod:
             if not re.fullmatch(rf"{turn.index}([./].+)?", key):
                 raise PluginError(
                     f"method {name!r}: asks under a key of another turn (got {key!r}). Fix: set a key that begins with "
-                    f"`turn.key`, here {turn.key}/"
+                    f"`turn.key`, here {turn.key}/."
                 )
             keys.append(key)  # in the order of asking, which does not depend on how long replies take
             requests.append(request)
@@ -188,16 +188,16 @@ class _WatchedTurn:
 def _check_results(name: str, results: object, keys: Sequence[str]) -> None:
     """Raise PluginError unless a coroutine's results are examples and candidates that come from its replies."""
     if not isinstance(results, list | tuple) or not all(isinstance(result, Example | Candidate) for result in results):
-        raise PluginError(f"method {name!r}: must return a list of examples (got {results!r:.80}). Fix: set what it returns")
+        raise PluginError(f"method {name!r}: must return a list of examples (got {results!r:.80}). Fix: set what it returns.")
     for result in results:
         if isinstance(result, Example) and not all(isinstance(text, str) for text in astuple(result)):
             raise PluginError(
                 f"method {name!r}: an example has a field that is not text (got {result!r:.80}). Fix: set instruction, input and "
-                "output to texts"
+                "output to texts."
             )
         if isinstance(result, Candidate) and result.key not in keys:
             raise PluginError(
-                f"method {name!r}: a candidate names a key without a reply (got {result.key!r}). Fix: set the key that was asked"
+                f"method {name!r}: a candidate names a key without a reply (got {result.key!r}). Fix: set the key that was asked."
             )
     if results and not keys:
-        raise PluginError(f"method {name!r}: returns examples without asking. Fix: add a call of `ask` that they come from")
+        raise PluginError(f"method {name!r}: returns examples without asking. Fix: add a call of `ask` that they come from.")

@@ -37,7 +37,7 @@ def declared(make: Callable[..., Any], method: str) -> Mapping[str, Option] | No
     if options is None:
         return None
     if not isinstance(options, Mapping) or not all(isinstance(option, Option) for option in options.values()):
-        raise PluginError(f"method {method!r}: OPTIONS must map names to Option. Fix: set it as in methods/few_shot.py")
+        raise PluginError(f"method {method!r}: OPTIONS must map names to Option. Fix: set it as in methods/few_shot.py.")
     return options
 
 
@@ -66,10 +66,10 @@ def checked(make: Callable[..., Any], method: str, given: Mapping[str, Any], pla
     for name, value in given.items():
         if name in options:
             if not _allows(options[name], value):
-                raise RecipeError(f"{place}.{name}: must be {allowed(options[name])} (got {value!r}). Fix: set another value")
+                raise RecipeError(f"{place}.{name}: must be {allowed(options[name])} (got {value!r}). Fix: set another value.")
         elif not name.startswith(tuple(f"{step}_" for step in known_steps)):
             names = ", ".join([*sorted(options), *(f"{step}_<field>" for step in known_steps)])
-            raise RecipeError(f"{place}: method {method!r} has no option {name!r}. Fix: choose one of {names}")
+            raise RecipeError(f"{place}: method {method!r} has no option {name!r}. Fix: choose one of {names}.")
     values = {name: given.get(name, option.default) for name, option in options.items()}
     return MethodOptions(values, {name: value for name, value in given.items() if name not in options})
 

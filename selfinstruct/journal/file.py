@@ -73,7 +73,7 @@ class Journal:
         except OSError as error:
             journal.close()
             raise JournalError(
-                f"{path}: cannot be opened for writing (got {error.strerror}). Nothing was lost. Fix: check the directory"
+                f"{path}: cannot be opened for writing (got {error.strerror}). Nothing was lost. Fix: check the directory."
             ) from None
         except BaseException:
             journal.close()
@@ -130,7 +130,7 @@ class Journal:
             self._torn = self._torn or written > 0
             raise JournalError(
                 f"{self.path}: a reply could not be saved (got {error.strerror}). "
-                "Fix: make room on the disk, then run the same command again"
+                "Fix: make room on the disk, then run the same command again."
             ) from None
         sealed, self._torn = self._torn, False
         self._note(entry, self._end + sealed, len(line) - sealed)
@@ -153,7 +153,7 @@ class Journal:
         except OSError as error:
             raise JournalError(
                 f"{self.path}: the replies could not be saved (got {error.strerror}). "
-                "Fix: check the disk, then run the same command again"
+                "Fix: check the disk, then run the same command again."
             ) from None
         finally:
             self._syncing = None
@@ -167,7 +167,7 @@ class Journal:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             raise RunLocked(
                 f"{self.path.parent}: process {holder} is writing to this run. Fix: wait until it ends, or stop it "
-                "(`status` and `show` work meanwhile)"
+                "(`status` and `show` work meanwhile)."
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -197,7 +197,7 @@ class Journal:
             if version != VERSION:
                 raise JournalError(
                     f"{self.path}:{number}: was written by another version of this package (got journal version {version}, "
-                    f"this one reads {VERSION}). Fix: install the version that wrote it"
+                    f"this one reads {VERSION}). Fix: install the version that wrote it."
                 )
             try:
                 entry = decoded(fields)

@@ -53,7 +53,9 @@ class _Documents:
     def __init__(self, context: MethodContext) -> None:
         self.context = context
         if not context.passages:
-            raise UserMistake("generate.documents: the method 'documents' needs some. Fix: set --documents to a folder or a file")
+            raise UserMistake(
+                "generate.documents: the method 'documents' needs some. Fix: set --documents to a folder or a file."
+            )
         options = context.options
         self.verified = options["quote"] == "verified"
         self.quote_in_output = options["quote_in"] == "output"

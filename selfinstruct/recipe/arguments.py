@@ -69,10 +69,10 @@ def _filters_by_name(filters: Sequence[Callable[..., Any]] | Callable[..., Any])
     for function in [filters] if callable(filters) else filters:
         if not callable(function):
             raise UserMistake(
-                f"filters: {function!r} is not a function. Fix: pass functions, or a mapping such as {{'refusal': False}}"
+                f"filters: {function!r} is not a function. Fix: pass functions, or a mapping such as {{'refusal': False}}."
             )
         name = name_of(function)
         if name in found:
-            raise UserMistake(f"filters: two functions have the name {name!r}. Fix: rename one of them")
+            raise UserMistake(f"filters: two functions have the name {name!r}. Fix: rename one of them.")
         found[name] = function
     return found

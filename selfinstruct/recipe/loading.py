@@ -37,7 +37,7 @@ def section_of(name: str) -> str:
         if name in model.model_fields:
             return section
     known = ", ".join(field for model in SECTIONS.values() for field in model.model_fields)
-    raise RecipeError(f"there is no setting {name!r}. Fix: choose one of {known}")
+    raise RecipeError(f"there is no setting {name!r}. Fix: choose one of {known}.")
 
 
 def available() -> dict[str, str]:
@@ -56,7 +56,7 @@ def load(name_or_path: str | Path) -> dict[str, Any]:
         path = folder("prompts") / f"{name_or_path}.toml"
         if not path.exists():
             raise RecipeError(
-                f"recipe {str(name_or_path)!r}: does not exist. Fix: choose one of {', '.join(available())}, or give a file"
+                f"recipe {str(name_or_path)!r}: does not exist. Fix: choose one of {', '.join(available())}, or give a file."
             )
     values = {name: value for name, value in _values(path).items() if name != "about"}
     parse(values, str(path))
@@ -68,7 +68,7 @@ def _values(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: is not valid TOML ({error}). Fix: correct that line") from None
+        raise RecipeError(f"{path}: is not valid TOML ({error}). Fix: correct that line.") from None
 
 
 def parse(values: Mapping[str, Any], source: str = "") -> Recipe:
@@ -84,14 +84,14 @@ def parse(values: Mapping[str, Any], source: str = "") -> Recipe:
         return recipe
     except TypeError as error:
         raise RecipeError(
-            f"{place}has a value that JSON cannot hold ({error}). Fix: use texts, numbers, lists or tables"
+            f"{place}has a value that JSON cannot hold ({error}). Fix: use texts, numbers, lists or tables."
         ) from None
     except ValidationError as error:
         raise RecipeError(place + _reason(error)) from None
     except UnicodeEncodeError as error:
-        raise RecipeError(f"{place}has a text that is not UTF-8 (got {error.object[:40]!r}). Fix: correct it") from None
+        raise RecipeError(f"{place}has a text that is not UTF-8 (got {error.object[:40]!r}). Fix: correct it.") from None
     except ValueError as error:
-        raise RecipeError(f"{place}has a number that JSON cannot hold ({error}). Fix: use finite numbers") from None
+        raise RecipeError(f"{place}has a number that JSON cannot hold ({error}). Fix: use finite numbers.") from None
 
 
 def _reason(error: ValidationError) -> str:
@@ -101,10 +101,10 @@ def _reason(error: ValidationError) -> str:
     if place == "generate.max_tokens":
         return (
             f"{place}: is not a setting of [generate]. Fix: set reply_tokens for one reply, "
-            "or max_tokens in [runtime] for the whole run"
+            "or max_tokens in [runtime] for the whole run."
         )
     if first["type"] == "extra_forbidden":
-        return f"there is no setting {place!r}. Fix: check its name and its section"
+        return f"there is no setting {place!r}. Fix: check its name and its section."
     reason, _, fix = first["msg"].removeprefix("Value error, ").partition(". Fix: ")
     value = repr(first["input"])[:60]
-    return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value'}"
+    return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value.'}."

@@ -51,7 +51,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for name, excluded in EXCLUDES.items():
         for other in excluded:
             if merged.get(name) and merged.get(other) and other not in _GO_TOGETHER:
-                raise RecipeError(f"{name} and {other}: cannot be given together. Fix: remove one of them")
+                raise RecipeError(f"{name} and {other}: cannot be given together. Fix: remove one of them.")
     return merged
 
 
@@ -77,7 +77,7 @@ def _excluded(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> set[str
 def _check_table(name: str, table: Any) -> None:
     if not isinstance(table, Mapping) or not all(isinstance(row, Mapping) for row in table.values()):
         section = "runtime" if name == "pace" else "generate"
-        raise RecipeError(f"{section}.{name}: must have one table per name. Fix: write [{section}.{name}.first] for each")
+        raise RecipeError(f"{section}.{name}: must have one table per name. Fix: write [{section}.{name}.first] for each.")
 
 
 def _over_run(stored: Recipe, given: Mapping[str, Any]) -> Recipe:
@@ -172,7 +172,7 @@ def _agreed(usual: list[tuple[str, Mapping[str, Any]]], given: Mapping[str, Any]
             if name in merged and name not in given and merged[name] != value:
                 raise RecipeError(
                     f"{origin[name]} and {place}: need a different {name} (got {merged[name]!r} and {value!r}). "
-                    f"Fix: set {name} in the recipe"
+                    f"Fix: set {name} in the recipe."
                 )
             merged.setdefault(name, value)
             origin.setdefault(name, place)

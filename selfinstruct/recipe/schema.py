@@ -62,21 +62,21 @@ def _check_address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         except ValueError:
             good, secret = False, None
         if secret:
-            raise ValueError("holds a name or a password, which would be written to the disk. Fix: set a key variable instead")
+            raise ValueError("holds a name or a password, which would be written to the disk. Fix: set a key variable instead.")
         if not good:
-            raise ValueError("is not an http(s) address. Fix: write it like http://localhost:8000/v1")
+            raise ValueError("is not an http(s) address. Fix: write it like http://localhost:8000/v1.")
     return value if isinstance(value, str) or len(value) != 1 else value[0]
 
 
 def _check_extra(value: dict[str, Any]) -> dict[str, Any]:
     if own := value.keys() & {"model", "messages", "prompt", "stream"}:
-        raise ValueError(f"cannot set {min(own)!r}, which this package sets itself. Fix: remove it")
+        raise ValueError(f"cannot set {min(own)!r}, which this package sets itself. Fix: remove it.")
     return value
 
 
 def _check_price(value: dict[str, float]) -> dict[str, float]:
     if value and not {"input", "output"} <= value.keys():
-        raise ValueError("needs both input and output, in US dollars per million tokens. Fix: add the missing one")
+        raise ValueError("needs both input and output, in US dollars per million tokens. Fix: add the missing one.")
     return value
 
 
@@ -185,14 +185,14 @@ class Generate(_Section):
     @classmethod
     def _check_domain(cls, value: str) -> str:
         if odd := re.search(f"[{CONTROL}]", value):
-            raise ValueError(f"has a control character (U+{ord(odd[0]):04X}). Fix: remove it")
+            raise ValueError(f"has a control character (U+{ord(odd[0]):04X}). Fix: remove it.")
         return value
 
     @model_validator(mode="after")
     def _check_weights(self) -> Self:
         for role in ("propose", "solve"):
             if self.teachers and not any(getattr(teacher, role) for teacher in self.teachers.values()):
-                raise ValueError(f"teachers: none has a weight to {role}. Fix: set `{role} = 1` for at least one")
+                raise ValueError(f"teachers: none has a weight to {role}. Fix: set `{role} = 1` for at least one.")
         return self
 
     @property

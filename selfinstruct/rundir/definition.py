@@ -113,7 +113,7 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     if len(inputs.topics) > recipe.curate.num:
         raise TopicError(
             f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} topics, --num {recipe.curate.num:,}). "
-            "Fix: set a larger --num or remove topics"
+            "Fix: set a larger --num or remove topics."
         )
     return Definition(
         recipe,

@@ -38,15 +38,17 @@ def exists(path: Path) -> bool:
     if (path / RUN).exists():
         return True
     if path.exists() and not path.is_dir():
-        raise UserMistake(f"{path}: is a file. Fix: choose a directory for the run")
+        raise UserMistake(f"{path}: is a file. Fix: choose a directory for the run.")
     if path.is_dir():
         foreign = sorted(item.name for item in path.iterdir() if not _may_precede_run_json(item.name))
         if DATASET in foreign:
-            raise UserMistake(f"{path}: holds a dataset without {RUN} and {JOURNAL}. Fix: choose the directory of the run itself")
+            raise UserMistake(
+                f"{path}: holds a dataset without {RUN} and {JOURNAL}. Fix: choose the directory of the run itself."
+            )
         if foreign:
-            raise UserMistake(f"{path}: holds other files (got {foreign[0]!r}). Fix: choose a run's directory, or an empty one")
+            raise UserMistake(f"{path}: holds other files (got {foreign[0]!r}). Fix: choose a run's directory, or an empty one.")
         if not has_no_replies(path):
-            raise RunDirectoryError(f"{path}: has replies but no {RUN}, which they need. Fix: put {RUN} back")
+            raise RunDirectoryError(f"{path}: has replies but no {RUN}, which they need. Fix: put {RUN} back.")
     return False
 
 
@@ -71,7 +73,7 @@ def make(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunDirectoryError(
-            f"{path}: cannot be made ({error.strerror}). Fix: choose another place or change its rights"
+            f"{path}: cannot be made ({error.strerror}). Fix: choose another place or change its rights."
         ) from None
 
 
@@ -81,13 +83,13 @@ def read(path: Path) -> Definition:
     Raises UserMistake if there is no run. Raises RunDirectoryError if the run is incomplete, or was changed from outside.
     """
     if not exists(path):
-        raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path, or begin a run with `generate`")
+        raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path, or begin a run with `generate`.")
     try:
         found = _definition(path, json.loads((path / RUN).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}). Fix: put the original back") from None
+        raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}). Fix: put the original back.") from None
     except (SeedError, PromptError, DocumentError, TopicError) as error:
-        raise RunDirectoryError(f"{path}: was changed since the run began ({error}). Fix: put the original back") from None
+        raise RunDirectoryError(f"{path}: was changed since the run began ({error}). Fix: put the original back.") from None
     return found
 
 
@@ -95,7 +97,7 @@ def _definition(path: Path, stored: dict[str, Any]) -> Definition:
     if stored["version"] != _VERSION:
         raise RunDirectoryError(
             f"{path / RUN}: was written by another version of selfinstruct (got format {stored['version']!r}). "
-            f"Fix: install version {stored.get('package')}"
+            f"Fix: install version {stored.get('package')}."
         )
     recipe = loading.parse({section: stored[section] for section in Recipe.model_fields}, str(path / RUN))
     names = {part: prompt["name"] for part, prompt in stored["prompts"].items()}
@@ -114,7 +116,7 @@ def _definition(path: Path, stored: dict[str, Any]) -> Definition:
         inputs = ", ".join(sorted(snapshot.file_names(recipe.generate)))
         raise RunDirectoryError(
             f"{path}: {RUN} or one of {inputs} was changed since the run began, and the journal's replies answer the original. "
-            "Fix: put the original back"
+            "Fix: put the original back."
         )
     return found
 

@@ -148,7 +148,7 @@ class OpenAIBatches:
     def _gone(self, thing: str) -> BatchGone:
         return BatchGone(
             f"{self._endpoint.host} has no {thing}. Fix: set the API key of the account that it belongs to, or give it up with "
-            "`selfinstruct cancel`"
+            "`selfinstruct cancel`."
         )
 
     async def _uploaded(self, name: str) -> list[str]:

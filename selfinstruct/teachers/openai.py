@@ -43,7 +43,7 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     url = generate.addresses[0] or DEFAULT_URL
     host = urlsplit(url).hostname or url
     if not generate.model:
-        raise RecipeError(f"the teacher at {host} needs a model (got none). Fix: set one, for example --model gpt-4o-mini")
+        raise RecipeError(f"the teacher at {host} needs a model (got none). Fix: set one, for example --model gpt-4o-mini.")
     wanted = generate.key_variable
     key = None if wanted == NO_KEY else key_from_environment(wanted)
     if key is None and wanted != NO_KEY and (wanted or host not in LOOPBACK):
@@ -52,13 +52,13 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
         )
     if key and not key.isascii():
         raise TeacherStop(
-            f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters outside ASCII. Fix: set it again"
+            f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters outside ASCII. Fix: set it again."
         )
     try:
         return OpenAI(url, generate.model, key or "none", timeout)
     except Exception as error:  # noqa: BLE001 (errors of many types, from proxy and certificate variables of the environment)
         raise TeacherStop(
-            f"{host}: no connection can be set up (got {error}). Fix: check the proxy and certificate variables"
+            f"{host}: no connection can be set up (got {error}). Fix: check the proxy and certificate variables."
         ) from None
 
 
@@ -100,7 +100,7 @@ class OpenAI:
         if 300 <= response.status < 400 and (to := response.headers.get("location")):
             # Following it would send prompts to a host that the user did not name.
             raise TeacherStop(
-                f"{self.host} redirects to another address (got {self._safe(to)}). Fix: set --base-url to that address"
+                f"{self.host} redirects to another address (got {self._safe(to)}). Fix: set --base-url to that address."
             )
         if response.ok:
             return self.read(text, _allowances(response.headers))
@@ -214,13 +214,15 @@ class OpenAI:
         foreign = status == 403 and not body  # from a proxy or a firewall, not from the provider
         if status == 401 or (status == 403 and body) or "invalid_api_key" in code or "api key not valid" in said.lower():
             return TeacherStop(
-                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: check {' or '.join(KEY_VARIABLES)}"
+                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: check {' or '.join(KEY_VARIABLES)}."
             )
         if status == 402 or "insufficient_quota" in code or "billing" in code:
-            return TeacherStop(f"the credit at {self.host} is used up ({said}). Fix: add credit, then run the same command again")
+            return TeacherStop(
+                f"the credit at {self.host} is used up ({said}). Fix: add credit, then run the same command again."
+            )
         if status == 404 or "model_not_found" in code:
             return TeacherStop(
-                f"{self.host} does not know the model {self.model!r} or the address ({said}). Fix: check --model and --base-url"
+                f"{self.host} does not know the model {self.model!r} or the address ({said}). Fix: check --model and --base-url."
             )
         if status in _TRANSIENT or status >= 500 or foreign:
             cause = RATE_LIMIT if status == 429 else f"http_{status}"

@@ -22,7 +22,7 @@ def scripted(generate: Generate, timeout: float = 120.0) -> Teacher:
     """Answer from a script: --model FILE, JSONL lines with `key` and `text`, such as a run's journal.jsonl."""
     if not generate.model:
         raise RecipeError(
-            "the teacher 'scripted' needs a script (got no --model). Fix: set --model to a JSONL file of `key` and `text`"
+            "the teacher 'scripted' needs a script (got no --model). Fix: set --model to a JSONL file of `key` and `text`."
         )
     return Scripted(read(Path(generate.model)), model=Path(generate.model).name)
 
@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
                 script[str(fields["key"])] = (str(fields["text"]), str(fields.get("finish_reason", "stop")))
         except (ValueError, KeyError, AttributeError):
             raise RecipeError(
-                f"{path}:{number}: a line of a script must be an object with `key` and `text` (got {line[:40]!r}). Fix: add them"
+                f"{path}:{number}: a line of a script must be an object with `key` and `text` (got {line[:40]!r}). Fix: add them."
             ) from None
     return script
 
@@ -61,7 +61,7 @@ class Scripted:
         elif key in self.script:
             text, finish_reason = self.script[key]
         else:
-            raise TeacherStop(f"the script has no reply for request {key!r}. Fix: add a line with that key")
+            raise TeacherStop(f"the script has no reply for request {key!r}. Fix: add a line with that key.")
         asked = request.prompt or " ".join(message["content"] for message in request.messages)
         usage = Usage(len(asked.split()), len(text.split()))  # words stand in for tokens
         return Reply(text, finish_reason, self.model, usage, self.host, 0)

@@ -79,6 +79,27 @@ def in_docstring(text: str) -> Iterator[str]:
             yield f"a sentence of {count} words: {' '.join(sentence.split())[:60]}"
 
 
+def messages(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Each string and f-string with its line. A value that an f-string fills in is shown as {}."""
+    pieces = {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield node.lineno, "".join(str(piece.value) if isinstance(piece, ast.Constant) else "{}" for piece in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+            yield node.lineno, node.value
+
+
+def test_a_message_ends_its_fix_with_a_full_stop() -> None:
+    open_ends = (".", ":", "Fix: ", "\n  ", "{}")  # the last ones go on with a list or another text
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in PACKAGE.rglob("*.py")
+        for line, text in messages(ast.parse(path.read_text(encoding="utf-8")))
+        if "Fix: " in text and not text.endswith(open_ends)
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_written_in_plain_english(path: Path) -> None:
     assert list(findings(path)) == []

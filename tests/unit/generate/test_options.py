@@ -75,7 +75,7 @@ def test_an_option_has_a_type_and_a_range(
     for value in bad:
         with pytest.raises(RecipeError) as error:
             checked(mine, "mine", {"size": value}, "generate.options")
-        assert str(error.value) == f"generate.options.size: must be {allowed} (got {value!r}). Fix: set another value"
+        assert str(error.value) == f"generate.options.size: must be {allowed} (got {value!r}). Fix: set another value."
 
 
 def test_an_unknown_option_is_refused_with_the_options_that_exist(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_option_is_refused_with_the_options_that_exist(tmp_path: Path
         si.Run(tmp_path / "run", method="evol", options={"round": 3}, **HERE)
     assert str(error.value) == (
         "generate.options: method 'evol' has no option 'round'. Fix: choose one of judge, longest_task_words, rounds, "
-        "propose_<field>, solve_<field>, equal_<field>"
+        "propose_<field>, solve_<field>, equal_<field>."
     )
     assert not (tmp_path / "run").exists()
 
