@@ -419,7 +419,6 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.slow
 @ways
 @given(
     STEPS, st.lists(HARD_TEXT | st.just("unseen words"), min_size=1, max_size=4), st.sampled_from(THRESHOLDS), st.integers(0, 9)
