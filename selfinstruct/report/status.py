@@ -9,8 +9,9 @@ The keys of the result of `status`:
 - `acceptance`: share from 0 to 1 of rows among the candidates judged, or None.
 - `dropped`: rejected candidates by rule, the most frequent rule first.
 - `unanswered`: admitted candidates whose output was never asked for.
-- `requests`: counts of requests and calls. `answered` have a reply, `used` have been decided on, `lost` are calls that
-  ended without a reply and may be billed.
+- `requests`: counts. `answered` have a reply, `used` have been decided on, `in_flight` wait for a reply, `in_batches` wait
+  in a batch. `failed` are requests without a reply for good, by cause. `calls` counts every attempt, `retries` those after
+  the first, `faults` those without a reply, by cause. `lost` are calls that ended without a reply and may be billed.
 - `tokens`: tokens of replies. `lost_at_most` is the most that lost calls and replies without a count may be billed for.
 - `limits`: US dollars, tokens and requests that the whole run may use, None for no limit.
 - `money`: US dollars, None where the price is unknown. `usd` is for replies plus lost calls, `usd_reserved` also counts
