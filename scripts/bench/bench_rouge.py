@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="check that the program works")
     options = parser.parse_args()
     if missing := [name for name in ("matplotlib", "datasketch") if not importlib.util.find_spec(name)]:
-        sys.exit(f"bench_rouge.py: missing packages {' and '.join(missing)}. Fix: pip install 'selfinstruct[bench]'")
+        sys.exit(f"bench_rouge.py: missing packages {' and '.join(missing)}. Fix: install 'selfinstruct[bench]' with pip.")
     if options.small:
         options.sizes, options.limit = [100, 300], 0.1
     with tempfile.TemporaryDirectory() as work:

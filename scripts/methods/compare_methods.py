@@ -110,7 +110,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5, help="number of seeds for --spread (%(default)s)")
     options = parser.parse_args()
     if not importlib.util.find_spec("matplotlib") or not importlib.util.find_spec("HanTa"):
-        sys.exit("compare_methods.py: matplotlib or HanTa is missing. Fix: pip install 'selfinstruct[bench]'")
+        sys.exit("compare_methods.py: matplotlib or HanTa is missing. Fix: install 'selfinstruct[bench]' with pip.")
     return options
 
 
@@ -126,7 +126,7 @@ def generate(directory: Path, recipe: Found, flags: Sequence[str]) -> None:
     print(" ".join(command), flush=True)
     done = subprocess.run(command, check=False, cwd=ROOT)
     if done.returncode not in (0, 3):
-        sys.exit(f"{directory}: `selfinstruct generate` ended with status {done.returncode}. Fix: see its message above")
+        sys.exit(f"{directory}: `selfinstruct generate` ended with status {done.returncode}. Fix: see its message above.")
 
 
 def recipe_of(method: Found, small: Mapping[str, Any]) -> Found:

@@ -111,7 +111,7 @@ def run_and_sample(directory: Path, server: FakeOpenAI, options: argparse.Namesp
     require(process.returncode == 0, f"the run ended with status {process.returncode}: {errors.read_text()}")
     arrived += len(log.new_lines())
     print(f"{options.num:,} rows, status 0, {arrived:,} requests arrived, {time.monotonic() - began:.0f} s", flush=True)
-    require(arrived >= 0.9 * options.requests, f"only {arrived:,} requests arrived. Fix: set a larger --num")
+    require(arrived >= 0.9 * options.requests, f"only {arrived:,} requests arrived. Fix: set a larger --num.")
     return samples
 
 
@@ -178,7 +178,7 @@ def check_counts(noted: Counter[str], seen: Counter[str]) -> None:
     ended = seen["connection"] + seen["timeout"]  # connections that were closed
     require(0 <= hidden <= ended, f"{hidden} calls are unknown to the server, but it closed {ended} connections")
     require(
-        0 <= late <= _LATE * seen.total(), f"{late} calls timed out without a fault. Fix: set a longer --timeout on this machine"
+        0 <= late <= _LATE * seen.total(), f"{late} calls timed out without a fault. Fix: set a longer --timeout on this machine."
     )
     odd = noted["connection"] - seen["connection"] - hidden
     require(abs(odd) <= late, f"connection: {noted['connection']:,} in the journal, {seen['connection']:,} at the server")
@@ -191,7 +191,7 @@ def check_memory(samples: Sequence[Sample], directory: Path) -> None:
     """Require that memory grows by what the requests bring, late in the run as well as early."""
     total = samples[-1].arrived
     asking = [sample for sample in samples if 0 < sample.arrived < total]
-    require(len(asking) >= 20, f"only {len(asking)} samples of the memory. Fix: set more --requests")
+    require(len(asking) >= 20, f"only {len(asking)} samples of the memory. Fix: set more --requests.")
     curve = [sample_at(asking, total * tenth / 10) for tenth in range(1, 11)]
     print("memory in MB after requests: " + ", ".join(f"{sample.rss / 1e6:.0f} after {sample.arrived:,}" for sample in curve))
     print(f"at most {max(sample.rss for sample in samples) / 1e6:.0f} MB, while writing the files included")

@@ -168,7 +168,7 @@ class KilledRun:
                 self.check()
                 return
             require(process.returncode == 0, f"a run ended with status {process.returncode}: {self.errors.read_text()}")
-            require(kind == "files", "the run ended before all kills. Fix: set more --rows or fewer --kills")
+            require(kind == "files", "the run ended before all kills. Fix: set more --rows or fewer --kills.")
             self.read_logs()
             self.finished_early += 1
         raise Violation(f"{_ATTEMPTS} runs in a row ended before they were killed while writing their files")
@@ -269,9 +269,9 @@ def compare(run: KilledRun, expected: dict[str, bytes], options: argparse.Namesp
     print(f"requests: {len(ledger.saved):,} saved, {again:,} sent again, none of them after it was saved")
     print(f"torn lines: {run.journal.torn}")
     run.check()
-    require(len({mark[:_MARK] for mark in run.arrived}) == len(run.arrived), "two marks begin alike. Fix: set another --seed")
+    require(len({mark[:_MARK] for mark in run.arrived}) == len(run.arrived), "two marks begin alike. Fix: set another --seed.")
     require(stages.total() == options.kills, "not every kill hit a running process")
-    require(stages["asking"] >= _LEAST_ASKING * options.kills, "too few kills hit a run that was asking. Fix: set more --rows")
+    require(stages["asking"] >= _LEAST_ASKING * options.kills, "too few kills hit a run that was asking. Fix: set more --rows.")
     require(again <= run.in_flight, f"{again:,} requests were sent again, but only {run.in_flight:,} were in flight")
     found = derived(run.directory)
     for name in DERIVED:

@@ -57,7 +57,7 @@ def tear(place: Path, rows: int, every: int = 1) -> tuple[bytes, Sequence[int]]:
     expected, journal = derived(whole), (whole / "journal.jsonl").read_bytes()
     require(len(expected) == 4 and expected["dataset.jsonl"].count(b"\n") == rows, "the whole run did not make its rows")
     missing = _KINDS - {json.loads(line)["kind"] for line in journal.splitlines()}
-    require(not missing, f"the journal has no {' and no '.join(sorted(missing))}. Fix: set more --rows")
+    require(not missing, f"the journal has no {' and no '.join(sorted(missing))}. Fix: set more --rows.")
     ends = [place + 1 for place, byte in enumerate(journal) if byte == 10]
     near = {end + offset for end in ends for offset in (-2, -1, 0, 1)}
     lengths = sorted(length for length in {*range(0, len(journal), every), *near} if 0 <= length <= len(journal))

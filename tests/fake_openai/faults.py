@@ -82,7 +82,7 @@ class Faults:
         given = {name: float(share) for name, _, share in (part.partition("=") for part in shares.split(",") if part)}
         if unknown := given.keys() - PASSING.keys() - LASTING.keys():
             known = ", ".join(sorted([*PASSING, *LASTING]))
-            raise ValueError(f"--faults: unknown {', '.join(sorted(unknown))}. Fix: choose from {known}")
+            raise ValueError(f"--faults: unknown {', '.join(sorted(unknown))}. Fix: choose from {known}.")
         self.passing = {name: share for name, share in given.items() if name in PASSING}
         self.lasting = {name: share for name, share in given.items() if name in LASTING}
 
