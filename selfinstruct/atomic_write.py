@@ -153,7 +153,7 @@ def _writing(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             f"{directory}: cannot be written ({error.strerror or error}). Fix: free some space or change the permissions, then "
-            "run the same command again"
+            "run the same command again."
         ) from None
 
 
@@ -162,7 +162,7 @@ def _make(directory: Path) -> list[Path]:
     with _writing(directory):
         missing = [path for path in (directory, *directory.parents) if not path.exists()]
     if directory.exists() and not directory.is_dir():
-        raise UserMistake(f"{directory}: is a file. Fix: choose a new or empty directory")
+        raise UserMistake(f"{directory}: is a file. Fix: choose a new or empty directory.")
     with _writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     return missing
@@ -180,7 +180,7 @@ def _lock(directory: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         raise UserMistake(
-            f"{directory}: another process is writing to it. Fix: wait for that process, or choose another directory"
+            f"{directory}: another process is writing to it. Fix: wait for that process, or choose another directory."
         ) from None
     except OSError:
         os.close(descriptor)
@@ -196,7 +196,7 @@ def _remove_leftovers(directory: Path, names: Sequence[str]) -> None:
     if temporary_name(names[-1]) in there:  # killed while files were renamed
         ours |= set(names[:-1])
     if foreign := sorted(there - ours):
-        raise UserMistake(f"{directory}: holds other files ({foreign[0]!r}). Fix: choose a new or empty directory")
+        raise UserMistake(f"{directory}: holds other files ({foreign[0]!r}). Fix: choose a new or empty directory.")
     with _writing(directory):
         for name in there:
             (directory / name).unlink()

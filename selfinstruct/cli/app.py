@@ -171,10 +171,10 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except RecursionError:
-        _exit("a file or setting is nested too deeply to be read. Fix: check the files that you named", 2)
+        _exit("a file or setting is nested too deeply to be read. Fix: check the files that you named.", 2)
     except OSError as error:
         place = error.filename or "system"
-        _exit(f"{place}: {error.strerror or error}. Fix: check the path, its permissions and the free space", 1)
+        _exit(f"{place}: {error.strerror or error}. Fix: check the path, its permissions and the free space.", 1)
 
 
 def _exit(message: str, status: int) -> NoReturn:

@@ -33,7 +33,7 @@ def plan(run: Run) -> None:
         print(safe(f"[{message['role']}]\n{message['content']}\n"))
     print(safe(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}"))
     for name, teacher in run.recipe.generate.by_name.items():
-        print(safe(f"Teacher{f' {name}' if name else ''}: {teacher.teacher}, model {teacher.model or 'of the endpoint'}"))
+        print(safe(f"Teacher{f' {name}' if name else ''}: {teacher.teacher}, model {teacher.model or '(default)'}"))
     print(safe(f"Endpoint: {run.definition.endpoint}"))
     for line in (*_price_and_limits(run, request), *_estimate(run, request)):
         print(safe(line))

@@ -119,7 +119,7 @@ class Display:
             self._warned = True
             self.bar.say(
                 "the compiled ROUGE engine was not built: this takes longer, with the same result. Fix: install a C compiler "
-                "(such as gcc), then install this package again"
+                "(such as gcc), then install this package again."
             )
         if not self.bar.is_due():
             return

@@ -67,7 +67,7 @@ def show(
     from selfinstruct.rundir.manifest import exists
 
     if not (directory / DATASET).exists() and not exists(directory):
-        raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path")
+        raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path.")
     entries = _rows(directory) if rejected is None else _rejected(directory, rejected)
     shown = 0
     try:
@@ -75,14 +75,14 @@ def show(
             print(safe(entry) + "\n")
             shown += 1
     except (KeyError, TypeError):  # JSON, but not of a row
-        raise RunDirectoryError(f"{directory}: derived files are damaged. Fix: run `selfinstruct build {directory}`") from None
+        raise RunDirectoryError(f"{directory}: derived files are damaged. Fix: run `selfinstruct build {directory}`.") from None
     if shown:
         return
     if skip:
         note(f"nothing to show after the first {skip:,}")
     elif rejected is not None:
         rules = sorted({line["rule"] for line in _lines(directory / REJECTED)})
-        fix = f"Fix: choose from any, {', '.join(rules)}" if rules else "No rule did"
+        fix = f"Fix: choose from any, {', '.join(rules)}." if rules else "No rule did."
         raise UserMistake(f"--rejected {rejected}: this rule rejected no candidate of the run. {fix}")
     else:
         note("no rows yet")
@@ -108,7 +108,7 @@ def _status_lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "cost", _cost(report["money"])
     yield "limits", limits_text(report["limits"])
     yield "time", f"{clock(report['seconds'])} from the first reply to the last"
-    yield "teacher", f"{report['teacher']}, model {report['model'] or 'of the endpoint'}, method {report['method']}"
+    yield "teacher", f"{report['teacher']}, model {report['model'] or '(default)'}, method {report['method']}"
     for name, teacher in report["teachers"].items():
         usd = "" if teacher["usd"] is None else f", {dollars(teacher['usd'])}"
         wrote = f"wrote {teacher['instructions']:,} instructions and {teacher['outputs']:,} outputs of the rows"
@@ -163,7 +163,7 @@ def _texts(row: Mapping[str, Any]) -> str:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a derived file. Raises RunDirectoryError when it cannot be read."""
-    again = f"Fix: run `selfinstruct build {path.parent}`"
+    again = f"Fix: run `selfinstruct build {path.parent}`."
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
@@ -171,6 +171,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         raise RunDirectoryError(f"{path}: does not exist yet. {again}") from None
     except OSError as error:
-        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror}). Fix: check the path and its permissions") from None
+        raise RunDirectoryError(f"{path}: cannot be read ({error.strerror}). Fix: check the path and its permissions.") from None
     except ValueError:
         raise RunDirectoryError(f"{path}: is damaged. {again}") from None

@@ -82,6 +82,6 @@ class Progress:
         self.bar.say(
             safe(
                 f"warning: only {100 * share:.0f} % of the latest candidates were accepted. Most were rejected by `{rule}`. "
-                f"Fix: stop with Ctrl-C and read `selfinstruct show DIR --rejected {rule}`"
+                f"Fix: stop with Ctrl-C and read `selfinstruct show DIR --rejected {rule}`."
             )
         )

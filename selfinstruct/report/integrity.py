@@ -29,10 +29,10 @@ def fsck(path: str | Path) -> list[str]:
     """
     path = Path(path)
     if not exists(path):
-        raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path")
+        raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path.")
     problems = []
     if process := writing_process(path):
-        problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends")
+        problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends.")
     problems.extend(_foreign_files(path))
     try:
         problems.extend(_journal(path))
@@ -47,34 +47,34 @@ def _foreign_files(path: Path) -> Iterator[str]:
     known = {RUN, JOURNAL, LOCK, *layout.DERIVED, *snapshot.file_names(read(path).recipe.generate)}
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") and file.name.endswith(".new"):
-            yield f"{file}: temporary file of a killed process. Fix: remove it"
+            yield f"{file}: temporary file of a killed process. Fix: remove it."
         elif file.name not in known:
-            yield f"{file}: not a file of a run. Fix: move it elsewhere"
+            yield f"{file}: not a file of a run. Fix: move it elsewhere."
 
 
 def _journal(path: Path) -> Iterator[str]:
     """Yield damaged or repeated lines of the journal, and calls and batches without an end."""
     file = path / JOURNAL
     if not file.exists():
-        raise RunDirectoryError(f"{file}: missing, and all replies with it. Fix: put it back from a copy")
+        raise RunDirectoryError(f"{file}: missing, and all replies with it. Fix: put it back from a copy.")
     with Journal.reading(file) as journal:
         counts = journal.counts
         if journal.torn_lines:
-            yield f"{file}: {_some('torn line', journal.torn_lines)}, left by a crash and ignored. No action needed"
+            yield f"{file}: {_some('torn line', journal.torn_lines)}, left by a crash and ignored. No action needed."
         if journal.unfinished:
             cut_off = _counted(journal.unfinished, "byte")
-            yield f"{file}: last line is incomplete ({cut_off}). Fix: resume with `selfinstruct generate {path}`"
+            yield f"{file}: last line is incomplete ({cut_off}). Fix: resume with `selfinstruct generate {path}`."
         if journal.repeated_keys:
-            yield f"{file}: {_some('repeated key', journal.repeated_keys)}, the first reply counts. No action needed"
+            yield f"{file}: {_some('repeated key', journal.repeated_keys)}, the first reply counts. No action needed."
         if counts.unknown:
             lines = _counted(counts.unknown, "line")
-            yield f"{file}: {lines} of an unknown kind. Fix: install the version of this package that wrote them"
+            yield f"{file}: {lines} of an unknown kind. Fix: install the version of this package that wrote them."
         if counts.open and writing_process(path) is None:
-            yield f"{file}: {_some('call', list(counts.open))} without an outcome, perhaps billed. No action needed"
+            yield f"{file}: {_some('call', list(counts.open))} without an outcome, perhaps billed. No action needed."
         for name, batch in counts.open_batches.items():
             yield (
                 f"{file}: batch {name[:8]} ({batch.id or 'not known to be submitted'}) is open. Fix: collect it with "
-                f"`selfinstruct generate {path}`, or cancel it with `selfinstruct cancel {path}`"
+                f"`selfinstruct generate {path}`, or cancel it with `selfinstruct cancel {path}`."
             )
 
 
@@ -83,9 +83,9 @@ def _derived_files(path: Path) -> Iterator[str]:
     for name, content in Run(path).files().items():
         file = path / name
         if not file.exists():
-            yield f"{file}: missing. Fix: run `selfinstruct build {path}`"
+            yield f"{file}: missing. Fix: run `selfinstruct build {path}`."
         elif file.read_bytes() != content:
-            yield f"{file}: differs from what the journal gives. Fix: run `selfinstruct build {path}`"
+            yield f"{file}: differs from what the journal gives. Fix: run `selfinstruct build {path}`."
 
 
 def _some(noun: str, values: Sequence[int | str]) -> str:

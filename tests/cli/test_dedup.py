@@ -237,9 +237,9 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     os.mkfifo(tmp_path / "fifo.jsonl")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for words, says in (
-        ((data, "--out", tmp_path / "full"), "full: holds other files ('kept.jsonl'). Fix: choose a new or empty directory"),
+        ((data, "--out", tmp_path / "full"), "full: holds other files ('kept.jsonl'). Fix: choose a new or empty directory."),
         ((inside, "--out", tmp_path / "full"), "kept.jsonl: is in"),
-        ((data, "--out", data), "a.jsonl: is a file. Fix: choose a new or empty directory"),
+        ((data, "--out", data), "a.jsonl: is a file. Fix: choose a new or empty directory."),
         ((tmp_path / "full", "--out", tmp_path / "out"), f"Fix: set the input to a file in it, such as {inside}."),
         ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is not a regular file"),
         ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge must be a number from 0 to 1 (got 1.5)"),
