@@ -330,7 +330,7 @@ def test_a_notebooks_filter_can_be_switched_off(teacher: FakeOpenAI, tmp_path: P
     assert "__main__:no_poems" not in {line["rule"] for line in rows(tmp_path / "all" / "rejected.jsonl")}
 
 
-def test_a_notebooks_filter_that_prompts_went_by_is_missed_in_words(
+def test_a_notebook_filter_cannot_be_left_out_when_prompts_depend_on_it(
     teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed_back = {"method": "few_shot", "lag": 4, "options": {"generated_per_request": 2}}

@@ -554,7 +554,7 @@ def test_tokens_of_an_unknown_kind_are_refused() -> None:
 
 
 @pytest.fixture
-def loaded_anew() -> Iterator[None]:
+def reloaded() -> Iterator[None]:
     """Let the kernel be loaded again, in the test and after it."""
     kernel_ctypes.library.cache_clear()
     yield
@@ -576,7 +576,7 @@ def other_version(place: Path, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("broken", [no_suffix, no_library, other_version])
 def test_without_the_kernel_the_portable_engine_is_used_and_the_compiled_one_is_refused(
-    broken: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, loaded_anew: None, monkeypatch: pytest.MonkeyPatch
+    broken: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, reloaded: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path, monkeypatch)
     assert kernel_ctypes.library() is None
