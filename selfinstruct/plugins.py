@@ -41,8 +41,11 @@ def find(kind: str, name: str) -> Callable[..., Any]:
             f'no {kind} is named {name!r}. Fix: choose one of {", ".join(names(kind))}, or give "package.module:function".'
         )
     module = importlib.import_module(f"selfinstruct.{FOLDERS[kind]}.{name}")
-    found: Callable[..., Any] = getattr(module, name)
-    return found
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise PluginError(f"{module.__file__}: has no function {name!r}. Fix: give the function the name of its file.")
+    function: Callable[..., Any] = found
+    return function
 
 
 def beside(kind: str, name: str, attribute: str, otherwise: Any) -> Any:
@@ -74,6 +77,12 @@ def about(kind: str, name: str) -> str:
     return " ".join(document.strip().split("\n\n")[0].split())
 
 
+def options_of(kind: str, name: str) -> list[tuple[str, Any]]:
+    """Return the keyword options of a bundled filter or export, each with its default."""
+    parameters = list(inspect.signature(find(kind, name)).parameters.values())[2:]
+    return [(parameter.name, parameter.default) for parameter in parameters if parameter.default is not parameter.empty]
+
+
 def check_options(place: str, function: Callable[..., Any], options: Mapping[str, Any], parameters: str) -> None:
     """Raise PluginError or RecipeError unless a plugin's function takes these options.
 
@@ -94,7 +103,8 @@ def check_options(place: str, function: Callable[..., Any], options: Mapping[str
             others = f", or choose from {', '.join(by_name)}" if by_name else ""
             raise RecipeError(f"{place}: has no option {option!r}. Fix: remove it{others}.")
         default = by_name[option].default
-        if isinstance(default, int | float) and not isinstance(value, int | float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(default, int | float) and not isinstance(default, bool) and not number:
             raise RecipeError(f"{place}: {option} must be a number (got {value!r}). Fix: set a number.")
         if isinstance(default, tuple) and not isinstance(value, list | tuple):
             raise RecipeError(f"{place}: {option} must be a list (got {value!r}). Fix: set a list.")

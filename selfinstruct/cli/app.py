@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -28,10 +29,13 @@ app = typer.Typer(
 RecipeFile = Annotated[
     str | None, typer.Option(help="A TOML file, or a name that `list` shows. Flags win over it.", metavar="NAME|FILE")
 ]
+_WITH = re.compile(r"(.+?):(\w+=.*)", re.DOTALL)  # NAME:option=value,..., where NAME may be module:function
+_COMMA = re.compile(r",(?=\w+=)")  # between two options, and not inside a value that is a list
+
 Without = Annotated[list[str] | None, typer.Option(help="Switch a filter off. Repeatable.", metavar="FILTER")]
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Switch a filter on: NAME or NAME:option=value. Repeatable.", metavar="FILTER"),
+    typer.Option("--with", help="Switch a filter on: NAME or NAME:option=value,option=value. Repeatable.", metavar="FILTER"),
 ]
 
 
@@ -142,24 +146,26 @@ def version(
 
 def _filters(without: list[str] | None, with_: list[str] | None) -> dict[str, Any]:
     """Return the settings of filters that the flags give as NAME or NAME:option=value,option=value."""
+    from selfinstruct import plugins
     from selfinstruct.errors import RecipeError
 
-    chosen: dict[str, Any] = dict.fromkeys(without or (), False)
+    chosen: dict[str, Any] = {}
     for text in with_ or ():
-        name, options = text, ""
-        if "=" in text:
-            name, _, options = text.rpartition(":")
-        values: dict[str, Any] = {}
-        for pair in filter(None, options.split(",")):
-            option, equals, value = pair.partition("=")
-            if not equals or not name:
-                raise RecipeError(f"--with {text}: is not understood. Fix: write NAME or NAME:option=value,option=value.")
+        found = _WITH.fullmatch(text)
+        name, options = (found[1], found[2]) if found else (text, "")
+        if not found and ":" in text and text.partition(":")[0] in plugins.names("filter"):
+            raise RecipeError(f"--with {text}: is not understood. Fix: write NAME:option=value,option=value.")
+        chosen.setdefault(name, {})
+        for pair in _COMMA.split(options) if options else ():
+            option, _, value = pair.partition("=")
             try:
-                values[option] = json.loads(value)
+                chosen[name][option] = json.loads(value)
             except ValueError:
-                values[option] = value
-        chosen[name] = values or True
-    return chosen
+                chosen[name][option] = value
+    for name in without or ():
+        if name in chosen:
+            raise RecipeError(f"--with and --without: both name {name!r}. Fix: remove one of them.")
+    return {**{name: options or True for name, options in chosen.items()}, **dict.fromkeys(without or (), False)}
 
 
 def main() -> None:

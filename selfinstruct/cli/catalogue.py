@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from selfinstruct.cli.terminal import labelled
 
@@ -24,8 +26,11 @@ def catalogue() -> None:
         print(f"{kind}s")
         for name in plugins.names(kind):
             print(labelled(f"  {_shown(kind, name)}", plugins.about(kind, name), _NAMES))
-            for option, meaning in options.described(name) if kind == "method" else ():
-                print(labelled(f"    {option}", meaning, _OPTIONS))
+            if kind == "method":
+                for option, meaning in options.described(name):
+                    print(labelled(f"    {option}", meaning, _OPTIONS))
+            elif kind in ("filter", "export") and (keywords := plugins.options_of(kind, name)):
+                print(labelled("    options:", ", ".join(f"{option}={_value(default)}" for option, default in keywords), _NAMES))
         print()
         if kind == "method":
             _print_section("prompts", ((name, prompt.about) for name, prompt in prompts.available().items()))
@@ -36,6 +41,13 @@ def _print_section(title: str, entries: Iterable[tuple[str, str]]) -> None:
     for name, about in entries:
         print(labelled(f"  {name}", about, _NAMES))
     print()
+
+
+def _value(default: Any) -> str:
+    """Return an option's default as users write it, shortened where it is a long list."""
+    if isinstance(default, tuple):
+        return f"[{', '.join(map(json.dumps, default[:2]))}{', …' if len(default) > 2 else ''}]"
+    return json.dumps(default)
 
 
 def _shown(kind: str, name: str) -> str:

@@ -77,7 +77,12 @@ def built(run: Run, dataset: Dataset, where: Path) -> None:
     candidates = counted(len(dataset.rows) + len(dataset.rejected), "candidate")
     note(f"{counted(len(dataset.rows), 'row')} from {candidates}, without asking a teacher")
     _note_candidates(dataset)
-    if reason := run.shortfall(dataset):
+    if where != run.path and not dataset.complete:  # RUN has other settings, so `generate` would not bring these rows
+        note(
+            f"{len(dataset.rows):,} of {dataset.target:,} rows. Fix: repeat this command without --out, then run "
+            f"`selfinstruct generate {_quoted(run.path)}`."
+        )
+    elif reason := run.shortfall(dataset):
         note(reason)
     note(f"dataset: {where / DATASET}")
 

@@ -24,6 +24,11 @@ class ExportRow:
     provenance: Mapping[str, Any]
     system: str = ""
 
+    @property
+    def question(self) -> str:
+        """The instruction. A blank line and the input follow where there is an input."""
+        return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+
 
 class ExportFiles(Protocol):
     """New files of an export. All of them appear together, when the export has returned."""

@@ -15,7 +15,6 @@ def messages(rows: Iterable[ExportRow], files: ExportFiles) -> None:
     """
     file = files.open("messages.jsonl")
     for row in rows:
-        question = f"{row.instruction}\n\n{row.input}" if row.input else row.instruction
         chat = [{"role": "system", "content": row.system}] if row.system else []
-        chat += [{"role": "user", "content": question}, {"role": "assistant", "content": row.output}]
+        chat += [{"role": "user", "content": row.question}, {"role": "assistant", "content": row.output}]
         file.write(json_line({"messages": chat}))

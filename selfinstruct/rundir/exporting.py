@@ -39,6 +39,8 @@ class Target:
 
         A path means a directory if there is one, if it ends with a slash, or if it has no file ending.
         """
+        if not str(out):
+            raise UserMistake("--out: is empty. Fix: set it to a new file or a directory.")
         path = Path(out)
         is_directory = path.is_dir() or str(out).endswith(os.sep) or not path.suffix
         target = cls(path) if is_directory else cls(path.parent, path.name)
@@ -98,6 +100,8 @@ def export(write: Writer, rows: Iterable[ExportRow], target: Target) -> Exported
     with in_directory(target.directory) as staged:
         files = _Files(staged, target)
         write(counted, files)
+        if not files.names:
+            raise PluginError("export: opened no file. Fix: open at least one with `files.open`.")
         for name in files.names:
             target.refuse_existing(name)  # one may have appeared meanwhile
         staged.commit()

@@ -165,7 +165,21 @@ def test_an_export_that_fails_half_way_leaves_neither_file_nor_directory(tmp_pat
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["alpaca_json", "messages"])
+def test_an_export_that_opens_no_file_is_refused(tmp_path: Path) -> None:
+    def nothing(rows: Iterable[ExportRow], files: ExportFiles) -> None:
+        assert list(rows)
+
+    with pytest.raises(PluginError, match="opened no file"):
+        export(writer(nothing, {}), ROWS, Target.of(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_path_is_refused() -> None:
+    with pytest.raises(UserMistake, match="--out: is empty"):
+        Target.of("")
+
+
+@pytest.mark.parametrize("name", plugins.names("export"))
 def test_rows_are_written_one_after_the_other(name: str, tmp_path: Path) -> None:
     taken: list[int] = []
 
