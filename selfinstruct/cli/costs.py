@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from selfinstruct.cli.terminal import clock, counted, dollars, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
-from selfinstruct.client.prices import Price
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
 from selfinstruct.layout import JOURNAL
@@ -32,11 +31,8 @@ def plan(run: Run) -> None:
     for message in request.messages:
         print(safe(f"[{message['role']}]\n{message['content']}\n"))
     print(safe(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}"))
-    for name, teacher in run.recipe.generate.by_name.items():
-        print(safe(f"Teacher{f' {name}' if name else ''}: {teacher.teacher}, model {teacher.model or '(default)'}"))
-    print(safe(f"Endpoint: {run.definition.endpoint}"))
-    for line in (*_price_and_limits(run, request), *_estimate(run, request)):
-        print(safe(line))
+    for line in (*teachers(run), *_prices(run), *_limits(run, request), *_estimate(run, request)):
+        print(safe(line[0].upper() + line[1:]))
     print("Nothing was asked or written.")
 
 
@@ -44,8 +40,15 @@ def terms(run: Run) -> Iterator[str]:
     """Yield the price and the limits of a run, a line each, or nothing for a teacher that costs nothing."""
     price = run.definition.price
     if price is None or price.output or price.input:
-        yield f"price: {_price(price)}"
-        yield f"limit: {_limits(run)}"
+        yield from _prices(run)
+        yield f"limit: {_limits_of(run)}"
+
+
+def teachers(run: Run) -> Iterator[str]:
+    """Yield each teacher with its model, a line each, and the endpoint."""
+    for name, teacher in run.recipe.generate.by_name.items():
+        yield f"teacher{f' {name}' if name else ''}: {teacher.teacher}, model {teacher.model or '(default)'}"
+    yield f"endpoint: {run.definition.endpoint}"
 
 
 def spending(run: Run, rows: int) -> Iterator[str]:
@@ -90,26 +93,31 @@ def unmeasured(calls: int, replies: int) -> str:
     return " and ".join([lost] * bool(calls) + [uncounted] * bool(replies))
 
 
-def _price(price: Price | None) -> str:
+def _prices(run: Run) -> Iterator[str]:
+    """Yield the price of each teacher, a line each."""
+    price = run.definition.price
     if price is None:
-        return "unknown (set [runtime] price = { input = ..., output = ... } in a recipe)"
-    batch = f", {price.batch:g} times that in batches" if price.batch != 1 else ""
-    return f"${price.input:g} per million prompt tokens, ${price.output:g} per million reply tokens{batch} ({price.source})"
+        yield "price: unknown (set [runtime] price = { input = ..., output = ... } in a recipe)"
+        return
+    for name in run.recipe.generate.by_name:
+        own = price.of(name)
+        batch = f", {own.batch:g} times that in batches" if own.batch != 1 else ""
+        rates = f"${own.input:g} per million prompt tokens, ${own.output:g} per million reply tokens{batch}"
+        yield f"price{f' of {name}' if name else ''}: {rates} ({own.source})"
 
 
-def _limits(run: Run) -> str:
+def _limits_of(run: Run) -> str:
     runtime = run.recipe.runtime
     limits = {"US dollars": runtime.max_usd, "tokens": runtime.max_tokens, "requests": runtime.max_requests}
     text = limits_text(limits)
     return "none (to set one, use --max-usd)" if text == "none" else text
 
 
-def _price_and_limits(run: Run, request: Request) -> Iterator[str]:
-    """Yield the price, the limits, and the worst case of the first request."""
+def _limits(run: Run, request: Request) -> Iterator[str]:
+    """Yield the limits, and the worst case of the first request, which is reserved before it is sent."""
     runtime, price, bound = run.recipe.runtime, run.definition.price, request.bound
     limits = Limits.of(runtime)
-    yield f"Price: {_price(price)}"
-    yield f"Limit: {_limits(run)}"
+    yield f"limit: {_limits_of(run)}"
     if limits.usd is not None and price is None:
         yield "  --max-usd needs a price: without it the run will not start"
     if bound is not None:
@@ -129,10 +137,10 @@ def _estimate(run: Run, request: Request) -> Iterator[str]:
             counts = journal.counts
         speed = counts.per_minute(time.time())
         if remaining := estimate_remaining(dataset, counts, price, speed, dataset.requests):
-            yield f"Estimate from this run's own replies, with {len(dataset.rows):,} of {num:,} rows done:"
+            yield f"estimate from this run's own replies, with {len(dataset.rows):,} of {num:,} rows done:"
             yield f"  remaining: {_amount(remaining)}"
             return
-    yield f"Estimate for {counted(num, 'row')}: {_amount(estimate_new_run(run.methods(), request, num, price, batch=batch))}"
+    yield f"estimate for {counted(num, 'row')}: {_amount(estimate_new_run(run.methods(), request, num, price, batch=batch))}"
     yield f"  (assumed: {100 * ASSUMED_ACCEPTANCE:.0f} % of the candidates accepted, {ASSUMED_TASK_TOKENS} tokens per task)"
 
 

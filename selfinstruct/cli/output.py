@@ -26,10 +26,9 @@ def opening(run: Run) -> None:
     if run.recipe.curate.num < saved:
         note(f"the dataset has {counted(saved, 'row')} now. Their replies stay saved: a larger --num brings the rows back")
     methods = ", ".join(dict.fromkeys(part.method for part in generate.parts.values()))
-    teachers = ", ".join(f"{name} ({one.teacher})" if name else one.teacher for name, one in generate.by_name.items())
-    models = ", ".join(one.model or "default model" for one in generate.by_name.values())
     note(f"{'starting' if run.is_new else 'resuming'} {run.path}: {counted(run.recipe.curate.num, 'row')}, method {methods}")
-    note(f"teacher: {teachers} ({run.definition.endpoint}, {models})")
+    for line in costs.teachers(run):
+        note(line)
     for line in costs.terms(run):
         note(line)
 
