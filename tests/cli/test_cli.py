@@ -229,6 +229,7 @@ def test_show_says_when_nothing_is_left_to_show(tmp_path: Path) -> None:
     assert cli("show", tmp_path, "--rejected", "rouge", "--skip", 1).stderr == "nothing to show after the first 1\n"
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_first_request_and_sends_none(teacher: FakeOpenAI, tmp_path: Path) -> None:
     done = generate(tmp_path / "run", teacher, "--num", 1000, "--dry-run")
     assert done.returncode == 0

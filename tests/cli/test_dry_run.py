@@ -62,6 +62,7 @@ def test_the_end_of_a_run_and_status_show_what_the_server_charged(teacher: FakeO
     assert "| Price of these requests |" in (run / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_prices_from_the_price_list_have_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     price = si.Run(tmp_path / "run", model="gpt-4o-mini").definition.price

@@ -17,6 +17,7 @@ from selfinstruct.errors import UserMistake
 SAMPLE = ROOT / "data" / "sample"
 
 
+@pytest.mark.slow
 def test_messages_has_the_rows_of_the_dataset_in_order(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in SAMPLE.iterdir()}
     done = cli("export", SAMPLE, "--to", "messages", "--out", tmp_path / "chat.jsonl")
@@ -33,6 +34,7 @@ def test_messages_has_the_rows_of_the_dataset_in_order(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in SAMPLE.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_alpaca_json_goes_into_a_directory_under_its_own_name(tmp_path: Path) -> None:
     done = cli("export", SAMPLE, "--to", "alpaca-json", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -40,12 +42,14 @@ def test_alpaca_json_goes_into_a_directory_under_its_own_name(tmp_path: Path) ->
     assert json.loads((tmp_path / "out" / "alpaca_data.json").read_text()) == rows(SAMPLE / "dataset.jsonl")
 
 
+@pytest.mark.slow
 def test_a_system_text_goes_with_every_chat(tmp_path: Path) -> None:
     assert cli("export", SAMPLE, "--to", "messages", "--out", tmp_path / "c.jsonl", "--system", "Be brief.").returncode == 0
     firsts = [line["messages"][0] for line in rows(tmp_path / "c.jsonl")]
     assert firsts == [{"role": "system", "content": "Be brief."}] * 220
 
 
+@pytest.mark.slow
 def test_derived_files_are_not_needed_and_stale_ones_are_not_read(tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(SAMPLE, run)

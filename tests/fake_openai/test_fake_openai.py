@@ -134,6 +134,7 @@ def test_a_batch_may_expire_fail_or_be_cancelled(start_teacher: Start) -> None:
         client(teacher, "bad-key").batches.list()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("when", "files"), [("before", 1), ("after", 2)])
 def test_a_held_call_takes_effect_only_if_it_is_held_after_its_effect(when: str, files: int, start_teacher: Start) -> None:
     teacher = start_teacher(hold=(2, when))

@@ -322,6 +322,7 @@ def with_notebook_filter(path: Path, teacher: FakeOpenAI, monkeypatch: pytest.Mo
     return run
 
 
+@pytest.mark.slow
 def test_a_notebooks_filter_can_be_switched_off(teacher: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch)
     built = cli("build", run.path, "--without", "__main__:no_poems", "--out", tmp_path / "all")

@@ -136,6 +136,7 @@ def test_many_appends_share_few_syncs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert 1 <= len(synced) <= 20
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_with_the_number_of_the_first(teacher: FakeOpenAI, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Journal.writing(_made(run) / "journal.jsonl"):

@@ -185,6 +185,7 @@ def test_flags_win_over_the_recipe_and_what_they_do_not_say_stays(tmp_path: Path
     assert made.curate.filters["refusal"] is True and made.curate.filters["word_count"] == {"at_most": 80}
 
 
+@pytest.mark.slow
 def test_flags_win_over_the_recipe_on_the_command_line_too(tmp_path: Path) -> None:
     recipe = write(tmp_path, '[generate]\nteacher = "openai"\nmodel = "in-the-file"\nbase_url = "http://127.0.0.1:9/v1"\n')
     ended = cli("generate", tmp_path / "run", "--recipe", recipe, "--model", "in-the-flag", "--dry-run")
@@ -219,6 +220,7 @@ def test_settings_with_a_tuple_are_the_same_when_a_run_goes_on(teacher: FakeOpen
     assert si.Run(run.path, **given).generate().complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["documents", "alpaca", "self-instruct"])
 def test_a_folder_does_not_hide_a_recipe_or_a_prompt(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).mkdir()

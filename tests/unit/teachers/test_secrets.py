@@ -42,6 +42,7 @@ def test_no_key_in_any_file_or_message(model: str, batch: str, teacher: FakeOpen
         assert MARKER not in said.stdout + said.stderr
 
 
+@pytest.mark.slow
 def test_no_key_in_the_process_title(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
     slow = start_teacher(latency=4.0)
     words = command("generate", tmp_path / "run", "--base-url", slow.url, "--model", "m", "--num", 20)

@@ -148,6 +148,7 @@ def test_a_key_that_a_provider_repeats_is_removed() -> None:
     assert teacher._safe(f"Incorrect key {MARKER} given") == "Incorrect key [key] given"
 
 
+@pytest.mark.slow
 def test_an_unreachable_endpoint_ends_the_run_with_one_sentence(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9/v1"  # the discard port: nothing listens
     done = cli("generate", tmp_path / "run", "--base-url", url, "--model", "m", "--patience", 1)
