@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.client import prices
 from selfinstruct.client.prices import Price
-from selfinstruct.errors import RecipeChanged, TopicError
+from selfinstruct.errors import RecipeChanged, RecipeError, TopicError
 from selfinstruct.inputs import languages, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
 from selfinstruct.recipe.credentials import DEFAULT_URL
@@ -130,12 +130,19 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
 def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     """Return the definition of a run that continues by another recipe.
 
-    Inputs that `given` names are read again. Raises RecipeChanged if the recipe would ask for other things.
+    Inputs that `given` names are read again. Raises RecipeChanged if the recipe would ask for other things, and
+    RecipeError for one prompt of several methods.
     """
     parts = [name for name, part in given.get("mix", {}).items() if part.get("prompt")]
-    prompts = [*parts, *([""] if "prompt" in given else [])]
-    inputs = snapshot.reload(old.inputs, recipe.generate, set(given), prompts)
+    if given.get("prompt") and "" in recipe.generate.parts:
+        parts.append("")
+    inputs = snapshot.reload(old.inputs, recipe.generate, set(given), parts)
     check_same(old, replace(old, recipe=recipe, inputs=inputs))
+    if given.get("prompt") and recipe.generate.mix:
+        raise RecipeError(
+            "generate.prompt: this run has several methods, and each has its own prompt. Fix: remove it, or set prompt in "
+            "[generate.mix.NAME]."
+        )
     listed = old.listed
     if _addresses(recipe.generate) != _addresses(old.recipe.generate):
         listed = _listed_prices(recipe.generate)

@@ -89,7 +89,8 @@ def read(path: Path) -> Definition:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}). Fix: put the original back.") from None
     except (SeedError, PromptError, DocumentError, TopicError) as error:
-        raise RunDirectoryError(f"{path}: was changed since the run began ({error}). Fix: put the original back.") from None
+        problem = str(error).partition(". Fix: ")[0]  # the fix of this message is the one that helps
+        raise RunDirectoryError(f"{path}: was changed since the run began ({problem}). Fix: put the original back.") from None
     return found
 
 

@@ -163,6 +163,21 @@ method = "evol"
     (tmp_path / "run" / "prompt.two.txt").write_text((tmp_path / "run" / "prompt.one.txt").read_text())
     with pytest.raises(RunDirectoryError, match="was changed since the run began"):
         si.Run(tmp_path / "run")
+    (tmp_path / "run" / "prompt.two.txt").unlink()
+    with pytest.raises(RunDirectoryError, match="was changed since the run began") as caught:
+        si.Run(tmp_path / "run")
+    assert str(caught.value).count("Fix:") == 1
+
+
+def test_one_prompt_for_a_run_of_several_methods_is_refused(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    mix = {"one": {"method": "few_shot"}, "two": {"method": "evol"}}
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", mix=mix, num=5)
+    run.generate()
+    with pytest.raises(RecipeError, match=r"generate.prompt: this run has several methods"):
+        si.Run(tmp_path / "run", prompt="few-shot")
+    with pytest.raises(RecipeChanged):
+        si.Run(tmp_path / "run", method="few_shot", prompt="few-shot")
+    assert si.Run(tmp_path / "run", prompt="").build().complete
 
 
 def test_a_method_can_be_limited_to_one_of_several_teachers(start_teacher: Callable[..., FakeOpenAI], tmp_path: Path) -> None:
