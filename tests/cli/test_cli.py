@@ -29,7 +29,7 @@ def generate(directory: Path, teacher: FakeOpenAI, *flags: object) -> subprocess
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--rouge", "1.5"), "curate.rouge: input should be less than or equal to 1 (got 1.5)"),
+        (("--rouge", "1.5"), "curate.rouge: input should be less than or equal to 1 (got 1.5). Fix: change its value.\n"),
         (("--num", "0"), "curate.num"),
         (("--temperature", "9"), "generate.temperature"),
         (("--concurrency", "0"), "runtime.concurrency"),
