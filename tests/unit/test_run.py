@@ -72,8 +72,9 @@ def test_export_gives_an_export_the_rows_with_their_provenance(teacher: FakeOpen
 
     def collect(rows: Iterable[ExportRow], files: ExportFiles) -> None:
         exported.extend(rows)
+        files.open("count.txt").write(str(len(exported)).encode())
 
-    assert made.export(collect, tmp_path / "out", system="Be brief.") == Exported(20, ())
+    assert made.export(collect, tmp_path / "out", system="Be brief.") == Exported(20, (tmp_path / "out" / "count.txt",))
     assert [dict(row.provenance) for row in exported] == rows(tmp_path / "run" / "provenance.jsonl")
     texts = [{"instruction": row.instruction, "input": row.input, "output": row.output} for row in exported]
     assert texts == rows(tmp_path / "run" / "dataset.jsonl")
