@@ -205,7 +205,7 @@ def test_a_script_without_the_needed_reply_is_an_error(tmp_path: Path) -> None:
 def test_the_embedded_teacher_writes_rows_and_resumes(tmp_path: Path) -> None:
     first = cli("generate", tmp_path / "run", "--num", 3)
     assert first.returncode == 0, first.stderr
-    assert "no API key and no teacher named: using the embedded teacher" in first.stderr
+    assert "no API key and no --teacher: using the embedded teacher" in first.stderr
     replies = outcomes(tmp_path / "run")
     assert all(reply["model"] and reply["usage"] for reply in replies)
     assert {reply["host"] for reply in replies} == {"127.0.0.1"}
