@@ -260,7 +260,7 @@ def _unit(vectors: Vectors) -> Vectors:
 
 # --- verbs and their objects --------------------------------------------------------------------------------------------
 
-_CLAUSE = re.compile(r"(?<=[.!?:;])[\s\"'”’)]+|\n+|\s[–—-]+\s")  # noqa: RUF001
+_CLAUSE = re.compile(r"(?<=[.!?:;])[\s\"'”’)]+|\n+|\s[–—-]+\s")  # noqa: RUF001 (real texts have such signs)
 _TOKEN = re.compile(
     r"\d+(?:[.,:/]\d+)*%?(?:-[^\W_]+)*|n't\b|'(?:s|m|re|ve|ll|d)\b|[^\W_]+?(?=n't\b)|[^\W_]+(?:[-.][^\W_]+)*|[^\w\s]|_+",
     re.IGNORECASE,
@@ -327,7 +327,7 @@ def _verb_object(text: str) -> tuple[str, str] | None:
 
 
 def _words(clause: str) -> list[_Word]:
-    tokens = [token for token in _TOKEN.findall(clause.replace("’", "'")) if token.lower() not in ("please", "kindly")]  # noqa: RUF001
+    tokens = [token for token in _TOKEN.findall(clause.replace("’", "'")) if token.lower() not in ("please", "kindly")]  # noqa: RUF001 (real texts have such signs)
     return [_Word(token, lemma.lower(), tag) for token, lemma, tag in _tagger().tag_sent(tokens)] if tokens else []
 
 

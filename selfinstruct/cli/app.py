@@ -56,7 +56,7 @@ def generate(
     Exit status: 0 done, 1 failed, 2 wrong input, 3 fewer rows than asked for, 4 the teacher is unavailable, 130 interrupted.
     """
     from selfinstruct.cli import costs, output
-    from selfinstruct.cli.progress import Progress
+    from selfinstruct.cli.progress import RunProgress
     from selfinstruct.run import Run
 
     run = Run(directory, recipe, filters=_filters(without, with_), **settings)
@@ -64,7 +64,7 @@ def generate(
         costs.plan(run)
         return
     output.opening(run)
-    progress = Progress(run.recipe.curate.num, run.definition.price)
+    progress = RunProgress(run.recipe.curate.num, run.definition.price)
     try:
         dataset = run.generate(progress, on_stop=output.stopping, on_write=output.writing)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import typer
 from selfinstruct.cli.terminal import counted, labelled, note, tally
 
 if TYPE_CHECKING:
-    from selfinstruct.dedup.single_pass import Progress, Summary
+    from selfinstruct.dedup.single_pass import DedupProgress, Summary
 
 _MANY_ROWS = 20_000  # rows from which the portable engine is noticeably slower
 
@@ -104,10 +104,10 @@ class Display:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream
         self.bar: Any = None
-        self._latest: Progress | None = None
+        self._latest: DedupProgress | None = None
         self._warned = False
 
-    def __call__(self, state: Progress) -> None:
+    def __call__(self, state: DedupProgress) -> None:
         """Show `state` if it is time to."""
         from selfinstruct.cli.progress_bar import Bar
 
@@ -159,6 +159,6 @@ def closing(summary: Summary) -> Iterator[str]:
         yield f"dropped rows, each with its nearest row: {summary.file.parent / 'dropped.jsonl'}"
 
 
-def _details(state: Progress) -> str:
+def _details(state: DedupProgress) -> str:
     parts = [counted(state.rows, "row"), f"{state.dropped:,} dropped"]
     return ", ".join([counted(state.references, "reference"), *parts] if state.references else parts)

@@ -16,7 +16,7 @@ from selfinstruct.report.estimate import estimate_remaining
 _LOW = 0.25  # recent acceptance below which a warning is printed
 
 
-class Progress:
+class RunProgress:
     """A progress display, to be called with each new state of a run.
 
     On a terminal it is one moving line, in a log file a plain line now and then. `target` is the number of rows wanted and

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from selfinstruct import atomic_write
-from selfinstruct.dedup.single_pass import Progress, SinglePass, Summary
+from selfinstruct.dedup.single_pass import DedupProgress, SinglePass, Summary
 from selfinstruct.errors import UserMistake
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.rouge.tokens import Kind, tokenizer
@@ -33,7 +33,7 @@ def dedup(
     tokens: Kind = "unicode",
     stem: bool = False,
     format: str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[DedupProgress], None] | None = None,
 ) -> Summary:
     """Write the rows of `inputs` that are not near-duplicates into the new or empty directory `out`.
 
@@ -76,7 +76,7 @@ def dedup(
     size = sum(table.size for table in [*tables, *references])
     with atomic_write.in_new_directory(Path(out), (*writers.NAMES, DROPPED, SUMMARY)) as files:
         with writers.open_writer(kind, tables, files.open(f"kept.{kind}")) as writer:
-            work = SinglePass(index, writer, files.open(DROPPED), progress, Progress(index.engine, size))
+            work = SinglePass(index, writer, files.open(DROPPED), progress, DedupProgress(index.engine, size))
             for table in references:
                 work.add_reference(table, against_fields)
             find_near = partial(work.near_references, tokenizer(tokens)) if only_against else index.admit_all

@@ -84,7 +84,7 @@ class Summary:
 
 
 @dataclass(slots=True)
-class Progress:
+class DedupProgress:
     """The progress of a deduplication: `done` of `size` bytes, rows of references, and rows of inputs so far.
 
     `engine` is the engine of the ROUGE index.
@@ -105,8 +105,8 @@ class SinglePass:
     index: RougeIndex
     writer: RowWriter
     dropped: IO[bytes]
-    report: Callable[[Progress], None] | None  # called after each batch
-    progress: Progress
+    report: Callable[[DedupProgress], None] | None  # called after each batch
+    progress: DedupProgress
     table_names: list[str] = field(default_factory=list)  # references first
     table_of: array[int] = field(default_factory=lambda: array("i"))  # by text of the index: which of `table_names`
     row_of: array[int] = field(default_factory=lambda: array("q"))  # by text of the index: the row in its table

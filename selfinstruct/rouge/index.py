@@ -17,7 +17,7 @@ from selfinstruct.errors import UserMistake
 from selfinstruct.records import Neighbour
 from selfinstruct.rouge.kernel_ctypes import library
 from selfinstruct.rouge.measure import f_measure
-from selfinstruct.rouge.pool import NOWHERE, Batch, Found, Pool
+from selfinstruct.rouge.pool import NOWHERE, EncodedTexts, Found, Pool
 from selfinstruct.rouge.pool_compiled import CompiledPool
 from selfinstruct.rouge.tokens import Kind
 from selfinstruct.rouge.vocabulary import CompiledVocabulary, PortableVocabulary, Vocabulary
@@ -231,7 +231,7 @@ class RougeIndex:
             for place, common in zip(*found, strict=True)
         ]
 
-    def _nearest(self, batch: Batch, before: Sequence[int], k: int) -> list[tuple[Neighbour, ...]]:
+    def _nearest(self, batch: EncodedTexts, before: Sequence[int], k: int) -> list[tuple[Neighbour, ...]]:
         k = max(0, min(k, len(self)))
         if not k:
             return [()] * len(batch)
@@ -240,7 +240,7 @@ class RougeIndex:
         found = self._pool.nearest(batch, before, k)
         return [tuple(self._neighbours(*answer)) for answer in zip(found, batch.lengths.tolist(), strict=True)]
 
-    def _sorted(self, batch: Batch, before: int, k: int) -> tuple[Neighbour, ...]:
+    def _sorted(self, batch: EncodedTexts, before: int, k: int) -> tuple[Neighbour, ...]:
         (scores,) = self._pool.scores(batch, [before])
         order = np.argsort(-scores, kind="stable")[:k].tolist()
         return tuple(Neighbour(self._name(place), float(scores[place]), self._texts[place]) for place in order)

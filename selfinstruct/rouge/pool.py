@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 NOWHERE = -1
 
 
-class Batch:
+class EncodedTexts:
     """Encoded texts in sequence. The codes of text i, a whole number for each token, are `codes[starts[i] : starts[i + 1]]`."""
 
     __slots__ = ("codes", "starts")
@@ -33,9 +33,9 @@ class Batch:
         """Return the codes of one text."""
         return self.codes[self.starts[number] : self.starts[number + 1]]
 
-    def only(self, number: int) -> Batch:
+    def only(self, number: int) -> EncodedTexts:
         """Return a batch that has one text of this one."""
-        batch = Batch()
+        batch = EncodedTexts()
         batch.append(self.text(number))
         return batch
 
@@ -55,29 +55,29 @@ class Pool(Protocol):
     def __len__(self) -> int:
         """Return the number of texts."""
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: EncodedTexts) -> None:
         """Append texts."""
 
     def cut(self, size: int) -> None:
         """Remove all but the first `size` texts, and any text that an error left partly added."""
 
-    def look(self, batch: Batch) -> Found:
+    def look(self, batch: EncodedTexts) -> Found:
         """Return, for each text, the nearest text that is near. Of equally near texts, the first added counts."""
 
-    def admit(self, batch: Batch) -> Found:
+    def admit(self, batch: EncodedTexts) -> Found:
         """Return, for one text after the other, what `look` returns, and add each text that is near to none."""
 
-    def above(self, batch: Batch) -> Found:
+    def above(self, batch: EncodedTexts) -> Found:
         """Return all texts that are near to the only text of the batch, in the order of adding."""
 
-    def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
+    def nearest(self, batch: EncodedTexts, before: Sequence[int], count: int) -> list[Found]:
         """Return, for each text i, the nearest `count` texts at places below before[i].
 
         They are sorted from near to far, and equally near texts by place.
         """
 
-    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+    def scores(self, batch: EncodedTexts, before: Sequence[int]) -> list[NDArray[np.float64]]:
         """Return, for each text i, its F-measures to all texts at places below before[i], in the order of adding."""
 
-    def texts(self, places: Sequence[int]) -> Batch:
+    def texts(self, places: Sequence[int]) -> EncodedTexts:
         """Return the texts at these places."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfinstruct.rouge.kernel_ctypes import address, handle, library
-from selfinstruct.rouge.pool import NOWHERE, Batch, Found
+from selfinstruct.rouge.pool import NOWHERE, EncodedTexts, Found
 
 _NOWHERE = 0xFFFF_FFFF
 _BLOCK = 4096  # texts that threads look up in parallel before they are admitted one after the other
@@ -57,7 +57,7 @@ class CompiledPool:
         """The memory (bytes) that the compiled code holds."""
         return int(self._calls.pool_bytes(self._pool))
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: EncodedTexts) -> None:
         self._meet(batch)
         with self._query() as query:
             _checked(self._calls.pool_add(self._pool, query, address(batch.codes), address(batch.starts), len(batch)))
@@ -67,12 +67,12 @@ class CompiledPool:
         self._calls.pool_cut(self._pool, size)
         self._count = size
 
-    def look(self, batch: Batch) -> Found:
+    def look(self, batch: EncodedTexts) -> Found:
         places, commons = _room(len(batch))
         self._look(batch, 0, len(batch), places, commons)
         return _found(places, commons)
 
-    def admit(self, batch: Batch) -> Found:
+    def admit(self, batch: EncodedTexts) -> Found:
         self._meet(batch)
         places, commons = _room(len(batch))
         first = 0
@@ -89,7 +89,7 @@ class CompiledPool:
             first = last
         return _found(places, commons)
 
-    def above(self, batch: Batch) -> Found:
+    def above(self, batch: EncodedTexts) -> Found:
         places, commons = _room(len(self))
         with self._query() as query:
             sizes = (len(batch.codes), address(places), address(commons), len(places))
@@ -99,7 +99,7 @@ class CompiledPool:
         pairs = sorted(zip(places[:count], commons[:count], strict=True))
         return [place for place, _ in pairs], [common for _, common in pairs]
 
-    def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
+    def nearest(self, batch: EncodedTexts, before: Sequence[int], count: int) -> list[Found]:
         with self._query() as query:
             _checked(self._calls.pool_mention(self._pool, query))
         limits = array("I", before)
@@ -121,7 +121,7 @@ class CompiledPool:
             for start, found in zip(range(0, len(places), count), counts, strict=True)
         ]
 
-    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+    def scores(self, batch: EncodedTexts, before: Sequence[int]) -> list[NDArray[np.float64]]:
         def some(number: int) -> NDArray[np.float64]:
             scores = np.zeros(min(before[number], len(self)))
             ends = (batch.starts[number + 1] - batch.starts[number], before[number], scores.ctypes.data)
@@ -132,24 +132,24 @@ class CompiledPool:
 
         return self._spread(some, 0, len(batch), 1)
 
-    def texts(self, places: Sequence[int]) -> Batch:
-        batch = Batch()
+    def texts(self, places: Sequence[int]) -> EncodedTexts:
+        batch = EncodedTexts()
         starts = (ctypes.c_int64 * (len(self) + 1)).from_address(self._calls.pool_starts(self._pool))
         if not starts[len(self)]:  # no text has tokens, so no array of tokens was allocated
-            return Batch(starts=array("q", [0] * (len(places) + 1)))
+            return EncodedTexts(starts=array("q", [0] * (len(places) + 1)))
         tokens = (ctypes.c_int32 * starts[len(self)]).from_address(self._calls.pool_tokens(self._pool))
         for place in places:
             batch.append(tokens[starts[place] : starts[place + 1]])
         return batch
 
-    def _meet(self, batch: Batch) -> None:
+    def _meet(self, batch: EncodedTexts) -> None:
         """Count the tokens of a new batch, and sort the tokens of all texts again where that saves time."""
         _checked(self._calls.pool_meet(self._pool, address(batch.codes), len(batch.codes)))
         if self._calls.pool_is_out_of_order(self._pool):
             with self._query() as query:
                 _checked(self._calls.pool_order(self._pool, query))
 
-    def _look(self, batch: Batch, first: int, last: int, places: array[int], commons: array[int]) -> None:
+    def _look(self, batch: EncodedTexts, first: int, last: int, places: array[int], commons: array[int]) -> None:
         def some(start: int) -> None:
             ends = (address(batch.starts, start), min(_SHARE, last - start), address(places, start), address(commons, start))
             with self._query() as query:

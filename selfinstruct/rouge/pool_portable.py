@@ -24,7 +24,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from selfinstruct.rouge.measure import f_measure, f_measures
-from selfinstruct.rouge.pool import NOWHERE, Batch, Found
+from selfinstruct.rouge.pool import NOWHERE, EncodedTexts, Found
 
 _SURROGATES = (0xD800, 0xE000)  # code points that are not used, because they are not characters
 _MOST_TOKENS = 0x110000 - (_SURROGATES[1] - _SURROGATES[0])
@@ -46,7 +46,7 @@ class PortablePool:
     def __len__(self) -> int:
         return len(self._encoded)
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: EncodedTexts) -> None:
         for encoded in _characters(batch):
             self._add(encoded, self._prefix(encoded))
 
@@ -56,10 +56,10 @@ class PortablePool:
             while places and places[-1] >= size:
                 places.pop()
 
-    def look(self, batch: Batch) -> Found:
+    def look(self, batch: EncodedTexts) -> Found:
         return _split([self._best(encoded, self._prefix(encoded)) for encoded in _characters(batch)])
 
-    def admit(self, batch: Batch) -> Found:
+    def admit(self, batch: EncodedTexts) -> Found:
         found = []
         for encoded in _characters(batch):
             prefix = self._prefix(encoded)
@@ -68,13 +68,13 @@ class PortablePool:
                 self._add(encoded, prefix)
         return _split(found)
 
-    def above(self, batch: Batch) -> Found:
+    def above(self, batch: EncodedTexts) -> Found:
         (encoded,) = _characters(batch)
         places = self._sharing(self._prefix(encoded), min(_SHARED, self._least(len(encoded))))
         pairs = sorted((place, self._common(encoded, place)) for place in places)
         return _split([pair for pair in pairs if self._score(encoded, *pair) > self.threshold])
 
-    def nearest(self, batch: Batch, before: Sequence[int], count: int) -> list[Found]:
+    def nearest(self, batch: EncodedTexts, before: Sequence[int], count: int) -> list[Found]:
         found = []
         lengths = _lengths(self._encoded)
         rough = lengths.astype(np.float32)
@@ -92,11 +92,11 @@ class PortablePool:
                 found.append((near[order].tolist(), commons[order].tolist()))
         return found
 
-    def scores(self, batch: Batch, before: Sequence[int]) -> list[NDArray[np.float64]]:
+    def scores(self, batch: EncodedTexts, before: Sequence[int]) -> list[NDArray[np.float64]]:
         return [self._scores(query, self._encoded[:limit]) for query, limit in zip(_characters(batch), before, strict=True)]
 
-    def texts(self, places: Sequence[int]) -> Batch:
-        batch = Batch()
+    def texts(self, places: Sequence[int]) -> EncodedTexts:
+        batch = EncodedTexts()
         for place in places:
             batch.append([_code(character) for character in self._encoded[place]])
         return batch
@@ -169,7 +169,7 @@ class PortablePool:
         return list(dict.fromkeys(often.tolist()))
 
 
-def _characters(batch: Batch) -> Iterator[str]:
+def _characters(batch: EncodedTexts) -> Iterator[str]:
     """Yield each text as a string with one character for each token."""
     first, last = _SURROGATES
     if batch.codes and max(batch.codes) >= _MOST_TOKENS:

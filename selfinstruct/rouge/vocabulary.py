@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from selfinstruct.rouge.kernel_ctypes import address, handle, library
-from selfinstruct.rouge.pool import Batch
+from selfinstruct.rouge.pool import EncodedTexts
 from selfinstruct.rouge.tokens import Kind, tokenizer
 
 
 class Vocabulary(Protocol):
     """The numbers of tokens."""
 
-    def encode(self, texts: Iterable[str]) -> Batch:
+    def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Return the numbers of the tokens of each text, and number new tokens."""
 
 
@@ -30,9 +30,9 @@ class PortableVocabulary(dict[str, int]):
         self[token] = number = len(self)
         return number
 
-    def encode(self, texts: Iterable[str]) -> Batch:
+    def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Return the numbers of the tokens of each text, and number new tokens."""
-        batch = Batch()
+        batch = EncodedTexts()
         for text in texts:
             batch.append(array("i", map(self.__getitem__, self._tokens(text))))
         return batch
@@ -50,7 +50,7 @@ class CompiledVocabulary:
         self._plain = not stem
         self._ascii = kind == "ascii" and not stem
 
-    def encode(self, texts: Iterable[str]) -> Batch:
+    def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Return the numbers of the tokens of each text, and number new tokens."""
         parts, plain = [], bytearray()
         for text in texts:
@@ -69,4 +69,4 @@ class CompiledVocabulary:
         used = self._calls.words_encode(self._words, b"".join(parts), *ends)
         if used < 0:
             raise MemoryError
-        return Batch(codes[:used], starts)
+        return EncodedTexts(codes[:used], starts)

@@ -25,7 +25,7 @@ from rouge_score import rouge_scorer
 
 from selfinstruct.cli.dedup import Display
 from selfinstruct.dedup.deduplicate import dedup
-from selfinstruct.dedup.single_pass import Progress
+from selfinstruct.dedup.single_pass import DedupProgress
 from selfinstruct.errors import UserMistake
 from selfinstruct.inputs import seeds
 
@@ -501,10 +501,10 @@ def test_progress_is_a_bar_on_a_terminal_and_data_cannot_move_its_cursor(tmp_pat
 def test_a_log_gets_plain_lines_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     display = Display(log)
-    display(Progress("compiled", 200, 50, 10, 4096, 7))
+    display(DedupProgress("compiled", 200, 50, 10, 4096, 7))
     assert log.getvalue() == ""
     monkeypatch.setattr("selfinstruct.cli.progress_bar._LOG_EVERY", 0)
-    display(Progress("compiled", 200, 101, 10, 8192, 9))
+    display(DedupProgress("compiled", 200, 101, 10, 8192, 9))
     assert log.getvalue() == "50% read, 10 references, 8,192 rows, 9 dropped\n"
     display.close()
 
@@ -514,5 +514,5 @@ def test_a_slow_engine_is_reported_once_and_only_for_many_rows() -> None:
         log = io.StringIO()
         display = Display(log)
         for count in counts:
-            display(Progress(engine, 1_000_000, 1, 0, count, 0))
+            display(DedupProgress(engine, 1_000_000, 1, 0, count, 0))
         assert log.getvalue().count("compiled ROUGE engine was not built") == times

@@ -15,7 +15,7 @@ from command_line import rows
 from pyarrow import parquet
 
 from selfinstruct.dedup.deduplicate import dedup
-from selfinstruct.dedup.single_pass import Progress
+from selfinstruct.dedup.single_pass import DedupProgress
 from selfinstruct.errors import OutputError, TableError, UserMistake
 
 RIVERS = ["Name the longest river of Mali.", "Name the longest river in Mali!", "What is a baker's dozen?"]
@@ -136,7 +136,7 @@ def test_a_mistake_gives_one_line_and_leaves_no_output(
 def test_an_input_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     data = lines(tmp_path / "a.jsonl", *RIVERS)
 
-    def write_on(_: Progress) -> None:
+    def write_on(_: DedupProgress) -> None:
         with data.open("a") as file:
             file.write(GOOD)
 
