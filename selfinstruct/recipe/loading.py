@@ -106,5 +106,5 @@ def _reason(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"there is no setting {place!r}. Fix: check its name and its section."
     reason, _, fix = first["msg"].removeprefix("Value error, ").partition(". Fix: ")
-    value = repr(first["input"])[:60]
+    value = "not shown" if "password" in reason else repr(first["input"])[:60]
     return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value.'}"

@@ -25,7 +25,7 @@ from selfinstruct.records import digest
 from selfinstruct.rundir import derived_files
 from selfinstruct.rundir.definition import Definition
 
-_VERSION = 1
+_VERSION = 2  # of the format of run.json
 _PROMPT = re.compile(r"prompt\.[a-z0-9_-]+\.txt")
 _DEPENDENT = re.compile(rb'"kind": "(reply|failure|batch)"')
 
@@ -97,8 +97,8 @@ def read(path: Path) -> Definition:
 def _definition(path: Path, stored: dict[str, Any]) -> Definition:
     if stored["version"] != _VERSION:
         raise RunDirectoryError(
-            f"{path / RUN}: was written by another version of selfinstruct (got format {stored['version']!r}). "
-            f"Fix: install version {stored.get('package')}."
+            f"{path / RUN}: was written by another version of selfinstruct (got format {stored['version']!r}, this version reads "
+            f"{_VERSION}). Fix: install the version that wrote it, or begin a new run."
         )
     recipe = loading.parse({section: stored[section] for section in Recipe.model_fields}, str(path / RUN))
     names = {part: prompt["name"] for part, prompt in stored["prompts"].items()}

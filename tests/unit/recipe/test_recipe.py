@@ -147,6 +147,12 @@ def test_every_setting_is_in_one_part(name: str, part: str) -> None:
     assert section_of(name) == part
 
 
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(RecipeError, match="holds a name or a password") as caught:
+        with_settings(Recipe(), {"base_url": "http://user:secret@localhost/v1"})
+    assert "secret" not in str(caught.value)
+
+
 def test_no_name_is_in_two_parts() -> None:
     names = [name for part in Recipe.model_fields for name in type(getattr(Recipe(), part)).model_fields]
     assert len(names) == len(set(names)) > 20
