@@ -236,7 +236,7 @@ def test_the_report_on_the_sample(tmp_path: Path) -> None:
     compared = compare_methods.compare([{**run, "name": "sample"}], topics)
     (found,) = compared["runs"]
     assert (found["rows"], found["judged"], found["dropped"]["rouge"], found["tokens"]) == (220, 315, 3, 135_789)
-    assert found["whole"]["nearest_mean"] == pytest.approx(0.384, abs=0.001)
+    assert found["whole"]["nearest_mean"] == pytest.approx(0.374, abs=0.001)
     assert found["sampled"]["nearest_mean"] == found["whole"]["nearest_mean"]  # the only run is the smallest one
     made = {"date": "today", "command": "python", "teacher": "local", "tokens": 1, "seed": 0, "packages": {"numpy": "2"}}
     runs = [
@@ -251,7 +251,7 @@ def test_the_report_on_the_sample(tmp_path: Path) -> None:
         "measures": compare_methods.measures(topics),
     }
     text = markdown(json.loads(json.dumps(whole)))
-    assert "| sample | 134,150 | 42 %" in text
+    assert "| sample | 135,789 | 41 %" in text
     assert "0 of 5" in text  # the same rows under both names: no seed agrees
     plot(whole, tmp_path / "methods.png")
     plot_spread(whole, tmp_path / "spread.png")
