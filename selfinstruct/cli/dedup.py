@@ -77,8 +77,8 @@ def dedup(
     for name in filter(is_dataset_name, [*inputs, *(against or ())]):
         note(f"{name}: no such file, looking for a data set of that name")
     display, before = Display(), exists(out / SUMMARY)
-    # Schedulers and containers stop a job with SIGTERM. It gets the same orderly end as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Schedulers and containers stop a job with SIGTERM. It gets the orderly end of Ctrl-C, which a background job ignores.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         summary = dedup_all(
             inputs, out, rouge=rouge, against=against or (), fields=field or ("instruction",), against_fields=against_field,

@@ -298,9 +298,9 @@ main()
 """
 
 
-def begin(data: Path, out: Path) -> subprocess.Popen[str]:
+def begin(data: Path, out: Path, program: str = WAITING) -> subprocess.Popen[str]:
     """Start the command, and return it when it waits after its first batch."""
-    words = [sys.executable, "-c", WAITING, "dedup", str(data), "--out", str(out)]
+    words = [sys.executable, "-c", program, "dedup", str(data), "--out", str(out)]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "4096\n"
@@ -321,6 +321,14 @@ def test_ctrl_c_and_sigterm_end_with_130_and_leave_no_output(number: int, many: 
     assert process.returncode == 130
     assert said == "stopped, nothing was written. To start again, run the same command\n"
     assert not (tmp_path / "new").exists()
+
+
+def test_sigterm_ends_a_background_job_of_a_script_which_ignores_ctrl_c(many: Path, tmp_path: Path) -> None:
+    ignoring = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{WAITING}"
+    process = begin(many, tmp_path / "out", ignoring)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130 and not (tmp_path / "out").exists()
 
 
 LATE = """
