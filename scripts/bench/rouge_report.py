@@ -152,7 +152,7 @@ def _questions(cases: Found) -> str:
     lines = [
         [f"one admission into a pool of {single['pool']:,} ({single['admissions']:,} measured)", percentiles],
         [f"the 10 nearest earlier texts of each of {nearest['rows']:,} texts", f"{duration(nearest['seconds'])}"],
-        [f"the mean similarity to all of a pool of {mean['pool']:,}, for race text", duration(mean["seconds"])],
+        [f"the mean similarity to all of a pool of {mean['pool']:,}, for one text", duration(mean["seconds"])],
         [
             "a new process, before any Python file is compiled (numpy included)",
             _start(fresh),
