@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,18 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def outcomes(directory: Path) -> list[dict[str, Any]]:
     """Return the replies and failures in a run's journal."""
     return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]
+
+
+def on_a_terminal(*words: object) -> str:
+    """Run a command to its end on a terminal of 150 columns, and return what the terminal was sent."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command(*words), stderr=theirs, stdout=theirs, env={**os.environ, "COLUMNS": "150"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # the other end was closed: the process has ended
+        pass
+    assert process.wait() == 0
+    return shown.decode()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -13,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, cli, command, derived, outcomes, rows
+from command_line import ROOT, cli, command, derived, on_a_terminal, outcomes, rows
 from fake_openai import FakeOpenAI
 
 from selfinstruct import plugins
@@ -172,18 +170,7 @@ def test_progress_is_plain_lines_in_a_log_and_a_bar_on_a_terminal(teacher: FakeO
     logged = generate(tmp_path / "log", teacher, "--num", 40)
     assert "\r" not in logged.stderr
     assert "40 rows, " in logged.stderr
-    ours, theirs = pty.openpty()
-    words = command("generate", tmp_path / "bar", "--base-url", teacher.url, "--model", "m", "--num", 40)
-    process = subprocess.Popen(words, stderr=theirs, stdout=theirs, env={**os.environ, "COLUMNS": "150"})
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:  # the other end was closed: the process has ended
-        pass
-    assert process.wait() == 0
-    text = shown.decode()
+    text = on_a_terminal("generate", tmp_path / "bar", "--base-url", teacher.url, "--model", "m", "--num", 40)
     assert "40/40 rows |" in text
     assert re.search(r"\d+ % accepted(, [\d:]+ left)?, [\d,]+ requests(/min)?, \d+ in flight, [\d.]+k? tokens", text)
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import pty
 import resource
 import signal
 import subprocess
@@ -19,7 +18,8 @@ from typing import Any
 import datasets
 import pyarrow as pa
 import pytest
-from command_line import cli, command, rows
+from command_line import cli, command, on_a_terminal, rows
+from instruction_files import kept, lines, save
 from pyarrow import parquet
 from rouge_score import rouge_scorer
 
@@ -36,20 +36,6 @@ RIVERS = ["Name the longest river of Mali.", "Name the longest river in Mali!", 
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the copies that `datasets` makes of tables out of the home of the person who runs the tests."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def save(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def lines(path: Path, *texts: str | None, **more: Any) -> Path:
-    """Write JSON Lines with one instruction each, and return the path."""
-    return save(path, "".join(json.dumps({"instruction": text, **more}) + "\n" for text in texts))
-
-
-def kept(out: Path) -> list[str]:
-    return [str(row["instruction"]) for row in rows(out / "kept.jsonl")]
 
 
 def summary(out: Path) -> dict[str, Any]:
@@ -489,18 +475,7 @@ def test_a_loop_of_symbolic_links_is_refused(tmp_path: Path) -> None:
 def test_progress_is_a_bar_on_a_terminal_and_data_cannot_move_its_cursor(tmp_path: Path) -> None:
     evil = tmp_path / "evil\x1b[2J.jsonl"
     lines(evil, *(f"{number} \x1b]0;title\x07 {number * number} {number + 7}" for number in range(9000)), "1 title")
-    ours, theirs = pty.openpty()
-    words = command("dedup", evil, "--out", tmp_path / "out")
-    process = subprocess.Popen(words, stderr=theirs, stdout=theirs, env={**os.environ, "COLUMNS": "150"})
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:  # the other end was closed: the process has ended
-        pass
-    assert process.wait() == 0
-    text = shown.decode()
+    text = on_a_terminal("dedup", evil, "--out", tmp_path / "out")
     assert "100% |" in text
     assert "9,001 rows, " in text
     assert "\x1b" not in text and "\x07" not in text

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 import pytest
-from command_line import rows
+from instruction_files import kept, lines, save
 from pyarrow import parquet
 
 from selfinstruct.dedup.deduplicate import dedup
@@ -27,20 +27,6 @@ NAMES = ["dropped.jsonl", "summary.json"]
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the copies that `datasets` makes of tables out of the home of the person who runs the tests."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def save(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def lines(path: Path, *texts: str | None, **more: Any) -> Path:
-    """Write JSON Lines with one instruction each, and return the path."""
-    return save(path, "".join(json.dumps({"instruction": text, **more}) + "\n" for text in texts))
-
-
-def kept(out: Path) -> list[str]:
-    return [str(row["instruction"]) for row in rows(out / "kept.jsonl")]
 
 
 def test_other_scripts_are_compared_unless_tokens_are_ascii(tmp_path: Path) -> None:
