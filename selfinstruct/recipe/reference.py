@@ -1,4 +1,4 @@
-"""The reference of all settings, derived from the schema: a table in Markdown."""
+"""Types, limits and defaults of settings in words, derived from the schema."""
 
 from __future__ import annotations
 
@@ -9,20 +9,7 @@ from typing import Annotated, Any
 
 from pydantic.fields import FieldInfo
 
-from selfinstruct.recipe.loading import SECTIONS
 from selfinstruct.recipe.schema import Flag
-
-
-def table() -> str:
-    """Return the table of settings: section, name, flag, type and limits, default, and meaning."""
-    lines = ["| setting | flag | value | default | meaning |", "| --- | --- | --- | --- | --- |"]
-    for section, model in SECTIONS.items():
-        lines.append(f"| **[{section}]** | | | | {model.__doc__ or ''} |")
-        for name, field in model.model_fields.items():
-            flag = f"`--{name.replace('_', '-')}`" if flag_of(field) else ""
-            meaning = (field.description or "").replace("|", "\\|")
-            lines.append(f"| `{name}` | {flag} | {value_of(field)} | {shown_default(field)} | {meaning} |")
-    return "\n".join(lines) + "\n"
 
 
 def flag_of(field: FieldInfo) -> Flag | None:

@@ -1,25 +1,19 @@
-"""Help, flags and the table of settings are derived from the schema."""
+"""Help and flags are derived from the schema."""
 
 from __future__ import annotations
 
 import re
 
-from command_line import ROOT, cli
+from command_line import cli
 
 from selfinstruct.recipe.loading import SECTIONS
-from selfinstruct.recipe.reference import flag_of, table
+from selfinstruct.recipe.reference import flag_of
 
 FIELDS = {name: field for model in SECTIONS.values() for name, field in model.model_fields.items()}
 
 
 def test_every_setting_has_a_description() -> None:
     assert [name for name, field in FIELDS.items() if not (field.description or "").endswith(".")] == []
-
-
-def test_the_readme_has_the_table_of_settings() -> None:
-    """If this fails, run scripts/write_settings_table."""
-    readme = (ROOT / "README.md").read_text()
-    assert table() in readme
 
 
 def test_the_flags_of_generate_are_the_marked_settings_and_five_more() -> None:
