@@ -14,6 +14,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / ".github").glob("*.md")),
+    ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 TALKS = [path for path in PAGES if path.name not in ("CHANGELOG.md", "settings.md", "command-line.md")]  # lists of facts
@@ -47,7 +48,7 @@ def per_thousand(count: int, page: str) -> float:
     return 1000 * count / max(len(words(prose(page))), 1)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_is_in_plain_english(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert [prose(page)[max(0, found.start() - 30) : found.end() + 20] for found in BANNED.finditer(prose(page))] == []
