@@ -8,7 +8,8 @@ All blocks of a page run in order, in the current folder. A comment before a blo
     <!-- run by: PATH -->     the test in this file runs the next block
 
 A block with `title="NAME"` is written to this file. Otherwise `sh` runs in bash, `python` in one namespace per page, `toml` is
-checked as a recipe, `json` and `jsonl` are parsed, and `text` is output or a picture. Addresses of providers become ADDRESS.
+checked as a recipe, `json` and `jsonl` are parsed, and `text` is output or a picture. Addresses of servers on this machine
+become ADDRESS.
 """
 
 from __future__ import annotations
@@ -26,16 +27,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = (ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-# Addresses that the pages name. A request to any other one would leave the machine.
-PROVIDERS = re.compile(
-    r"https://(?:api\.openai\.com/v1|[\w.-]+\.openai\.azure\.com/openai/v1|api\.anthropic\.com/v1|api\.mistral\.ai/v1"
-    r"|generativelanguage\.googleapis\.com/v1beta/openai|api\.deepseek\.com(?:/v1)?|openrouter\.ai/api/v1)/?"
-    r"|http://(?:localhost|127\.0\.0\.1):(?:8000|8001|8080|11434|1234)/v1/?"
+ADDRESS = re.compile(r"https?://[^\s\"'`,)\]}>#]+")
+LOCAL = re.compile(r"http://(?:localhost|127\.0\.0\.1):\d+(?:/v1)?/?(?=[\s\"'`,)\]}]|$)")
+HOSTS = frozenset(  # the providers that the pages name: requests to them go to the stand-in server, see providers.py
+    {
+        "api.openai.com",
+        "api.anthropic.com",
+        "api.deepseek.com",
+        "api.mistral.ai",
+        "generativelanguage.googleapis.com",
+        "my-resource.openai.azure.com",
+        "openrouter.ai",
+    }
 )
-ANY_ADDRESS = re.compile(r"https?://[^\s\"'`,)\]}>]+")
 _PART = re.compile(
     r"^<!--\s*(?P<mark>setup|exit|output|run by)(?::\s*(?P<value>.*?))?\s*-->[ ]*$"
     r"|^```(?P<language>\w*)(?:[ ]+title=\"(?P<title>[^\"]+)\")?[ ]*\n(?P<text>.*?)^```[ ]*$",
@@ -74,7 +82,7 @@ class Failed(Exception):
 
 
 class Runner:
-    """Run the blocks of one page in the current folder, with `address` in place of the providers."""
+    """Run the blocks of one page in the current folder, with `address` in place of servers on this machine."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -83,10 +91,12 @@ class Runner:
 
     def run(self, block: Block) -> None:
         """Run one block. Raise Failed, or what its Python raises."""
-        text = PROVIDERS.sub(self.address, block.text)
-        others = [address for address in ANY_ADDRESS.findall(text) if not address.startswith(self.address)]
+        text = LOCAL.sub(self.address, block.text)
+        others = [
+            one for one in ADDRESS.findall(text) if urlsplit(one).hostname not in HOSTS and not one.startswith(self.address)
+        ]
         if others and block.language in ("sh", "python", "toml"):
-            raise Failed(f"{others[0]}: this address is not in PROVIDERS of tests/documentation/code_blocks.py")
+            raise Failed(f"{others[0]}: this host is not in HOSTS of tests/documentation/code_blocks.py")
         if named := block.marks.get("run by"):
             if not (ROOT / named).is_file():
                 raise Failed(f"{named}: this test does not exist")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from fake_openai import FakeOpenAI
 
-from documentation.code_blocks import PAGES, ROOT, Failed, Runner, blocks
+from documentation.code_blocks import HOSTS, PAGES, ROOT, Failed, Runner, blocks
+from documentation.providers import stand_in_for_providers
 from selfinstruct.errors import SelfInstructError
 
 CODE = {page: list(blocks(page.read_text(encoding="utf-8"))) for page in PAGES}
@@ -23,17 +24,17 @@ def test_the_code_of_a_page_runs(page: Path, teacher: FakeOpenAI, tmp_path: Path
     environment = {
         "HOME": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "OPENAI_BASE_URL": teacher.url,
         "COLUMNS": "80",
+        "ROOT": str(ROOT),
         "SAMPLE": str(ROOT / "data" / "sample"),
         "SELFINSTRUCT_CACHE": os.environ.get("SELFINSTRUCT_CACHE", str(Path.home() / ".cache" / "selfinstruct")),
     }
     place = tmp_path / "work"
     place.mkdir()
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "documentation" / "code_blocks.py"), str(page), teacher.url],
-        cwd=place, env={**os.environ, **environment}, check=False, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+    command = [sys.executable, str(ROOT / "tests" / "documentation" / "code_blocks.py"), str(page), teacher.url]
+    with stand_in_for_providers(set(HOSTS), teacher.url, tmp_path) as proxy:
+        environment = {**os.environ, **environment, **proxy}
+        done = subprocess.run(command, cwd=place, env=environment, check=False, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
