@@ -48,7 +48,13 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An instruction with its input, which may be empty, and its output."""
+    """An instruction with its input and its output.
+
+    Attributes:
+        instruction: The task in words.
+        input: The text that the task is about, or "".
+        output: The answer.
+    """
 
     instruction: str
     input: str
@@ -164,7 +170,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more replies, as the teacher counted them. `cached_tokens` are a part of `prompt_tokens`."""
+    """Tokens of one or more replies, as the teacher counted them.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens of the replies.
+        cached_tokens: The part of `prompt_tokens` that the provider had in its cache.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -319,7 +331,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An earlier instruction with its id and its ROUGE-L F-measure (0 to 1) to the instruction that it is compared with."""
+    """A text of a ROUGE-L index that is near to another text.
+
+    Attributes:
+        id: Its id, such as `seed:seed_001` for a seed task or `12#3` for a candidate.
+        score: The ROUGE-L F-measure (0 to 1) of the two texts.
+        instruction: The text itself.
+    """
 
     id: str
     score: float
@@ -328,7 +346,12 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A filter's reason to reject a candidate: the value that it measured, and the limit that it compared it with."""
+    """A filter's reason to reject a candidate.
+
+    Attributes:
+        value: The value that the filter measured, or the words that it found.
+        limit: The limit that it compared the value with, or None.
+    """
 
     value: Any
     limit: Any = None

@@ -50,12 +50,17 @@ class Run:
         path: The run directory.
         recipe: The path of a TOML file, or the name of a bundled recipe.
         teacher: A name, or an object with the methods of `contracts.Teacher`.
-        method: A name, or a function as `contracts` describes it.
+        method: A name, or a function as `contracts.Method` describes it.
         filters: A mapping from names to True, False or options, or a sequence of functions to add.
         settings: Any setting of a recipe by its name. It wins over the recipe.
 
     Raises:
-        UserMistake: For what the caller can correct. RecipeError, SeedError, PluginError and others are kinds of it.
+        UserMistake: The caller can correct a setting or an input. RecipeError, SeedError and PluginError are kinds of it.
+
+    Examples:
+        >>> run = Run("runs/kenya", seeds="mine.jsonl", model="gpt-4o-mini", num=1000)
+        >>> dataset = run.generate()  # the same call resumes a run that was stopped
+        >>> strict = run.build(rouge=0.5)  # sends no request
     """
 
     def __init__(
@@ -86,25 +91,30 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe in force."""
+        """The settings in force: those of the call, the recipe, the stored run and the defaults."""
         return self.definition.recipe
 
     def generate(
         self, watch: Watch | None = None, on_stop: OnStop | None = None, on_write: Callable[[int], None] | None = None
     ) -> Dataset:
-        """Ask until the rows are there, write the files and return the dataset. Works in a notebook too.
+        """Request replies until there are `num` rows, write the files and return the dataset.
 
-        A dataset with fewer rows than asked for is returned too: `shortfall` gives the reason.
+        It resumes: a reply that the journal has is never requested again. It also works in a notebook, where an event loop is
+        running.
 
         Args:
             watch: Called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second.
             on_stop: Called at an interruption with the number of calls in flight and the seconds that they still get.
             on_write: Called with the number of rows before they are written.
 
+        Returns:
+            The dataset. It may have fewer rows than `num`, and then `shortfall` gives the reason.
+
         Raises:
-            TeacherStop: After writing what there is, if the teacher refuses all requests.
-            TeacherUnavailable: After writing what there is, if the teacher gave no answer for `patience` seconds.
-            KeyboardInterrupt: After writing what there is, if the run was stopped.
+            TeacherStop: The teacher refuses all requests. The files have the rows so far.
+            TeacherUnavailable: The teacher gave no answer for `patience` seconds. The files have the rows so far.
+            KeyboardInterrupt: The run was stopped. The files have the rows so far.
+            RunDirectoryError: The run directory is damaged, in use by another process, or cannot be written.
         """
         with self._claimed():
             self._on_stop, self._on_write = on_stop, on_write
@@ -115,7 +125,18 @@ class Run:
             return dataset
 
     async def agenerate(self, watch: Watch | None = None) -> Dataset:
-        """Generate as a coroutine in the caller's event loop. After `stop` it returns what there is."""
+        """Do the work of `generate` as a coroutine in the caller's event loop.
+
+        Args:
+            watch: Called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second.
+
+        Returns:
+            The dataset. After `stop` it has the rows so far.
+
+        Raises:
+            TeacherStop: The teacher refuses all requests. The files have the rows so far.
+            TeacherUnavailable: The teacher gave no answer for `patience` seconds. The files have the rows so far.
+        """
         with self._claimed():
             self._prepare()
             return await self._generate(watch)
@@ -156,9 +177,14 @@ class Run:
         return dataset
 
     def cancel(self) -> dict[str, str]:
-        """Cancel the batches at the provider and keep their replies. Return how each ended, by name.
+        """Cancel the run's batches at the provider. Replies that are done by then are saved.
 
-        Raises TeacherError.
+        Returns:
+            The state in which each batch ended, by its name.
+
+        Raises:
+            UserMistake: The directory has no run.
+            TeacherError: The provider cannot be reached or refuses.
         """
         if self.is_new:
             raise UserMistake(f"{self.path}: has no run. Fix: check the path.")
@@ -174,7 +200,7 @@ class Run:
     def stop(self) -> None:
         """Send no more requests.
 
-        `generate` waits up to `grace` seconds for calls in flight, writes the files, and raises KeyboardInterrupt.
+        `generate` then waits up to `grace` seconds for calls in flight, writes the files and raises KeyboardInterrupt.
         """
         self._interrupted = self._busy
         if self._ask and self._loop:
@@ -194,10 +220,17 @@ class Run:
             self._busy, self._on_stop, self._on_write = False, None, None
 
     def build(self, **changes: Any) -> Dataset:
-        """Return the dataset that the journal gives, by other [curate] settings if you name some.
+        """Return the dataset that the journal gives. It sends no request and writes nothing.
 
-        It sends no request and writes nothing. Raises UserMistake for a setting of another section, RunDirectoryError without a
-        journal.
+        Args:
+            changes: Settings of `[curate]` to change, such as `rouge=0.5` or `filters={"refusal": False}`.
+
+        Returns:
+            The dataset. `write` puts it into files.
+
+        Raises:
+            UserMistake: The directory has no run, or a setting is not one of `[curate]`.
+            RunDirectoryError: The run directory has no journal.
         """
         if not manifest.exists(self.path):
             raise UserMistake(f"{self.path}: has no run. Fix: check the path, or begin a run with `generate`.")
@@ -213,8 +246,14 @@ class Run:
     def write(self, dataset: Dataset | None = None, to: str | Path | None = None) -> Path:
         """Write the derived files of a built dataset and return their directory.
 
-        Without `to`, they are written into the run directory, and the dataset's [curate] settings become those of the run.
-        With `to`, they are written into that new or empty directory.
+        Args:
+            dataset: A dataset from `build`. By default, the one that the journal and the run's settings give.
+            to: A new or empty directory. By default the files of the run are replaced, and the dataset's `[curate]` settings
+                become those of the run.
+
+        Raises:
+            UserMistake: The directory `to` is not empty.
+            RunDirectoryError: The files cannot be written.
         """
         dataset = dataset or self.build()
         if to is None:
@@ -236,7 +275,11 @@ class Run:
             return self._files(dataset, journal, self.definition)
 
     def to_hf(self, dataset: Dataset | None = None) -> datasets.Dataset:
-        """Return the rows as a `datasets.Dataset` with three string columns."""
+        """Return the rows as a `datasets.Dataset` with the text columns instruction, input and output.
+
+        Args:
+            dataset: A built dataset. By default, the rows that the journal and the run's settings give.
+        """
         import datasets
 
         columns = (dataset or self.build()).columns
@@ -246,16 +289,20 @@ class Run:
     def export(
         self, to: str | Callable[..., None], out: str | Path, *, dataset: Dataset | None = None, system: str = "", **options: Any
     ) -> Exported:
-        """Write the rows in another shape, such as "messages". Nothing is asked, and the run stays as it is.
+        """Write the rows in another shape, such as `messages`. It sends no request and does not change the run.
 
         Args:
-            to: An export's name, "package.module:function", or a function (see `Export` in `contracts/exports.py`).
+            to: An export's name, `"package.module:function"`, or a function as `contracts.Export` describes it.
             out: A new file or a directory, outside of the run. A path without a file ending is a directory.
             dataset: A built dataset. By default, the rows that the journal and the run's settings give.
             system: A system text that goes with every row.
             options: Options of the export.
 
-        Raises UserMistake when there are no rows, and when the export or `out` cannot be used.
+        Returns:
+            The files that were written, and the number of rows.
+
+        Raises:
+            UserMistake: There are no rows, or the export or `out` cannot be used.
         """
         write, target = exporting.writer(to, options), exporting.Target.of(out)
         if target.directory.resolve() == self.path.resolve():
@@ -268,7 +315,7 @@ class Run:
             return exporting.export(write, exporting.rows(dataset, origins, system), target)
 
     def shortfall(self, dataset: Dataset) -> str:
-        """Return in one sentence why there are fewer rows than asked for. Empty if there are as many."""
+        """Return why a dataset has fewer rows than `num`, in one or two sentences. The text is empty if it has as many."""
         return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
 
     def methods(self) -> Mixture:

@@ -37,16 +37,22 @@ def dedup(
 ) -> Summary:
     """Write the rows of `inputs` that are not near-duplicates into the new or empty directory `out`.
 
-    Rows are taken in order, one input after the other. A row is dropped when the ROUGE-L F-measure (0 to 1) of its text to
-    an earlier kept row, or to any row of `against`, is above `rouge`. With `only_against`, rows are compared with
-    `against` alone. The text of a row is its `fields`, joined by a newline: names of columns, or paths such as
-    "messages.0.content". `against_fields` are those of `against`, by default the same.
+    Rows are taken in order, one input after the other. A row is dropped when the ROUGE-L F-measure of its text to an earlier
+    kept row, or to any row of `against`, is above `rouge`. The kept rows keep all their columns. `dropped.jsonl` has every
+    other row with the rule, the score and the nearest text. `summary.json` has the settings and the counts.
 
-    Inputs and references are files (JSON, JSONL, CSV, TSV, Parquet, Arrow) or names that `datasets` loads. The kept rows
-    keep all their columns, in the kind of file that they came in or as `format` ("jsonl" or "json"). `dropped.jsonl` has
-    every other row with the rule, the score and the nearest text. `summary.json` has the settings and the counts.
-
-    `tokens` and `stem` are those of `RougeIndex`. `progress` is called after each batch.
+    Args:
+        inputs: Files (JSON, JSONL, CSV, TSV, Parquet, Arrow), or names that `datasets` loads.
+        out: A new or empty directory for the results.
+        rouge: The highest F-measure (0 to 1) of two texts that are not near-duplicates.
+        against: References, as files or names. A row that is near to one of their rows is dropped.
+        fields: The text of a row: names of columns, or paths such as `messages.0.content`. They are joined by a newline.
+        against_fields: The text of a reference's row. By default, `fields`.
+        only_against: Compare rows with `against` alone.
+        tokens: The tokens that `RougeIndex` compares: "unicode" or "ascii".
+        stem: Stem the tokens, as `rouge_score` does.
+        format: The format of the kept rows, "jsonl" or "json". By default, that of the inputs.
+        progress: Called after each batch of rows.
 
     Returns:
         The contents of `summary.json`, and the path of the kept rows.

@@ -39,9 +39,14 @@ class TableCounts:
 class Summary:
     """The result of a deduplication.
 
-    `file` has the kept rows. `rules` has the number of rows that each rule dropped. `without_tokens` is the number of rows
-    that were kept because they have no tokens to compare. `scores` counts the dropped rows by their score, in steps of 0.05
-    that are named by their lower end. The step "1.00" is exactly 1.
+    Attributes:
+        file: The file with the kept rows.
+        inputs: The counts of each input.
+        references: The counts of each reference.
+        settings: The settings by name.
+        rules: The number of rows that each rule dropped.
+        scores: The number of dropped rows by score, in steps of 0.05 with the name of their lower end. "1.00" is exactly 1.
+        without_tokens: The number of rows that were kept because they have no tokens to compare.
     """
 
     file: Path

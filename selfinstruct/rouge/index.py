@@ -51,6 +51,12 @@ class RougeIndex:
 
     Raises:
         UserMistake: `threshold`, `tokens`, `engine` or `threads` cannot be used.
+
+    Examples:
+        >>> index = RougeIndex(0.7)
+        >>> index.add("Name three uses of a bicycle.")
+        >>> index.too_near("Name three uses of an old bicycle.").score
+        0.7692307692307692
     """
 
     def __init__(
@@ -106,7 +112,7 @@ class RougeIndex:
                 self._record(text, name, length)
 
     def admits(self, text: str) -> bool:
-        """Return whether no text of the pool is too near to `text`."""
+        """Return True if no text of the pool is too near to `text`."""
         return self.too_near(text) is None
 
     def too_near(self, text: str) -> Neighbour | None:
@@ -114,7 +120,7 @@ class RougeIndex:
         return self.too_near_all([text])[0]
 
     def too_near_all(self, texts: Iterable[str]) -> list[Neighbour | None]:
-        """Return, for each text, what `too_near` returns. The pool does not change, as decontamination needs."""
+        """Return, for each text, what `too_near` returns. The pool does not change. Use it for decontamination."""
         with self._lock:
             batch = self._vocabulary.encode(texts)
             places, commons = self._pool.look(batch)

@@ -45,7 +45,17 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
 
 
 class Scripted:
-    """Answers from a mapping of request keys, or from a function of key and request. They cost nothing."""
+    """A teacher that answers from a script. It costs nothing and needs no network.
+
+    Args:
+        script: A function of request key and `Request` that returns the text of the answer. Or a mapping from request keys to
+            text and finish reason.
+        model: The model's name, for the provenance.
+
+    Examples:
+        >>> teacher = Scripted(lambda key, request: f"Explain number {key} to a child.")
+        >>> run = Run("runs/trial", teacher=teacher, method="few_shot", num=1)
+    """
 
     name = "scripted"
     host = "none"
