@@ -13,6 +13,9 @@ class ExportRow:
 
     Attributes:
         id: Sixteen hex digits that depend on the three texts alone.
+        instruction: The instruction.
+        input: The input, or "".
+        output: The output.
         provenance: The row's line in `provenance.jsonl`.
         system: The system text that the caller wants with the row, or "".
     """
@@ -36,7 +39,8 @@ class ExportFiles(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Return a file to write bytes to. It is called `name` in the caller's directory, or as the caller's file is called.
 
-        Raises UserMistake when such a file exists, or when a second file is opened and the caller wants one file.
+        Raises:
+            UserMistake: Such a file exists, or a second file is opened and the caller wants one file.
         """
 
 
@@ -46,5 +50,6 @@ class Export(Protocol):
     def __call__(self, rows: Iterable[ExportRow], files: ExportFiles, **options: Any) -> None:
         """Write all rows, one after the other, without holding them in memory. Options are keyword parameters with defaults.
 
-        Raises UserMistake when a row has something that this shape cannot hold.
+        Raises:
+            UserMistake: A row has something that this shape cannot hold.
         """

@@ -11,11 +11,17 @@ from selfinstruct.records import Example, Rejection
 
 
 class Stage(Enum):
-    """The moment at which a filter runs: as soon as what it reads is there."""
+    """The moment at which a filter runs: as soon as what it reads is there.
 
-    PROPOSED = "proposed"  # reads instruction and input: runs before the task is solved, so a rejection saves a request
-    FINISHED = "finished"  # reads the output too: runs when the task has one
-    AMONG_ROWS = "among rows"  # compares with the accepted rows: runs when all earlier rows are known
+    Attributes:
+        PROPOSED: For filters that read instruction and input. They run before the task is solved, so a rejection saves a request.
+        FINISHED: For filters that read the output too. They run when the task has one.
+        AMONG_ROWS: For filters that compare with the accepted rows. They run when all earlier rows are known.
+    """
+
+    PROPOSED = "proposed"
+    FINISHED = "finished"
+    AMONG_ROWS = "among rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,10 +239,10 @@ class Method(Protocol):
     `rows_at_most` is the most rows that one root request is likely to give. An optional attribute `asks_per_task` is the number
     of further requests for each task, for estimates. The file of a method may also define:
 
-        PROMPT     the name of the prompt to use when the recipe names none, "alpaca" if it is missing
-        SECTIONS   the sections that the method knows in a prompt, with the placeholders of each: any other is refused
-        OPTIONS    the method's options (see `Option`): any other is refused, except `<step>_<field>`
-        STEPS      the names of the steps of its requests, ("propose", "solve") if it is missing
+    - `PROMPT`: the name of the prompt to use when the recipe names none. "alpaca" if it is missing.
+    - `SECTIONS`: the sections that the method knows in a prompt, with the placeholders of each. Any other is refused.
+    - `OPTIONS`: the method's options (see `Option`). Any other is refused, except `<step>_<field>`.
+    - `STEPS`: the names of the steps of its requests. ("propose", "solve") if it is missing.
 
     A method without `SECTIONS` takes any prompt. A method without `OPTIONS` takes any option: none is refused, and
     `MethodContext.options` and `step_options` both hold all that the recipe sets.

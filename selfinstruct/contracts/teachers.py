@@ -21,7 +21,13 @@ class Teacher(Protocol):
     host: str
 
     async def reply(self, key: str, request: Request) -> Reply:
-        """Return the answer, or raise TransientError, RequestRefused or TeacherStop."""
+        """Return the answer.
+
+        Raises:
+            TransientError: The same request may succeed later.
+            RequestRefused: This request will never be answered, though others may be.
+            TeacherStop: No request will be answered until the user acts.
+        """
 
     async def close(self) -> None:
         """Release connections, threads and models."""
