@@ -1,4 +1,4 @@
-"""Paths of the seed tasks, prompts and recipes that come with this package."""
+"""Paths and names of the seed tasks, prompts and recipes that come with this package."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def folder(name: str) -> Path:
     here = Path(__file__).parent
     installed = here / "bundled" / name
     return installed if installed.exists() else here.parent / name
+
+
+def prompts() -> list[str]:
+    """Return the names of the bundled prompts, sorted."""
+    return sorted(path.stem for path in folder("prompts").glob("*.txt"))
+
+
+def recipes() -> list[str]:
+    """Return the names of the bundled recipes, sorted."""
+    return sorted(path.stem for path in folder("prompts").glob("*.toml"))

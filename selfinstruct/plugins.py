@@ -1,6 +1,7 @@
 """Find methods, filters, teachers, notations and exports by name. There is no registry: one file per plugin.
 
-A bare name is a file of that name in the folder of its kind. `"package.module:function"` is a function of the user's own.
+A bare name is a file of that name in the folder of its kind, where hyphens count as underscores.
+`"package.module:function"` is a function of the user's own.
 A notebook passes the object itself, which is recorded by the place of its definition.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import PluginError, RecipeError
+from selfinstruct.names import advice, either, matching, nearest
 
 FOLDERS = {
     "method": "methods",
@@ -32,20 +34,30 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
 
 
+def recorded(kind: str, name: str) -> str:
+    """Return the name by which a run records a plugin: the name of its file if it is bundled, else `name`."""
+    return matching(str(name), names(kind)) or name  # a value that is not a text is refused where the recipe is checked
+
+
 def find(kind: str, name: str) -> Callable[..., Any]:
-    """Return the function behind a name. Raises PluginError, with the bundled names, if there is none."""
+    """Return the function behind a name. Raises PluginError, with the nearest bundled names, if there is none."""
     if ":" in name:
         return _foreign(kind, name)
+    name = recorded(kind, name)
     if name not in names(kind):
-        raise PluginError(
-            f'no {kind} is named {name!r}. Fix: choose one of {", ".join(names(kind))}, or give "package.module:function".'
-        )
+        otherwise = 'give "package.module:function"'
+        raise PluginError(f"no {kind} is named {name!r}. Fix: {advice(name, shown_names(kind), otherwise=otherwise)}.")
     module = importlib.import_module(f"selfinstruct.{FOLDERS[kind]}.{name}")
     found = getattr(module, name, None)
     if not callable(found):
         raise PluginError(f"{module.__file__}: has no function {name!r}. Fix: give the function the name of its file.")
     function: Callable[..., Any] = found
     return function
+
+
+def shown_names(kind: str) -> list[str]:
+    """Return the names of all bundled plugins of a kind as users write them: exports have hyphens."""
+    return [name.replace("_", "-") if kind == "export" else name for name in names(kind)]
 
 
 def beside(kind: str, name: str, attribute: str, otherwise: Any) -> Any:
@@ -101,7 +113,9 @@ def check_options(place: str, function: Callable[..., Any], options: Mapping[str
             if takes_any:
                 continue
             others = f", or choose from {', '.join(by_name)}" if by_name else ""
-            raise RecipeError(f"{place}: has no option {option!r}. Fix: remove it{others}.")
+            near = nearest(option, by_name)
+            fix = f"choose {either(near)}, or remove it" if near else f"remove it{others}"
+            raise RecipeError(f"{place}: has no option {option!r}. Fix: {fix}.")
         default = by_name[option].default
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if isinstance(default, int | float) and not isinstance(default, bool) and not number:

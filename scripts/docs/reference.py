@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from selfinstruct.cli.app import app
+from selfinstruct.cli.app import help_pages
+from selfinstruct.cli.help import HelpPage
 from selfinstruct.recipe.loading import SECTIONS
 from selfinstruct.recipe.reference import flag_of, shown_default, value_of
 
@@ -89,29 +86,26 @@ def _section(name: str, model: Any) -> str:
 
 def commands() -> str:
     """Return the page of all commands."""
-    group: Any = typer.main.get_command(app)  # typer has a copy of click in some versions, so its types are not named here
-    context = group.make_context("selfinstruct", ["list"])
-    return COMMANDS + "".join(
-        "\n".join(_command(group.get_command(context, name), context)) for name in group.list_commands(context)
-    )
+    return COMMANDS + "".join("\n".join(_command(name, page)) for name, page in help_pages().items() if name)
 
 
-def _command(listed: Any, context: Any) -> Iterator[str]:
-    command = listed.make_context(listed.name, ["x"], parent=context, resilient_parsing=True).command
-    yield f"\n## {listed.name}\n"
-    yield _tidy(inspect.cleandoc(command.help or ""))
-    options = [option for option in command.params if option.param_type_name == "option" and "--help" not in option.opts]
-    if options:
-        yield "\n| flag | meaning |\n| --- | --- |"
-    for option in options:
-        flags = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
-        yield f"| {flags} | {_tidy(option.help or '').replace('|', chr(92) + '|')} |"
-    yield ""
+def _command(name: str, page: HelpPage) -> Iterator[str]:
+    yield f"\n## {name}\n"
+    yield f"```text\n{page.usage}\n```\n"
+    yield "\n\n".join(page.paragraphs)
+    for title, entries in page.panels.items():
+        flags = [entry for entry in entries if "--help" not in entry.name]
+        if flags:
+            yield f"\n| {title} | meaning |\n| --- | --- |"
+        yield from (f"| `{_cell(entry.name)}` | {_cell(f'{entry.text} {entry.note}'.strip())} |" for entry in flags)
+    yield "\nExamples:\n"
+    yield "```text"
+    yield from (f"# {fact}\n{line}" for fact, line in page.examples)
+    yield "```\n"
 
 
-def _tidy(text: str) -> str:
-    """Return a help text on lines of paragraphs, without the marks of the terminal."""
-    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("\b", "")).replace("\\[", "[")
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 PAGES = {"settings.md": settings, "command-line.md": commands}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from selfinstruct.cli import completion
 from selfinstruct.cli.terminal import counted, labelled, note, tally
 
 if TYPE_CHECKING:
@@ -18,15 +19,20 @@ _MANY_ROWS = 20_000  # rows from which the portable engine is noticeably slower
 
 
 def dedup(
-    inputs: Annotated[list[str], typer.Argument(help="Files, or names that `datasets` loads.", metavar="INPUT...")],
-    out: Annotated[Path, typer.Option(help="A new or empty directory for the results.", metavar="DIR", show_default=False)],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, or datasets that the package `datasets` loads.", metavar="INPUT...")
+    ],
+    out: Annotated[Path, typer.Option(help="New or empty directory for the results.", metavar="DIR", show_default=False)],
     rouge: Annotated[
-        float, typer.Option(help="Drop a row above this ROUGE-L F-measure (0.999 drops little but repeats).", metavar="SCORE")
+        float,
+        typer.Option(
+            help="Drop a row with a ROUGE-L above this to an earlier row. 0.999 drops little but repeated rows.", metavar="NUMBER"
+        ),
     ] = 0.7,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also drop rows too near to a row of this file, such as an evaluation set (repeatable).",
+            help="Also drop rows that are too near to a row of this file, such as a test set. Repeat it for several files.",
             metavar="FILE",
             show_default=False,
         ),
@@ -34,41 +40,49 @@ def dedup(
     field: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column to compare, or a path such as messages.0.content (repeatable: joined by a newline). "
-            "[default: instruction]",
+            help="Column to compare, or a path such as messages.0.content. Repeat it to compare several columns as one text.",
             metavar="NAME",
-            show_default=False,
+            show_default="instruction",
         ),
     ] = None,
     against_field: Annotated[
         list[str] | None,
-        typer.Option(help="Like --field, for --against. [default: as --field]", metavar="NAME", show_default=False),
+        typer.Option(help="Column to compare in the files of --against.", metavar="NAME", show_default="as --field"),
     ] = None,
     only_against: Annotated[
-        bool, typer.Option("--only-against", help="Compare rows with --against only, not with each other.")
+        bool, typer.Option("--only-against", help="Compare rows with those of --against only, not with each other.")
     ] = False,
     tokens: Annotated[
         str,
-        typer.Option(help="Tokens to compare: unicode (all scripts), or ascii (a-z and 0-9, as rouge_score).", metavar="KIND"),
+        typer.Option(
+            help="Tokens to compare: unicode (all scripts), or ascii (a-z and 0-9, as rouge_score).",
+            metavar="NAME",
+            autocompletion=completion.tokens,
+        ),
     ] = "unicode",
     stem: Annotated[bool, typer.Option("--stem", help="Compare the stems of English words.")] = False,
     format: Annotated[
         str | None,
-        typer.Option(help="Write kept rows as jsonl or json. [default: as the inputs]", metavar="KIND", show_default=False),
+        typer.Option(
+            help="Format of the kept rows: jsonl or json.",
+            metavar="NAME",
+            show_default="as the inputs",
+            autocompletion=completion.formats,
+        ),
     ] = None,
 ) -> None:
-    """Remove near-duplicates from any data set.
+    """Remove near-duplicates from any dataset.
 
-    Of two near rows the first stays, in the order of the inputs. Kept rows keep all their columns. Rows that are too near to an
-    evaluation set can be removed as well (--against).
+    Of two near rows, the first one stays. Kept rows keep their order and all their columns. With --against, rows that are too
+    near to a test set are removed too.
 
-    INPUT and FILE are JSON (one array), JSONL, NDJSON, CSV or TSV (all also as .gz), Parquet, Arrow, or a data set as NAME,
-    NAME:CONFIG or NAME:CONFIG:SPLIT. Without SPLIT, all splits are read in order.
+    INPUT and FILE may be JSON (one array), JSONL, NDJSON, CSV, TSV, Parquet or Arrow. All but Parquet and Arrow may end in .gz.
+    A dataset is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT. Without SPLIT, all splits are read in order.
 
-    DIR gets kept.* in the format of the inputs, dropped.jsonl with the reason for each dropped row, and summary.json.
+    DIR gets the kept rows (kept.*), the dropped rows with their reasons (dropped.jsonl), and counts (summary.json).
 
-    Exit status: 0 done, 1 failed, 2 a mistake in files or flags, 130 interrupted (Ctrl-C or SIGTERM). Unless it is 0, DIR is
-    left empty.
+    Exit status: 0 done, 1 failed, 2 wrong files or flags, 130 interrupted (Ctrl-C or SIGTERM). Unless it is 0, DIR is left
+    empty.
     """
     from selfinstruct.dedup.deduplicate import SUMMARY
     from selfinstruct.dedup.deduplicate import dedup as dedup_all

@@ -3,46 +3,59 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from selfinstruct.cli.terminal import note
+from selfinstruct.cli import completion
+from selfinstruct.cli.inspection import Directory
+from selfinstruct.cli.terminal import counted, note
 from selfinstruct.errors import UserMistake
 
 
 def export(
-    directory: Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN", show_default=False)],
-    to: Annotated[str, typer.Option(help="An export's name (see `list`).", metavar="NAME", show_default=False)],
+    directory: Directory,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Name of an export. Run `selfinstruct list exports` for all exports.",
+            metavar="NAME",
+            show_default=False,
+            autocompletion=completion.exports,
+        ),
+    ],
     out: Annotated[
         str,
         typer.Option(
-            help="A new file, such as chat.jsonl, or a directory, such as chats. A path without an ending is a directory.",
+            help="New file, such as chat.jsonl, or new directory, such as chats. A path without an ending is a directory.",
             metavar="PATH",
             show_default=False,
         ),
     ],
-    system: Annotated[str, typer.Option(help="A system text that goes with every row.", metavar="TEXT")] = "",
-    option: Annotated[list[str] | None, typer.Option(help="An option of the export (repeatable).", metavar="NAME=VALUE")] = None,
+    system: Annotated[str, typer.Option(help="System text to add to every row.", metavar="TEXT")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Option of the export. Repeat it for several options.", metavar="NAME=VALUE")
+    ] = None,
 ) -> None:
-    """Write the rows of a run in another shape, such as chat messages. No request is sent.
+    """Write the rows of a run in another format, such as chat messages.
 
-    The rows are those that the journal and the run's settings give. RUN stays as it is, and no existing file is overwritten.
-    If it fails or is stopped, it leaves no file. Exit status: 0 done, 1 failed, 2 a mistake in the arguments, 130 interrupted.
+    The rows are rebuilt from the journal with the settings of the run. No request is sent, and DIR stays as it is. No file is
+    overwritten. If the command fails or is stopped, it leaves no file.
+
+    Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
     from selfinstruct.run import Run
 
     options = dict(map(_option, option or ()))
     exported = Run(directory).export(to, out, system=system, **options)
-    note(f"exported {exported.rows:,} rows to {', '.join(map(str, exported.files)) or out}")
+    note(f"exported {counted(exported.rows, 'row')} to {', '.join(map(str, exported.files)) or out}")
 
 
 def _option(text: str) -> tuple[str, Any]:
     """Return the name and the value of an option. A value is JSON where it can be read as such, else text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise UserMistake(f"--option: must be NAME=VALUE (got {text!r}). Fix: write it so.")
+        raise UserMistake(f"--option: must be NAME=VALUE (got {text!r}). Fix: add = and a value.")
     try:
         return name, json.loads(value)
     except ValueError:

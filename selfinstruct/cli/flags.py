@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from selfinstruct.cli.commands import Command
 
 if typing.TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -17,31 +18,47 @@ if typing.TYPE_CHECKING:
     from selfinstruct.recipe.schema import Flag
 
 
-def settings_command(app: typer.Typer, section: str = "", default: str = "") -> Callable[[Callable[..., None]], None]:
+_OWN_RANK = 2  # flags that are not settings come after the most used setting of their panel
+
+
+def settings_command(
+    app: typer.Typer, *, section: str = "", default: str = "", **described: Any
+) -> Callable[[Callable[..., None]], None]:
     """Return a decorator that registers a command. Its `**settings` receive the flags that a user gives.
 
-    The flags are those of all sections of the recipe, or of one `section`. `default` replaces the defaults in the help. The
-    schema loads slowly, so it is loaded when the command is used, and `selfinstruct --help` stays quick.
+    The schema loads slowly, so it is loaded when the command is used, and `selfinstruct --help` stays quick.
+
+    Args:
+        app: The command line.
+        section: The section of the recipe whose settings are flags. Empty: all sections.
+        default: A text that replaces the defaults in the help.
+        described: More arguments of `app.command`, such as its panel and its examples.
     """
 
     def register(function: Callable[..., None]) -> None:
-        class SettingsCommand(TyperCommand):
+        class SettingsCommand(Command):
+            def complete(self) -> Any:
+                """Return the command with all its flags."""
+                whole = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+                whole.command(function.__name__, cls=Command, **described)(_with_flags(function, section, default))
+                return typer.main.get_command(whole)
+
             def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-                complete = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-                complete.command(function.__name__)(_with_flags(function, section, default))
-                return typer.main.get_command(complete).make_context(info_name, args, parent=parent, **extra)
+                return self.complete().make_context(info_name, args, parent=parent, **extra)
 
         def listed() -> None:
             """Stand for the command in the list of commands."""
 
         listed.__doc__ = function.__doc__
-        app.command(function.__name__, cls=SettingsCommand)(listed)
+        app.command(function.__name__, cls=SettingsCommand, **described)(listed)
 
     return register
 
 
 def _with_flags(function: Callable[..., None], section: str, default: str) -> Callable[..., None]:
-    """Return the function with a signature in which the flags take the place of `**settings`."""
+    """Return the function with a signature in which the flags take the place of `**settings`, in the order of the help."""
+    from selfinstruct.recipe.schema import PANELS
+
     hints = typing.get_type_hints(function, include_extras=True)
     own = [
         parameter.replace(annotation=hints[parameter.name], kind=parameter.KEYWORD_ONLY)
@@ -49,7 +66,10 @@ def _with_flags(function: Callable[..., None], section: str, default: str) -> Ca
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
     directory, *others = own
-    parameters = [directory, *_flags(section, default), *others]
+    placed = [(_panel(parameter), _OWN_RANK, parameter) for parameter in others]
+    placed += [(flag.panel, flag.rank, parameter) for flag, parameter in _flags(section, default)]
+    placed.sort(key=lambda place: (PANELS.index(place[0]), place[1]))
+    parameters = [directory, *(parameter for _, _, parameter in placed)]
 
     def command(**given: Any) -> None:
         function(**given)
@@ -60,7 +80,13 @@ def _with_flags(function: Callable[..., None], section: str, default: str) -> Ca
     return command
 
 
-def _flags(section: str, default: str) -> Iterator[inspect.Parameter]:
+def _panel(parameter: inspect.Parameter) -> str:
+    """Return the panel of a flag that the command declares itself."""
+    return str(typing.get_args(parameter.annotation)[1].rich_help_panel)
+
+
+def _flags(section: str, default: str) -> Iterator[tuple[Flag, inspect.Parameter]]:
+    """Yield the flags of a section's settings, each with its mark in the schema."""
     from selfinstruct.recipe.loading import SECTIONS
     from selfinstruct.recipe.reference import flag_of
 
@@ -69,20 +95,32 @@ def _flags(section: str, default: str) -> Iterator[inspect.Parameter]:
             for setting, field in model.model_fields.items():
                 if flag := flag_of(field):
                     option = _option(setting, field, flag, default)
-                    yield inspect.Parameter(setting, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+                    yield flag, inspect.Parameter(setting, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
 
 
 def _option(setting: str, field: FieldInfo, flag: Flag, default: str) -> Any:
     """Return the annotation of a flag: its type and its help text."""
+    from selfinstruct.cli.completion import of_setting
     from selfinstruct.recipe.reference import shown_default
 
     flags = f"--{setting.replace('_', '-')}"
     kind = _kind(field.annotation)
     if kind is bool:
         flags = f"{flags}/--no-{setting.replace('_', '-')}"
-    stated = default or shown_default(field)
-    text = f"{field.description} [default: {stated}]" if stated else str(field.description)
-    return Annotated[kind | None, typer.Option(flags, help=text, metavar=flag.metavar or None, show_default=False)]
+    option = typer.Option(
+        flags,
+        help=field.description,
+        metavar=flag.metavar or ("TEXT" if kind is str else "NUMBER"),
+        show_default=default or shown_default(field) or False,
+        rich_help_panel=flag.panel,
+        autocompletion=of_setting(setting, _choices(field.annotation)),
+    )
+    return Annotated[kind | None, option]
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """Return the texts that a setting may have, or nothing if it may have any."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
 
 
 def _kind(annotation: Any) -> Any:

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from selfinstruct.cli import completion
 from selfinstruct.cli.terminal import clock, counted, dollars, labelled, note, safe, short, tally
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.layout import DATASET, PROVENANCE, REJECTED
+from selfinstruct.names import either, matching, nearest
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Directory = Annotated[Path, typer.Argument(help="The run directory.", metavar="DIR", show_default=False)]
@@ -21,9 +23,9 @@ _LABEL = 10  # columns of the labels of `status`
 
 
 def status(directory: Directory, as_json: AsJson = False) -> None:
-    """Show the progress of a run, also of one that is running.
+    """Show the progress of a run, even while it is running.
 
-    Reads only, asks nothing. With --json, tokens and US dollars are exact numbers.
+    It changes nothing and sends no request. With --json, tokens and US dollars are exact numbers.
     """
     from selfinstruct.report.status import status as status_of
 
@@ -38,8 +40,10 @@ def status(directory: Directory, as_json: AsJson = False) -> None:
 def fsck(directory: Directory, as_json: AsJson = False) -> None:
     """Check a run directory for damage.
 
-    Finds torn journal lines, repeated keys, calls without an outcome, open batches, files that do not belong to a run, and
-    derived files that differ from what the journal gives. Reads only. Exit status: 0 no findings, 1 findings.
+    It finds torn journal lines, repeated keys, calls without an outcome, open batches, files that do not belong to a run, and
+    derived files that differ from the journal. It changes nothing.
+
+    Exit status: 0 no findings, 1 findings.
     """
     from selfinstruct.report.integrity import fsck as findings_of
 
@@ -58,16 +62,26 @@ def show(
     directory: Directory,
     rejected: Annotated[
         str | None,
-        typer.Option(help="Show candidates that this rule rejected, or `any` rule.", metavar="RULE", show_default=False),
+        typer.Option(
+            help="Show candidates that this rule rejected, such as rouge. Use any for all rules.",
+            metavar="RULE",
+            show_default=False,
+            autocompletion=completion.rules,
+        ),
     ] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Show at most this many.")] = 5,
-    skip: Annotated[int, typer.Option(min=0, help="Skip this many first.")] = 0,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Maximum number to show.", metavar="NUMBER")] = 5,
+    skip: Annotated[int, typer.Option(min=0, help="Number to skip first.", metavar="NUMBER")] = 0,
 ) -> None:
-    """Show rows and their origin, or rejected candidates."""
+    """Show rows and where they come from, or rejected candidates.
+
+    Of each rejected candidate, it shows the rule, the measured value and the limit.
+    """
     from selfinstruct.rundir.manifest import exists
 
     if not (directory / DATASET).exists() and not exists(directory):
         raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path.")
+    if rejected is not None:
+        rejected = matching(rejected, completion.rules()) or rejected
     entries = _rows(directory) if rejected is None else _rejected(directory, rejected)
     shown = 0
     try:
@@ -81,11 +95,20 @@ def show(
     if skip:
         note(f"nothing to show after the first {skip:,}")
     elif rejected is not None:
-        rules = sorted({line["rule"] for line in _lines(directory / REJECTED)})
-        fix = f"Fix: choose from any, {', '.join(rules)}." if rules else "No rule did."
-        raise UserMistake(f"--rejected {rejected}: this rule rejected no candidate of the run. {fix}")
+        note(_without_rejections(directory, rejected))
     else:
         note("no rows yet")
+
+
+def _without_rejections(directory: Path, rule: str) -> str:
+    """Return a note that a rule rejected nothing. Raises UserMistake, with the nearest rule, if no rule has this name."""
+    used = sorted({line["rule"] for line in _lines(directory / REJECTED)})
+    known = [*completion.rules(), *used]
+    if ":" not in rule and rule not in known:
+        near = either(nearest(rule, known)) or f"from {', '.join(['any', *used])}"
+        raise UserMistake(f"--rejected: no rule is named {rule!r}. Fix: choose {near}.")
+    rejections = f". These rules did: {', '.join(used)}" if used else ""
+    return f"no candidate was rejected{'' if rule == 'any' else f' by {rule}'}{rejections}"
 
 
 def _status_lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,23 +14,26 @@ _LABEL = 29  # columns of the names of counts
 
 def seeds(
     path: Annotated[
-        str | None, typer.Argument(help="A seed file. Default: the bundled seed tasks.", metavar="FILE", show_default=False)
+        str | None,
+        typer.Argument(help="File of seed tasks. Without it, the bundled ones are checked.", metavar="FILE", show_default=False),
     ] = None,
     near: Annotated[
-        float, typer.Option(min=0, max=1, help="Report instructions with more than this ROUGE-L to an earlier one.")
+        float,
+        typer.Option(min=0, max=1, help="Report an instruction with a ROUGE-L above this to an earlier one.", metavar="NUMBER"),
     ] = 0.5,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Another seed file: also report instructions too near to one there.", metavar="FILE", show_default=False
+            help="Also report instructions that are too near to one of this seed file.", metavar="FILE", show_default=False
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Check a seed file for errors and near-duplicates.
 
-    Finds bad rows, empty outputs, repeated tasks and near-duplicate instructions, and prints counts. Exit status: 0 no
-    findings, 1 findings, 2 the file cannot be read.
+    It finds bad rows, empty outputs, repeated tasks and near-duplicate instructions, and prints counts.
+
+    Exit status: 0 no findings, 1 findings, 2 the file cannot be read.
     """
     from selfinstruct.inputs import seed_check
 

@@ -11,7 +11,7 @@ from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
 _UNSAFE = re.compile(f"[{UNSAFE_ON_A_TERMINAL}]")
 _NO_BREAK = "\xa0"
-_COUNT_AND_NOUN = re.compile(r"(?<=\d) (?=[a-z])")
+_UNBROKEN = re.compile(r"(?<=\d) (?=[a-z])|(?<!\S)`[^`]{1,40}`|\[default: [^\]]{1,30}\]")  # a number keeps its noun
 _WIDEST = 120  # columns: longer lines are hard to read
 _NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
 
@@ -50,15 +50,24 @@ def safe(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def columns() -> int:
+    """Return the columns to use of the terminal: 80 if there is none, and at most 120."""
+    return min(_WIDEST, shutil.get_terminal_size().columns)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text. A number keeps its noun, and a quoted command or a default is not broken."""
+    text = _UNBROKEN.sub(lambda found: found[0].replace(" ", _NO_BREAK), text)
+    lines = textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False) or [""]
+    return [line.replace(_NO_BREAK, " ") for line in lines]
+
+
 def labelled(label: str, text: str, indent: int) -> str:
     """Return a label with a text beside it, wrapped to the terminal, each line of it from column `indent` on.
 
     The text begins on the next line if the label is too long.
     """
-    width = min(_WIDEST, shutil.get_terminal_size().columns) - indent
-    text = _COUNT_AND_NOUN.sub(_NO_BREAK, text)  # a number stays on the line of its noun
-    lines = textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False) or [""]
-    lines = [line.replace(_NO_BREAK, " ") for line in lines]
+    lines = wrapped(text, columns() - indent)
     margin = f"\n{'':{indent}}"
     return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
 

@@ -26,7 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from selfinstruct import packaged
 from selfinstruct.errors import PromptError
+from selfinstruct.names import advice, matching
 from selfinstruct.packaged import folder
 from selfinstruct.text import read_text
 
@@ -121,7 +123,7 @@ class PromptFile:
 
 def available() -> dict[str, PromptFile]:
     """Return the prompts that come with this package, by name."""
-    return {path.stem: load(path) for path in sorted(folder("prompts").glob("*.txt"))}
+    return {name: load(folder("prompts") / f"{name}.txt") for name in packaged.prompts()}
 
 
 def load(name_or_path: str | Path) -> PromptFile:
@@ -131,12 +133,11 @@ def load(name_or_path: str | Path) -> PromptFile:
     """
     path = Path(name_or_path)
     if path.suffix != ".txt" and len(path.parts) == 1 and not path.is_file():
-        path = folder("prompts") / f"{name_or_path}.txt"
-        if not path.exists():
-            names = ", ".join(sorted(file.stem for file in folder("prompts").glob("*.txt")))
-            raise PromptError(
-                f"unknown prompt {str(name_or_path)!r} (there are: {names}). Fix: set prompt to one of these, or to a file."
-            )
+        name = matching(path.name, packaged.prompts())
+        if name is None:
+            fix = advice(path.name, packaged.prompts(), otherwise="give a file")
+            raise PromptError(f"no prompt is named {path.name!r}. Fix: {fix}.")
+        path = folder("prompts") / f"{name}.txt"
     prompt = _parse(path, read_text(path, PromptError))
     bundled = folder("prompts") / f"{prompt.name}.txt"
     if path.parent != folder("prompts") and bundled.exists() and bundled.read_text(encoding="utf-8") != prompt.text:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import plugins
 from selfinstruct.errors import UserMistake
-from selfinstruct.plugins import name_of
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,19 @@ def read_arguments(
             table[name] = stated
         plain["teachers"] = table
     if method is not None:
-        plain["method"] = name_of(method) if callable(method) else method
+        plain["method"] = plugins.name_of(method) if callable(method) else plugins.recorded("method", method)
     functions = {} if isinstance(filters, Mapping) else _filters_by_name(filters)
     if filters:
-        plain["filters"] = dict(filters) if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
+        by_name = filters if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
+        plain["filters"] = {plugins.recorded("filter", name): setting for name, setting in by_name.items()}
     return Arguments(plain, method if callable(method) else None, functions, objects)
 
 
 def _recorded_teacher(name: str, teacher: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings that record a teacher, and the object by its name if it is one."""
     if isinstance(teacher, str):
-        return {"teacher": teacher}, {}
-    return {"teacher": name_of(type(teacher)), "model": teacher.model}, {name: teacher}
+        return {"teacher": plugins.recorded("teacher", teacher)}, {}
+    return {"teacher": plugins.name_of(type(teacher)), "model": teacher.model}, {name: teacher}
 
 
 def _filters_by_name(filters: Sequence[Callable[..., Any]] | Callable[..., Any]) -> dict[str, Callable[..., Any]]:
@@ -71,7 +72,7 @@ def _filters_by_name(filters: Sequence[Callable[..., Any]] | Callable[..., Any])
             raise UserMistake(
                 f"filters: {function!r} is not a function. Fix: pass functions, or a mapping such as {{'refusal': False}}."
             )
-        name = name_of(function)
+        name = plugins.name_of(function)
         if name in found:
             raise UserMistake(f"filters: two functions have the name {name!r}. Fix: rename one of them.")
         found[name] = function

@@ -13,25 +13,43 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from selfinstruct import plugins
 from selfinstruct.text import CONTROL
 
 FilterSetting = bool | dict[str, Any]
+
+
+def _recorded_filters(filters: Any) -> Any:
+    if not isinstance(filters, dict):
+        return filters
+    return {plugins.recorded("filter", name): setting for name, setting in filters.items()}
 
 
 @dataclass(frozen=True)
 class Flag:
     """Marks a setting that is a flag of the command line.
 
-    `metavar` stands for its value in the help. `default` is the shown default, if it depends on other settings.
+    Attributes:
+        panel: The part of the help that lists the flag, one of PANELS.
+        rank: The place in its panel. Smaller numbers come first, the most used flags have 1.
+        metavar: The word that stands for its value in the help. Empty: NUMBER or TEXT.
+        default: The shown default, if it depends on other settings.
     """
 
+    panel: str
+    rank: int
     metavar: str = ""
     default: str = ""
+
+
+# The parts of the help of `generate` and `build`, in their order.
+PANELS = ("What to make", "Teacher", "Steering", "Filters", "Limits and money", "Running")
 
 
 _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
@@ -39,6 +57,10 @@ _Weight = Annotated[float, Field(gt=0, le=1e9)]
 _Share = Annotated[float, Field(ge=0, le=1e9)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,30}$")]  # becomes a part of file names and journal lines
 _LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+# Users may write hyphens or underscores in the name of a bundled plugin. A run records the name of its file.
+_Method = Annotated[str, BeforeValidator(partial(plugins.recorded, "method"))]
+_Teacher = Annotated[str, BeforeValidator(partial(plugins.recorded, "teacher"))]
+_Filters = Annotated[dict[str, FilterSetting], BeforeValidator(_recorded_filters)]
 _Api = Literal["chat", "completions"]
 _Temperature = Annotated[float, Field(ge=0, le=2)]
 _TopP = Annotated[float, Field(gt=0, le=1)]
@@ -90,7 +112,7 @@ class NamedTeacher(_Section):
     A sampling setting that is left out is taken from [generate].
     """
 
-    teacher: str = ""
+    teacher: _Teacher = ""
     base_url: str | tuple[str, ...] = ""
     model: str = ""
     key_variable: Annotated[_Variable, Field(description="Environment variable with the API key of this teacher.")] = ""
@@ -114,7 +136,7 @@ class NamedTeacher(_Section):
 class MixedMethod(_Section):
     """One of several methods in a run: its weight, its prompt, its options and its teachers."""
 
-    method: str
+    method: _Method
     prompt: Annotated[str, Field(description="Empty: the prompt that fits the method.")] = ""
     weight: _Weight = 1.0
     options: dict[str, float | int | str] = {}
@@ -125,52 +147,70 @@ class Generate(_Section):
     """Settings of the requests. Fixed once the run has replies."""
 
     teacher: Annotated[
-        str,
-        Field(description="openai (any compatible endpoint), local or scripted."),
-        Flag(default="openai, or local without a key"),
+        _Teacher,
+        Field(description="Kind of teacher: openai (any OpenAI-compatible endpoint), local (in this process) or scripted."),
+        Flag("Teacher", 3, "NAME", default="openai, or local without a key"),
     ] = "openai"
     base_url: Annotated[
         str | tuple[str, ...],
-        Field(description="The endpoint, such as http://localhost:8000/v1. Repeat it for several that serve the same model."),
-        Flag("URL"),
+        Field(description="Endpoint, such as http://localhost:8000/v1. Repeat it for several endpoints with the same model."),
+        Flag("Teacher", 2, "URL"),
     ] = ""
-    model: Annotated[str, Field(description="The model's name, or a GGUF file for the local teacher."), Flag()] = ""
+    model: Annotated[
+        str, Field(description="Name of the model, or a GGUF file for the local teacher."), Flag("Teacher", 1, "NAME")
+    ] = ""
     key_variable: Annotated[_Variable, Field(description="Environment variable with the API key, if it is not a usual one.")] = ""
-    api: Annotated[_Api, Field(description="The API to call: chat or completions."), Flag()] = "chat"
+    api: Annotated[_Api, Field(description="API to call: chat or completions."), Flag("Teacher", 4, "NAME")] = "chat"
     teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
     method: Annotated[
-        str, Field(description="Generation method. Run `selfinstruct list` for all methods."), Flag(default="fits the teacher")
+        _Method,
+        Field(description="Generation method. Run `selfinstruct list` for all methods."),
+        Flag("What to make", 6, "NAME", default="fits the teacher"),
     ] = ""
     mix: Annotated[dict[_Name, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
     prompt: Annotated[
-        str, Field(description="A prompt's name or file. Run `selfinstruct list` for all."), Flag(default="fits the method")
+        str,
+        Field(description="Name or file of a prompt. Run `selfinstruct list` for all prompts."),
+        Flag("What to make", 7, "NAME|FILE", default="fits the method"),
     ] = ""
     seeds: Annotated[
-        str, Field(description="A seed file, or a dataset that `datasets` loads."), Flag(default="bundled seeds")
+        str,
+        Field(description="File of seed tasks, or a dataset that `datasets` loads."),
+        Flag("What to make", 3, "FILE", default="bundled seeds"),
     ] = ""
     source: Annotated[
-        str, Field(description="Tasks for `evol`: an Alpaca file or a run directory."), Flag(default="the seeds")
+        str,
+        Field(description="Tasks that the method `evol` starts from: an Alpaca file or a run directory."),
+        Flag("What to make", 10, "FILE|DIR", default="the seeds"),
     ] = ""
-    documents: Annotated[str, Field(description="For `documents`: a folder or file of text or Markdown, or a table."), Flag()] = (
-        ""
-    )
-    column: Annotated[str, Field(description="The column with the text, if documents is a table."), Flag(default="text")] = ""
+    documents: Annotated[
+        str,
+        Field(description="Texts for the method `documents`: a folder or file of text or Markdown, or a table."),
+        Flag("What to make", 8, "FILE|DIR"),
+    ] = ""
+    column: Annotated[
+        str, Field(description="Column with the text, if documents is a table."), Flag("What to make", 9, "NAME", default="text")
+    ] = ""
     passage_words: Annotated[int, Field(ge=20, le=5000, description="Approximate number of words of one passage.")] = 200
-    domain: Annotated[str, Field(description="The subject of all tasks, in one sentence."), Flag()] = ""
-    topics: Annotated[str, Field(description="A file of topics with quotas."), Flag("FILE")] = ""
+    domain: Annotated[str, Field(description="Subject of all tasks, in one sentence."), Flag("Steering", 1)] = ""
+    topics: Annotated[
+        str, Field(description="File of topics. Each topic may have a quota of the rows."), Flag("Steering", 2, "FILE")
+    ] = ""
     languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
     seed_sampling: Annotated[
         Literal["uniform", "spread"],
-        Field(description="Seeds to show: uniform, or spread (prefer those with few accepted tasks near them)."),
-        Flag(),
+        Field(description="Seeds to show: uniform, or spread (prefer seeds with few accepted tasks near them)."),
+        Flag("Steering", 3, "NAME"),
     ] = "uniform"
     lag: Annotated[
         int, Field(ge=1, le=100_000, description="An accepted task may be shown after this many more root requests.")
     ] = 32
-    seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag()] = 0
-    temperature: Annotated[_Temperature, Field(description="Sampling temperature."), Flag()] = 1.0
+    seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag("Steering", 4)] = 0
+    temperature: Annotated[_Temperature, Field(description="Sampling temperature of the replies."), Flag("Teacher", 5)] = 1.0
     top_p: Annotated[_TopP, Field(description="Nucleus sampling: the share of the probability to sample from.")] = 1.0
-    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag()] = 4096
+    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag("Teacher", 6)] = (
+        4096
+    )
     send_seed: Annotated[bool, Field(description="Send a sampler seed with each request.")] = False
     give_up_after: Annotated[int, Field(ge=1, description="Root requests without a new row after which the run ends.")] = 100
     options: Annotated[
@@ -219,12 +259,14 @@ class Generate(_Section):
 class Curate(_Section):
     """Settings of the rows. Change them at any time for free."""
 
-    num: Annotated[int, Field(ge=1, description="Rows to accept."), Flag()] = 100
+    num: Annotated[int, Field(ge=1, description="Number of rows to accept."), Flag("What to make", 1)] = 100
     least_acceptance: Annotated[
         float, Field(ge=0, le=1, description="Share of accepted candidates in 100 root requests. Below it the run ends.")
     ] = 0.02
     rouge: Annotated[
-        float, Field(gt=0, le=1, description="Reject above this ROUGE-L F-measure to an earlier instruction."), Flag()
+        float,
+        Field(gt=0, le=1, description="Reject an instruction with a ROUGE-L above this to an earlier instruction."),
+        Flag("Filters", 1),
     ] = 0.7
     tokens: Annotated[
         Literal["unicode", "ascii"],
@@ -233,8 +275,8 @@ class Curate(_Section):
     mean_similarity: Annotated[
         bool, Field(description="Add each row's mean ROUGE-L to all earlier instructions to the provenance, as Alpaca does.")
     ] = False
-    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag("CODE")] = "en"
-    filters: Annotated[dict[str, FilterSetting], Field(description="Filters by name: true, false, or their options.")] = {}
+    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag("What to make", 5, "CODE")] = "en"
+    filters: Annotated[_Filters, Field(description="Filters by name: true, false, or their options.")] = {}
 
 
 class TeacherPace(_Section):
@@ -251,20 +293,32 @@ class TeacherPace(_Section):
 class Runtime(_Section):
     """Speed and hard limits. They never change which rows come out."""
 
-    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight."), Flag()] = 8
-    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag()] = None
-    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag()] = None
+    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight at a time."), Flag("Running", 2)] = 8
+    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag("Running", 3)] = None
+    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag("Running", 4)] = None
     max_requests: Annotated[
-        int | None, Field(ge=1, description="Hard limit of requests for the whole run. Retries count."), Flag()
+        int | None,
+        Field(ge=1, description="Hard limit of requests for the whole run. Retries count."),
+        Flag("Limits and money", 3),
     ] = None
-    max_tokens: Annotated[int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag()] = None
-    max_usd: Annotated[float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag()] = None
-    timeout: Annotated[float, Field(gt=0, description="Seconds for one call."), Flag()] = 300.0
+    max_tokens: Annotated[
+        int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag("Limits and money", 2)
+    ] = None
+    max_usd: Annotated[
+        float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag("Limits and money", 1)
+    ] = None
+    timeout: Annotated[float, Field(gt=0, description="Maximum seconds of one call."), Flag("Running", 5)] = 300.0
     patience: Annotated[
-        float, Field(ge=0, description="Seconds without any answer after which the run stops with exit status 4."), Flag()
+        float,
+        Field(ge=0, description="Seconds without any answer after which the run stops with exit status 4."),
+        Flag("Running", 6),
     ] = 600.0
-    grace: Annotated[float, Field(ge=0, description="Seconds that calls in flight get after Ctrl-C."), Flag()] = 30.0
-    batch: Annotated[bool, Field(description="Ask through the provider's Batch API."), Flag()] = False
+    grace: Annotated[
+        float, Field(ge=0, description="Seconds to wait for requests in flight after Ctrl-C."), Flag("Running", 7)
+    ] = 30.0
+    batch: Annotated[
+        bool, Field(description="Send the requests through the provider's Batch API."), Flag("Limits and money", 4)
+    ] = False
     price: Annotated[
         _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch is a factor.")
     ] = {}

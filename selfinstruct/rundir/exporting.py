@@ -58,11 +58,6 @@ class Target:
             raise UserMistake(f"{path}: exists already. Fix: remove it, or choose another --out.")
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all exports of this package, as users write them: with hyphens."""
-    return tuple(name.replace("_", "-") for name in plugins.names("export"))
-
-
 def writer(to: str | Callable[..., None], options: Mapping[str, Any]) -> Writer:
     """Return an export with its options bound. In a name, hyphens and underscores are the same.
 
@@ -73,11 +68,8 @@ def writer(to: str | Callable[..., None], options: Mapping[str, Any]) -> Writer:
         function, name = to, getattr(to, "__name__", repr(to))
     elif ":" in to:
         function, name = plugins.find("export", to), to
-    elif (name := to.replace("_", "-")) in names():
-        function = plugins.find("export", to.replace("-", "_"))
     else:
-        known = ", ".join(names())
-        raise PluginError(f'export {to!r}: does not exist. Fix: choose from {known}, or give "package.module:function".')
+        function, name = plugins.find("export", to), to.replace("_", "-")
     plugins.check_options(f"export {name!r}", function, options, "(rows, files)")
     return partial(function, **options)
 

@@ -75,7 +75,7 @@ def test_nothing_is_written_into_the_run_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--to", "parket", "--out", "new"), "export 'parket': does not exist. Fix: choose from alpaca-json, "),
+        (("--to", "parket", "--out", "new"), "no export is named 'parket'. Fix: choose one of alpaca-json, messages, or give"),
         (("--to", "messages", "--out", "there.jsonl"), "there.jsonl: exists already. Fix: remove it, or choose another --out."),
         (("--to", "messages", "--out", "there.jsonl/x"), "there.jsonl: is a file. Fix: set --out to"),
         (("--to", "alpaca-json", "--out", "new", "--system", "x"), "alpaca-json: cannot hold a system text"),
@@ -108,5 +108,5 @@ def reject_all(example: si.Example, context: object) -> si.Rejection:
 
 
 def test_list_shows_the_exports_as_users_write_them() -> None:
-    listed = [line.split()[0] for line in cli("list").stdout.partition("exports\n")[2].splitlines() if line[2:3].strip()]
+    listed = [line.split()[0] for line in cli("list").stdout.partition("\nexports ")[2].splitlines() if line[2:3].strip()]
     assert listed == [name.replace("_", "-") for name in plugins.names("export")] and "alpaca-json" in listed

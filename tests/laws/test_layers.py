@@ -11,7 +11,7 @@ import selfinstruct
 PACKAGE = Path(selfinstruct.__file__).parent
 # A module imports only from rows above its own, or from its own package. Lazy imports and imports for types count too.
 LAYERS = (
-    "errors layout packaged event_loop text",
+    "errors layout names packaged event_loop text",
     "records atomic_write",
     "plugins journal rouge tables",
     "recipe contracts",

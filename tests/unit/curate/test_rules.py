@@ -124,7 +124,7 @@ def test_a_function_is_recorded_under_its_module_and_name() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("no_such", ["no filter is named 'no_such'", "word_count", "package.module:function"]),
+        ("no_such", ["no filter is named 'no_such'", "see `selfinstruct list`", "package.module:function"]),
         ("", ["no filter is named ''"]),
         ("__init__", ["no filter is named"]),
         ("../methods/alpaca", ["no filter is named"]),

@@ -143,7 +143,7 @@ def test_a_missing_file_a_folder_and_an_unknown_name_are_refused(tmp_path: Path)
         with pytest.raises(PromptError, match="cannot be read") as caught:
             prompts.load(path)
         assert str(path) in str(caught.value)
-    with pytest.raises(PromptError, match="alpaca, ") as caught:
+    with pytest.raises(PromptError, match="see `selfinstruct list`, or give a file") as caught:
         prompts.load("no-such-prompt")
     assert "'no-such-prompt'" in str(caught.value)
 
