@@ -91,17 +91,16 @@ def commands() -> str:
 
 def _command(name: str, page: HelpPage) -> Iterator[str]:
     yield f"\n## {name}\n"
-    yield f"```text\n{page.usage}\n```\n"
     yield "\n\n".join(page.paragraphs)
-    for title, entries in page.panels.items():
-        flags = [entry for entry in entries if "--help" not in entry.name]
-        if flags:
-            yield f"\n| {title} | meaning |\n| --- | --- |"
-        yield from (f"| `{_cell(entry.name)}` | {_cell(f'{entry.text} {entry.note}'.strip())} |" for entry in flags)
-    yield "\nExamples:\n"
-    yield "```text"
+    yield "\n```text"
     yield from (f"# {fact}\n{line}" for fact, line in page.examples)
-    yield "```\n"
+    yield f"```\n\n| `{page.usage}` | |\n| --- | --- |"
+    for title, entries in page.panels.items():
+        if title not in ("Arguments", "Options"):
+            yield f"| **{title}** | |"
+        shown = [entry for entry in entries if "--help" not in entry.name]
+        yield from (f"| `{_cell(entry.name)}` | {_cell(f'{entry.text} {entry.note}'.strip())} |" for entry in shown)
+    yield ""
 
 
 def _cell(text: str) -> str:

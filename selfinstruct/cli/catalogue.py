@@ -44,7 +44,7 @@ def catalogue(
 
     Each name has a sentence that describes it. Methods and filters have their options with the defaults.
     """
-    if kind not in (None, *_USES):
+    if kind is not None and kind not in _USES:
         raise UserMistake(f"no kind is named {kind!r}. Fix: {advice(kind, _USES, see='`selfinstruct list --help`')}.")
     for number, title in enumerate([kind] if kind else _USES):
         print("\n" * bool(number) + f"{title} ({_USES[title]})")
@@ -68,20 +68,19 @@ def _methods(_: str) -> Iterator[str]:
     from selfinstruct import plugins
     from selfinstruct.generate import options
 
-    yield "  Set options in [generate.options] of a recipe. Each step takes the fields of a"
-    yield "  request too, such as propose_temperature = 0.7 for the step propose."
+    note = "Set options in [generate.options] of a recipe. A step takes fields of its request too, such as propose_temperature."
+    yield labelled("", note, 2)
     for name in plugins.names("method"):
         yield labelled(f"  {name}", plugins.about("method", name), _NAMES)
-        *described, _ = options.described(name)
-        yield from (labelled(f"    {option}", meaning, _OPTIONS) for option, meaning in described)
+        yield from (labelled(f"    {option}", meaning, _OPTIONS) for option, meaning in options.described(name)[:-1])
         yield labelled("    steps:", ", ".join(options.steps(plugins.find("method", name))), _OPTIONS)
 
 
 def _plugins(kind: str) -> Iterator[str]:
     from selfinstruct import plugins
 
-    for name, shown in zip(plugins.names(kind), plugins.shown_names(kind), strict=True):
-        yield labelled(f"  {shown}", plugins.about(kind, name), _NAMES)
+    for name in plugins.shown_names(kind):
+        yield labelled(f"  {name}", plugins.about(kind, name), _NAMES)
         if kind in ("filter", "export") and (keywords := plugins.options_of(kind, name)):
             defaults = ", ".join(f"{option}={_value(default)}" for option, default in keywords)
             yield labelled("    options:", defaults, _NAMES)

@@ -18,7 +18,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 TALKS = [path for path in PAGES if path.name not in ("CHANGELOG.md", "settings.md", "command-line.md")]  # lists of facts
-MOST_LINES = {"README.md": 150}
+MOST_LINES = {"README.md": 150, "command-line.md": 280}
 LINES = 199
 WORDS_IN_A_SENTENCE = 30
 CODE = re.compile(r"^```.*?^```|<!--.*?-->", re.MULTILINE | re.DOTALL)

@@ -6,6 +6,7 @@ import re
 
 from command_line import cli
 
+from selfinstruct.cli.app import help_pages
 from selfinstruct.recipe.loading import SECTIONS
 from selfinstruct.recipe.reference import flag_of
 
@@ -25,7 +26,8 @@ def test_the_flags_of_generate_are_the_marked_settings_and_five_more() -> None:
 
 
 def test_the_help_of_a_flag_is_the_description_of_its_setting() -> None:
-    shown = " ".join(cli("generate", "--help", COLUMNS="200").stdout.split())
+    page = help_pages()["generate"]
+    shown = "\n".join(entry.text for entries in page.panels.values() for entry in entries)
     assert [name for name, field in FIELDS.items() if flag_of(field) and str(field.description) not in shown] == []
 
 
