@@ -6,8 +6,10 @@ import asyncio
 import os
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from fake_openai import FakeOpenAI
 
 import selfinstruct as si
 from selfinstruct.errors import RecipeError, TeacherStop
+from selfinstruct.records import Request
 from selfinstruct.teachers import openai
 
 MARKER = "sk-marker-3f9a1c77-do-not-print"
@@ -83,6 +86,34 @@ def test_certificates_are_checked() -> None:
     found = asyncio.run(context())
     assert found.verify_mode == ssl.CERT_REQUIRED
     assert found.check_hostname
+
+
+def test_a_redirect_is_not_followed(teacher: FakeOpenAI) -> None:
+    class Redirect(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(307)
+            self.send_header("location", f"{teacher.url}/chat/completions")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    async def ask(url: str) -> None:
+        asked = openai.OpenAI(url, "m", MARKER, 5.0)
+        try:
+            await asked.reply("0", Request({}, messages=({"role": "user", "content": "x"},)))
+        finally:
+            await asked.close()
+
+    with HTTPServer(("127.0.0.1", 0), Redirect) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            with pytest.raises(TeacherStop, match="redirects to another address"):
+                asyncio.run(ask(f"http://127.0.0.1:{server.server_port}/v1"))
+        finally:
+            server.shutdown()
+            serving.join()
+    assert teacher.requests() == []
 
 
 UNREACHABLE: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
