@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from selfinstruct.cli import completion
-from selfinstruct.cli.terminal import clock, counted, dollars, labelled, note, safe, short, tally
+from selfinstruct.cli.terminal import clock, counted, dollars, folded, labelled, note, safe, short, tally
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.layout import DATASET, PROVENANCE, REJECTED
 from selfinstruct.names import either, matching, nearest
@@ -52,7 +52,7 @@ def fsck(directory: Directory, as_json: AsJson = False) -> None:
         print(json.dumps({"findings": findings}, indent=2))
     else:
         for finding in findings:
-            print(safe(finding))
+            print(folded(safe(finding)))
         print(counted(len(findings), "finding") if findings else "no findings")
     if findings:
         raise typer.Exit(1)
@@ -86,7 +86,7 @@ def show(
     shown = 0
     try:
         for entry in itertools.islice(entries, skip, skip + count):
-            print(safe(entry) + "\n")
+            print(folded(safe(entry)) + "\n")
             shown += 1
     except (KeyError, TypeError):  # JSON, but not of a row
         raise RunDirectoryError(f"{directory}: derived files are damaged. Fix: run `selfinstruct build {directory}`.") from None
@@ -134,10 +134,10 @@ def _status_lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "teacher", f"{report['teacher']}, model {report['model'] or '(default)'}, method {report['method']}"
     for name, teacher in report["teachers"].items():
         usd = "" if teacher["usd"] is None else f", {dollars(teacher['usd'])}"
-        wrote = f"wrote {teacher['instructions']:,} instructions and {teacher['outputs']:,} outputs of the rows"
+        wrote = f"wrote {counted(teacher['instructions'], 'instruction')} and {counted(teacher['outputs'], 'output')} of the rows"
         yield "", f"{name}: {teacher['model']}, {short(teacher['tokens'])} tokens{usd}, {wrote}"
     if report["requests_per_minute"]:
-        yield "speed", f"{report['requests_per_minute']:,.0f} requests per minute"
+        yield "speed", f"{counted(round(report['requests_per_minute']), 'request')} per minute"
     if remaining:
         usd = "" if remaining["usd"] is None else f", {dollars(remaining['usd'])}"
         seconds = "" if remaining["seconds"] is None else f", {clock(remaining['seconds'])}"

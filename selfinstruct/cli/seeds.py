@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from selfinstruct.cli.terminal import counted, safe
+from selfinstruct.cli.terminal import counted, folded, safe
 
 _LABEL = 29  # columns of the names of counts
 
@@ -45,7 +45,7 @@ def seeds(
         for name, number in counts.items():
             print(f"{name:{_LABEL}} {number:6,}")
         for finding in result.findings:
-            print(safe(str(finding)))
+            print(folded(safe(str(finding))))
         print(counted(len(result.findings), "finding") if result.findings else "no findings")
     if result.findings:
         raise typer.Exit(1)

@@ -72,6 +72,20 @@ def labelled(label: str, text: str, indent: int) -> str:
     return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
 
 
+def folded(text: str) -> str:
+    """Return a text with its long lines broken between words if standard output is a terminal, else unchanged."""
+    if not sys.stdout.isatty():
+        return text
+    return "\n".join(_folded_line(line, max(_NARROWEST, columns())) for line in text.split("\n"))
+
+
+def _folded_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def note(text: str) -> None:
     """Print a line for the user to standard error, so that standard output has only what a program may read."""
     print(safe(text), file=sys.stderr, flush=True)

@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from selfinstruct import packaged
 from selfinstruct.errors import RecipeError
+from selfinstruct.names import advice, matching
 from selfinstruct.packaged import folder
 from selfinstruct.recipe.schema import Card, Curate, Generate, Recipe, Runtime
 from selfinstruct.text import read_text
@@ -53,11 +55,11 @@ def load(name_or_path: str | Path) -> dict[str, Any]:
     """
     path = Path(name_or_path)
     if path.suffix != ".toml" and len(path.parts) == 1 and not path.is_file():
-        path = folder("prompts") / f"{name_or_path}.toml"
-        if not path.exists():
-            raise RecipeError(
-                f"recipe {str(name_or_path)!r}: does not exist. Fix: choose one of {', '.join(available())}, or give a file."
-            )
+        name = matching(path.name, packaged.recipes())
+        if name is None:
+            fix = advice(path.name, packaged.recipes(), otherwise="give a file")
+            raise RecipeError(f"no recipe is named {path.name!r}. Fix: {fix}.")
+        path = folder("prompts") / f"{name}.toml"
     values = {name: value for name, value in _values(path).items() if name != "about"}
     parse(values, str(path))
     return {name: value for section in values.values() for name, value in section.items()}
