@@ -70,7 +70,7 @@ def test_there_are_steps_for_each_kind_of_addition_with_a_test_to_run(kind: str)
     assert heading
     steps = steps.partition("\n#")[0]
     assert f"selfinstruct/{plugins.FOLDERS[kind]}/NAME.py" in steps
-    assert re.search(r"\d\. Run `\.venv/bin/python -m pytest tests/", steps)
+    assert re.search(r"\d\. Run\s+`\.venv/bin/python -m pytest tests/", steps)
 
 
 def test_words_that_are_reserved_have_no_package_yet() -> None:
