@@ -87,10 +87,13 @@ def limits_text(limits: Mapping[str, float | None]) -> str:
 
 
 def unmeasured(calls: int, replies: int) -> str:
-    """Return words for what was billed without exact tokens: `calls` without a reply, `replies` without a token count."""
+    """Return words for what was billed without exact tokens: `calls` without a reply, `replies` without a token count.
+
+    If both are 0, it was requests in batches, which are not counted one by one.
+    """
     lost = counted(calls, "call without a reply", "calls without a reply")
     uncounted = counted(replies, "reply without a token count", "replies without a token count")
-    return " and ".join([lost] * bool(calls) + [uncounted] * bool(replies))
+    return " and ".join([lost] * bool(calls) + [uncounted] * bool(replies)) or "requests in batches without a reply"
 
 
 def _prices(run: Run) -> Iterator[str]:

@@ -124,4 +124,4 @@ def replace(directory: Path, contents: Mapping[str, bytes]) -> None:
                 files.open(name).write(content)
             files.commit()
     except OutputError as error:
-        raise RunDirectoryError(f"{error}: the replies are safe in the journal") from None
+        raise RunDirectoryError(f"{error} The replies are safe in the journal.") from None

@@ -131,6 +131,7 @@ def test_failed_and_missing_lines_are_asked_again_and_duplicates_count_once(star
     again = {line["mark"] for line in rough.requests() if line["fault"] in ("500", "missing")}
     assert {mark for mark, count in rough.asked().items() if count > 1} <= again
     assert status(run)["tokens"]["lost_at_most"] > 0, "a line that is missing from a completed batch may have been billed"
+    assert "for requests in batches without a reply" in " ".join(cli("status", run).stdout.split())
 
 
 def test_requests_missing_from_an_expired_batch_are_asked_again(start_teacher: Start, tmp_path: Path) -> None:
