@@ -15,7 +15,7 @@ from selfinstruct.cli.commands import Command
 if typing.TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from selfinstruct.recipe.schema import Flag
+    from selfinstruct.recipe.flag import Flag
 
 
 _OWN_RANK = 2  # flags that are not settings come after the most used setting of their panel
@@ -57,7 +57,7 @@ def settings_command(
 
 def _with_flags(function: Callable[..., None], section: str, default: str) -> Callable[..., None]:
     """Return the function with a signature in which the flags take the place of `**settings`, in the order of the help."""
-    from selfinstruct.recipe.schema import PANELS
+    from selfinstruct.recipe.flag import PANELS
 
     hints = typing.get_type_hints(function, include_extras=True)
     own = [

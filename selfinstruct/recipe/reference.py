@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic.fields import FieldInfo
 
-from selfinstruct.recipe.schema import Flag
+from selfinstruct.recipe.flag import Flag
 
 
 def flag_of(field: FieldInfo) -> Flag | None:

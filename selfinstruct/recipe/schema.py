@@ -12,7 +12,6 @@ here is its help text on the command line and its line in the table of settings.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from selfinstruct import plugins
+from selfinstruct.recipe.flag import FILTERS, LIMITS, MAKE, RUNNING, STEERING, TEACHER, Flag
 from selfinstruct.text import CONTROL
 
 FilterSetting = bool | dict[str, Any]
@@ -29,27 +29,6 @@ def _recorded_filters(filters: Any) -> Any:
     if not isinstance(filters, dict):
         return filters
     return {plugins.recorded("filter", name): setting for name, setting in filters.items()}
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Marks a setting that is a flag of the command line.
-
-    Attributes:
-        panel: The part of the help that lists the flag, one of PANELS.
-        rank: The place in its panel. Smaller numbers come first, the most used flags have 1.
-        metavar: The word that stands for its value in the help. Empty: NUMBER or TEXT.
-        default: The shown default, if it depends on other settings.
-    """
-
-    panel: str
-    rank: int
-    metavar: str = ""
-    default: str = ""
-
-
-# The parts of the help of `generate` and `build`, in their order.
-PANELS = ("What to make", "Teacher", "Steering", "Filters", "Limits and money", "Running")
 
 
 _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
@@ -149,68 +128,66 @@ class Generate(_Section):
     teacher: Annotated[
         _Teacher,
         Field(description="Kind of teacher: openai (any OpenAI-compatible endpoint), local (in this process) or scripted."),
-        Flag("Teacher", 3, "NAME", default="openai, or local without a key"),
+        Flag(TEACHER, 3, "NAME", default="openai, or local without a key"),
     ] = "openai"
     base_url: Annotated[
         str | tuple[str, ...],
         Field(description="Endpoint, such as http://localhost:8000/v1. Repeat it for several endpoints with the same model."),
-        Flag("Teacher", 2, "URL"),
+        Flag(TEACHER, 2, "URL"),
     ] = ""
     model: Annotated[
-        str, Field(description="Name of the model, or a GGUF file for the local teacher."), Flag("Teacher", 1, "NAME")
+        str, Field(description="Name of the model, or a GGUF file for the local teacher."), Flag(TEACHER, 1, "NAME")
     ] = ""
     key_variable: Annotated[_Variable, Field(description="Environment variable with the API key, if it is not a usual one.")] = ""
-    api: Annotated[_Api, Field(description="API to call: chat or completions."), Flag("Teacher", 4, "NAME")] = "chat"
+    api: Annotated[_Api, Field(description="API to call: chat or completions."), Flag(TEACHER, 4, "NAME")] = "chat"
     teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
     method: Annotated[
         _Method,
         Field(description="Generation method. Run `selfinstruct list` for all methods."),
-        Flag("What to make", 6, "NAME", default="fits the teacher"),
+        Flag(MAKE, 6, "NAME", default="fits the teacher"),
     ] = ""
     mix: Annotated[dict[_Name, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
     prompt: Annotated[
         str,
         Field(description="Name or file of a prompt. Run `selfinstruct list` for all prompts."),
-        Flag("What to make", 7, "NAME|FILE", default="fits the method"),
+        Flag(MAKE, 7, "NAME|FILE", default="fits the method"),
     ] = ""
     seeds: Annotated[
         str,
         Field(description="File of seed tasks, or a dataset that `datasets` loads."),
-        Flag("What to make", 3, "FILE", default="bundled seeds"),
+        Flag(MAKE, 3, "FILE", default="bundled seeds"),
     ] = ""
     source: Annotated[
         str,
         Field(description="Tasks that the method `evol` starts from: an Alpaca file or a run directory."),
-        Flag("What to make", 10, "FILE|DIR", default="the seeds"),
+        Flag(MAKE, 10, "FILE|DIR", default="the seeds"),
     ] = ""
     documents: Annotated[
         str,
         Field(description="Texts for the method `documents`: a folder or file of text or Markdown, or a table."),
-        Flag("What to make", 8, "FILE|DIR"),
+        Flag(MAKE, 8, "FILE|DIR"),
     ] = ""
     column: Annotated[
-        str, Field(description="Column with the text, if documents is a table."), Flag("What to make", 9, "NAME", default="text")
+        str, Field(description="Column with the text, if documents is a table."), Flag(MAKE, 9, "NAME", default="text")
     ] = ""
     passage_words: Annotated[int, Field(ge=20, le=5000, description="Approximate number of words of one passage.")] = 200
-    domain: Annotated[str, Field(description="Subject of all tasks, in one sentence."), Flag("Steering", 1)] = ""
+    domain: Annotated[str, Field(description="Subject of all tasks, in one sentence."), Flag(STEERING, 1)] = ""
     topics: Annotated[
-        str, Field(description="File of topics. Each topic may have a quota of the rows."), Flag("Steering", 2, "FILE")
+        str, Field(description="File of topics. Each topic may have a quota of the rows."), Flag(STEERING, 2, "FILE")
     ] = ""
     languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
     seed_sampling: Annotated[
         Literal["uniform", "spread"],
         Field(description="Seeds to show: uniform, or spread (prefer seeds with few accepted tasks near them)."),
-        Flag("Steering", 3, "NAME"),
+        Flag(STEERING, 3, "NAME"),
     ] = "uniform"
     lag: Annotated[
         int, Field(ge=1, le=100_000, description="An accepted task may be shown after this many more root requests.")
     ] = 32
-    seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag("Steering", 4)] = 0
-    temperature: Annotated[_Temperature, Field(description="Sampling temperature of the replies."), Flag("Teacher", 5)] = 1.0
+    seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag(STEERING, 4)] = 0
+    temperature: Annotated[_Temperature, Field(description="Sampling temperature of the replies."), Flag(TEACHER, 5)] = 1.0
     top_p: Annotated[_TopP, Field(description="Nucleus sampling: the share of the probability to sample from.")] = 1.0
-    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag("Teacher", 6)] = (
-        4096
-    )
+    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag(TEACHER, 6)] = 4096
     send_seed: Annotated[bool, Field(description="Send a sampler seed with each request.")] = False
     give_up_after: Annotated[int, Field(ge=1, description="Root requests without a new row after which the run ends.")] = 100
     options: Annotated[
@@ -259,14 +236,14 @@ class Generate(_Section):
 class Curate(_Section):
     """Settings of the rows. Change them at any time for free."""
 
-    num: Annotated[int, Field(ge=1, description="Number of rows to accept."), Flag("What to make", 1)] = 100
+    num: Annotated[int, Field(ge=1, description="Number of rows to accept."), Flag(MAKE, 1)] = 100
     least_acceptance: Annotated[
         float, Field(ge=0, le=1, description="Share of accepted candidates in 100 root requests. Below it the run ends.")
     ] = 0.02
     rouge: Annotated[
         float,
         Field(gt=0, le=1, description="Reject an instruction with a ROUGE-L above this to an earlier instruction."),
-        Flag("Filters", 1),
+        Flag(FILTERS, 1),
     ] = 0.7
     tokens: Annotated[
         Literal["unicode", "ascii"],
@@ -275,7 +252,7 @@ class Curate(_Section):
     mean_similarity: Annotated[
         bool, Field(description="Add each row's mean ROUGE-L to all earlier instructions to the provenance, as Alpaca does.")
     ] = False
-    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag("What to make", 5, "CODE")] = "en"
+    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag(MAKE, 5, "CODE")] = "en"
     filters: Annotated[_Filters, Field(description="Filters by name: true, false, or their options.")] = {}
 
 
@@ -293,32 +270,26 @@ class TeacherPace(_Section):
 class Runtime(_Section):
     """Speed and hard limits. They never change which rows come out."""
 
-    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight at a time."), Flag("Running", 2)] = 8
-    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag("Running", 3)] = None
-    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag("Running", 4)] = None
+    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight at a time."), Flag(RUNNING, 2)] = 8
+    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag(RUNNING, 3)] = None
+    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag(RUNNING, 4)] = None
     max_requests: Annotated[
-        int | None,
-        Field(ge=1, description="Hard limit of requests for the whole run. Retries count."),
-        Flag("Limits and money", 3),
+        int | None, Field(ge=1, description="Hard limit of requests for the whole run, with retries."), Flag(LIMITS, 3)
     ] = None
-    max_tokens: Annotated[
-        int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag("Limits and money", 2)
-    ] = None
-    max_usd: Annotated[
-        float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag("Limits and money", 1)
-    ] = None
-    timeout: Annotated[float, Field(gt=0, description="Maximum seconds of one call."), Flag("Running", 5)] = 300.0
+    max_tokens: Annotated[int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag(LIMITS, 2)] = None
+    max_usd: Annotated[float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag(LIMITS, 1)] = (
+        None
+    )
+    timeout: Annotated[float, Field(gt=0, description="Maximum seconds of one call."), Flag(RUNNING, 5)] = 300.0
     patience: Annotated[
         float,
         Field(ge=0, description="Seconds without any answer after which the run stops with exit status 4."),
-        Flag("Running", 6),
+        Flag(RUNNING, 6),
     ] = 600.0
-    grace: Annotated[
-        float, Field(ge=0, description="Seconds to wait for requests in flight after Ctrl-C."), Flag("Running", 7)
-    ] = 30.0
-    batch: Annotated[
-        bool, Field(description="Send the requests through the provider's Batch API."), Flag("Limits and money", 4)
-    ] = False
+    grace: Annotated[float, Field(ge=0, description="Seconds to wait for requests in flight after Ctrl-C."), Flag(RUNNING, 7)] = (
+        30.0
+    )
+    batch: Annotated[bool, Field(description="Send the requests through the provider's Batch API."), Flag(LIMITS, 4)] = False
     price: Annotated[
         _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch is a factor.")
     ] = {}
