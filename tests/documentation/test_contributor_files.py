@@ -130,7 +130,7 @@ def test_the_changelog_begins_with_what_is_unreleased() -> None:
 
 def test_the_security_page_names_what_a_run_directory_may_do() -> None:
     """The two things that `run.json` can name must be on the page as long as the code allows them."""
-    page = (ROOT / ".github" / "SECURITY.md").read_text(encoding="utf-8")
+    page = " ".join((ROOT / ".github" / "SECURITY.md").read_text(encoding="utf-8").split())
     definition = (ROOT / "selfinstruct" / "plugins.py").read_text(encoding="utf-8")
     assert "import_module(module_name)" in definition and "Python imports that module" in page
     assert "`key_variable`" in page and "`base_url`" in page
