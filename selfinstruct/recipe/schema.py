@@ -242,7 +242,7 @@ class Curate(_Section):
     ] = 0.02
     rouge: Annotated[
         float,
-        Field(gt=0, le=1, description="Reject an instruction with a ROUGE-L above this to an earlier instruction."),
+        Field(gt=0, le=1, description="Reject an instruction with a ROUGE-L above this to an earlier one."),
         Flag(FILTERS, 1),
     ] = 0.7
     tokens: Annotated[
@@ -282,13 +282,9 @@ class Runtime(_Section):
     )
     timeout: Annotated[float, Field(gt=0, description="Maximum seconds of one call."), Flag(RUNNING, 5)] = 300.0
     patience: Annotated[
-        float,
-        Field(ge=0, description="Seconds without any answer after which the run stops with exit status 4."),
-        Flag(RUNNING, 6),
+        float, Field(ge=0, description="Seconds without an answer after which the run stops (exit status 4)."), Flag(RUNNING, 6)
     ] = 600.0
-    grace: Annotated[float, Field(ge=0, description="Seconds to wait for requests in flight after Ctrl-C."), Flag(RUNNING, 7)] = (
-        30.0
-    )
+    grace: Annotated[float, Field(ge=0, description="Seconds for requests in flight after Ctrl-C."), Flag(RUNNING, 7)] = 30.0
     batch: Annotated[bool, Field(description="Send the requests through the provider's Batch API."), Flag(LIMITS, 4)] = False
     price: Annotated[
         _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch is a factor.")
