@@ -30,6 +30,37 @@ children, except where they state their own. Ctrl-C gives status 130.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Spelling = Callable[[str, object], str]
+
+
+def _as_keyword(name: str, value: object) -> str:
+    return name if value is None else f"{name}={value!r}"
+
+
+_spelling: Spelling = _as_keyword
+
+
+def setting(name: str, value: object = None) -> str:
+    """Return a setting as the user writes it, for a message: `num` in Python, `--num` on the command line.
+
+    With a value it is `num=5` or `--num 5`, and `batch=False` or `--no-batch`.
+    """
+    return _spelling(name, value)
+
+
+@contextmanager
+def spelled_by(spelling: Spelling) -> Iterator[None]:
+    """Let `spelling` give the form of each setting in messages, until the context ends. The command line uses it."""
+    global _spelling  # noqa: PLW0603 (one process has one user)
+    before, _spelling = _spelling, spelling
+    try:
+        yield
+    finally:
+        _spelling = before
+
 
 class SelfInstructError(Exception):
     """Root of all errors that this package raises on purpose.

@@ -44,5 +44,13 @@ def advice(name: str, names: Collection[str], see: str = SEE_LIST, otherwise: st
     return f"{fix}, or {otherwise}" if otherwise else fix
 
 
+def rename(name: str, names: Iterable[str]) -> str:
+    """Return what to do about an unknown setting or option: rename it to the nearest one, or remove it."""
+    known = list(names)
+    if near := nearest(name, known):
+        return f"rename it to {near[0]}"
+    return f"remove it, or choose from {', '.join(known)}" if known else "remove it"
+
+
 def _plain(name: str) -> str:
     return name.replace("-", "_")

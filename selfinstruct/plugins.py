@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import PluginError, RecipeError
-from selfinstruct.names import advice, either, matching, nearest
+from selfinstruct.names import advice, matching, rename
+from selfinstruct.text import shown
 
 FOLDERS = {
     "method": "methods",
@@ -112,16 +113,13 @@ def check_options(place: str, function: Callable[..., Any], options: Mapping[str
         if option not in by_name:
             if takes_any:
                 continue
-            others = f", or choose from {', '.join(by_name)}" if by_name else ""
-            near = nearest(option, by_name)
-            fix = f"choose {either(near)}, or remove it" if near else f"remove it{others}"
-            raise RecipeError(f"{place}: has no option {option!r}. Fix: {fix}.")
+            raise RecipeError(f"{place}: has no option {option!r}. Fix: {rename(option, by_name)}.")
         default = by_name[option].default
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if isinstance(default, int | float) and not isinstance(default, bool) and not number:
-            raise RecipeError(f"{place}: {option} must be a number (got {value!r}). Fix: set a number.")
+            raise RecipeError(f"{place}: {option} must be a number (got {shown(value)}). Fix: give a number.")
         if isinstance(default, tuple) and not isinstance(value, list | tuple):
-            raise RecipeError(f"{place}: {option} must be a list (got {value!r}). Fix: set a list.")
+            raise RecipeError(f"{place}: {option} must be a list (got {shown(value)}). Fix: give a list.")
 
 
 def _foreign(kind: str, name: str) -> Callable[..., Any]:

@@ -18,12 +18,12 @@ from selfinstruct.contracts import Teacher
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.curate.rules import rules
-from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake
+from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake, setting
 from selfinstruct.generate.assembly import assemble, first_request
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.inputs.topics import row_quotas
 from selfinstruct.journal.file import Journal
-from selfinstruct.layout import JOURNAL
+from selfinstruct.layout import JOURNAL, RUN
 from selfinstruct.pipeline import Watch, generate_rows
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.arguments import read_arguments
@@ -75,7 +75,7 @@ class Run:
     ) -> None:
         self.path = Path(path)
         self._arguments = read_arguments(teacher, method, filters, settings)
-        given = merge(self._arguments.settings, loading.load(recipe) if recipe else {})
+        given = merge(self._arguments.settings, loading.load(recipe) if recipe else {}, str(recipe))
         self.is_new = not manifest.exists(self.path)
         self.definition = self._define(given)
         # What would fail after the first paid reply must fail now.
@@ -306,7 +306,7 @@ class Run:
         """
         write, target = exporting.writer(to, options), exporting.Target.of(out)
         if target.directory.resolve() == self.path.resolve():
-            raise UserMistake(f"{out}: is in the run directory. Fix: set --out to a path outside of it.")
+            raise UserMistake(f"{out}: is in the run directory. Fix: set {setting('out')} to a path outside of it.")
         dataset = dataset or self.build()
         if not dataset.rows:
             raise UserMistake(f"{self.path}: has no rows to export. Fix: run `selfinstruct generate {self.path}` first.")
@@ -336,7 +336,7 @@ class Run:
             if not manifest.has_no_replies(self.path):
                 raise
             self.is_new = True  # no reply depends on the former settings, so a wrong model name can be corrected
-            given = merge(given, stored.given)
+            given = merge(given, stored.given, RUN)
             return begin(resolve(given), given)
 
     def _prepare(self) -> None:

@@ -1,10 +1,11 @@
-"""Read text files, and define the kinds of characters that several packages treat alike."""
+"""Read text files, write counts and values in messages, and define the kinds of characters that several packages treat alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+_MOST_SHOWN = 60  # characters of a value in a message
 MakeError = Callable[[str], Exception]  # the caller's kind of error, made of a message
 
 # The definitions below are the inside of a character class for `re` or `regex`: write f"[{CONTROL}]".
@@ -82,3 +83,14 @@ def unreadable(path: Path | str, cause: OSError) -> str:
 def not_utf8(place: Path | str, byte: int) -> str:
     """Return the message for bytes that are not UTF-8, where `byte` counts from 1 at the start of the file or line."""
     return f"{place}: is not UTF-8 text (byte {byte:,}). Fix: save the file as UTF-8."
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: at most 60 characters, without characters that a terminal obeys."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as "1 row" or "2,000 rows"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -8,8 +8,8 @@ from typing import Any
 
 from selfinstruct.cli.app import help_pages
 from selfinstruct.cli.help import HelpPage
-from selfinstruct.recipe.loading import SECTIONS
 from selfinstruct.recipe.reference import flag_of, shown_default, value_of
+from selfinstruct.recipe.schema import SECTIONS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SETTINGS = """# Settings

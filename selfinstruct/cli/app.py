@@ -15,12 +15,12 @@ from selfinstruct.cli.catalogue import catalogue
 from selfinstruct.cli.commands import Command, CommandGroup
 from selfinstruct.cli.dedup import dedup
 from selfinstruct.cli.export import export
-from selfinstruct.cli.flags import settings_command
+from selfinstruct.cli.flags import settings_command, spelled
 from selfinstruct.cli.help import HelpPage, examples, page
 from selfinstruct.cli.inspection import Directory, fsck, show, status
 from selfinstruct.cli.seeds import seeds
 from selfinstruct.cli.terminal import note
-from selfinstruct.errors import SelfInstructError, Shortfall
+from selfinstruct.errors import SelfInstructError, Shortfall, spelled_by
 
 _MAKE, _LOOK, _TOOLS = "Make a dataset", "Look at a dataset", "Tools"  # the panels of the commands
 
@@ -158,7 +158,7 @@ def build(
     of_recipe = loading.load(recipe) if recipe else {}
     curate = {name: value for name, value in of_recipe.items() if loading.section_of(name) == "curate"}
     run = Run(directory)
-    dataset = run.build(**merge({**settings, "filters": _filters(without, with_)}, curate))
+    dataset = run.build(**merge({**settings, "filters": _filters(without, with_)}, curate, str(recipe)))
     where = run.write(dataset, to=out)
     output.built(run, dataset, where)
 
@@ -287,7 +287,8 @@ def _filters(without: list[str] | None, with_: list[str] | None) -> dict[str, An
 def main() -> None:
     """Run the command line, and turn errors into one sentence and an exit status."""
     try:
-        app(standalone_mode=True, prog_name="selfinstruct")
+        with spelled_by(spelled):
+            app(standalone_mode=True, prog_name="selfinstruct")
     except SelfInstructError as error:
         _exit(str(error), error.exit_status)
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 
-from selfinstruct.cli.terminal import clock, counted, dollars, safe, short, tally
+from selfinstruct.cli.terminal import clock, dollars, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
@@ -20,6 +20,7 @@ from selfinstruct.report.estimate import (
     estimate_remaining,
 )
 from selfinstruct.run import Run
+from selfinstruct.text import counted
 
 
 def plan(run: Run) -> None:

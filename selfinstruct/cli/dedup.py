@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from selfinstruct.cli import completion
-from selfinstruct.cli.terminal import counted, labelled, note, tally
+from selfinstruct.cli.terminal import labelled, note, tally
+from selfinstruct.text import counted
 
 if TYPE_CHECKING:
     from selfinstruct.dedup.single_pass import DedupProgress, Summary

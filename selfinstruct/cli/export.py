@@ -9,8 +9,9 @@ import typer
 
 from selfinstruct.cli import completion
 from selfinstruct.cli.inspection import Directory
-from selfinstruct.cli.terminal import counted, note
+from selfinstruct.cli.terminal import note
 from selfinstruct.errors import UserMistake
+from selfinstruct.text import counted
 
 
 def export(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -87,8 +89,8 @@ def _panel(parameter: inspect.Parameter) -> str:
 
 def _flags(section: str, default: str) -> Iterator[tuple[Flag, inspect.Parameter]]:
     """Yield the flags of a section's settings, each with its mark in the schema."""
-    from selfinstruct.recipe.loading import SECTIONS
     from selfinstruct.recipe.reference import flag_of
+    from selfinstruct.recipe.schema import SECTIONS
 
     for name, model in SECTIONS.items():
         if section in ("", name):
@@ -135,3 +137,25 @@ def _kind(annotation: Any) -> Any:
     if typing.get_origin(annotation) is Annotated:
         return _kind(members[0])
     return annotation
+
+
+_REPEATED = {"fields": "field", "against_fields": "against_field"}  # a keyword that takes a list is a flag that may be repeated
+
+
+def spelled(name: str, value: object = None) -> str:
+    """Return a setting for a message: `--num 5` as the command line takes it, or its place in a recipe if it has no flag.
+
+    A name with dots, such as `price.input`, is a setting in a table.
+    """
+    from selfinstruct.recipe.reference import flag_of
+    from selfinstruct.recipe.schema import SECTIONS
+
+    head, *inside = name.split(".")
+    for section, model in SECTIONS.items():
+        if head in model.model_fields and not flag_of(model.model_fields[head]):
+            *tables, key = section, head, *inside
+            return f"`{key if value is None else f'{key} = {json.dumps(value)}'}` in [{'.'.join(tables)}] of a recipe"
+    flag = f"--{_REPEATED.get(name, name).replace('_', '-')}"
+    if value is None or value is True:
+        return flag
+    return f"--no-{flag[2:]}" if value is False else f"{flag} {shlex.quote(str(value))}"

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from selfinstruct.cli import completion
-from selfinstruct.cli.terminal import clock, counted, dollars, folded, labelled, note, safe, short, tally
+from selfinstruct.cli.terminal import clock, dollars, folded, labelled, note, safe, short, tally
 from selfinstruct.errors import RunDirectoryError, UserMistake
 from selfinstruct.layout import DATASET, PROVENANCE, REJECTED
 from selfinstruct.names import either, matching, nearest
+from selfinstruct.text import counted
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Directory = Annotated[Path, typer.Argument(help="The run directory.", metavar="DIR", show_default=False)]

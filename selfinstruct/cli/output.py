@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selfinstruct.cli import costs
-from selfinstruct.cli.terminal import counted, labelled, note, safe, short, tally
+from selfinstruct.cli.terminal import labelled, note, safe, short, tally
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import DATASET, JOURNAL
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists
+from selfinstruct.text import counted
 
 _MANY_ROWS = 5_000  # rows from which the search for nearest neighbours takes a while
 

@@ -6,12 +6,13 @@ import time
 from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
-from selfinstruct.cli.terminal import clock, counted, dollars, safe, short
+from selfinstruct.cli.terminal import clock, dollars, safe, short
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.budget import spent_usd
 from selfinstruct.client.prices import Price
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.report.estimate import estimate_remaining
+from selfinstruct.text import counted
 
 _LOW = 0.25  # recent acceptance below which a warning is printed
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from selfinstruct.cli.terminal import counted, folded, safe
+from selfinstruct.cli.terminal import folded, safe
+from selfinstruct.text import counted
 
 _LABEL = 29  # columns of the names of counts
 

@@ -16,11 +16,6 @@ _WIDEST = 120  # columns: longer lines are hard to read
 _NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun, such as "1 row" or "2,000 rows"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def short(number: int) -> str:
     """Return a count in at most five characters, such as 950, 12.3k or 4.56M."""
     if number < 1_000:

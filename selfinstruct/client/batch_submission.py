@@ -27,6 +27,7 @@ from selfinstruct.errors import (
     TeacherStop,
     TeacherUnavailable,
     TransientError,
+    setting,
 )
 from selfinstruct.journal.events import BatchLine, Entry
 from selfinstruct.journal.totals import Batch
@@ -236,7 +237,8 @@ class Batching:
                 if time.monotonic() - since > self.live.patience:
                     self.shutdown.close(
                         TeacherUnavailable(
-                            f"a batch could not be submitted ({fault}). Fix: run the same command again later, or add --no-batch."
+                            f"a batch could not be submitted ({fault}). "
+                            f"Fix: run the same command again later, or set {setting('batch', False)}."
                         )
                     )
                 await self.shutdown.sleep(fault.wait or wait)
@@ -253,7 +255,9 @@ class Batching:
             self.collector.note(name, "unsent", str(error))
             with suppress(TeacherError):
                 await self.collector.endpoint(name).discard(name)
-            raise TeacherStop(f"the batch was not taken: {error}. Fix: remove the cause, or add --no-batch.") from None
+            raise TeacherStop(
+                f"the batch was not taken: {error}. Fix: remove the cause, or set {setting('batch', False)}."
+            ) from None
 
 
 def _counts_as_try(batch: Batch) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfinstruct.client.prices import Price
+from selfinstruct.errors import setting
 from selfinstruct.journal.totals import Counts, Tally
 from selfinstruct.recipe.schema import Runtime
 from selfinstruct.records import Usage
@@ -66,15 +67,15 @@ class Budget:
         """Return the limit that calls would exceed, in words, or an empty text. `reserved` counts calls in flight too."""
         limits, counts = self.limits, self.counts
         if limits.requests is not None and counts.calls + calls > limits.requests:
-            return f"the limit of {limits.requests:,} requests is reached. Fix: set --max-requests higher."
+            return f"the limit of {limits.requests:,} requests is reached. Fix: set {setting('max_requests')} higher."
         if limits.tokens is not None:
             spent = committed(counts, reserved).tokens + bound.tokens
             if spent > limits.tokens:
-                return _too_much(f"the limit of {limits.tokens:,} tokens leaves", f"{bound.tokens:,}", "--max-tokens", calls)
+                return _too_much(f"the limit of {limits.tokens:,} tokens leaves", f"{bound.tokens:,}", "max_tokens", calls)
         if limits.usd is not None and self.price is not None:
             more = self.price.of(teacher).usd(bound, bound if batch else Usage())
             if spent_usd(counts, self.price, reserved) + more > limits.usd:
-                return _too_much(f"the limit of {limits.usd:g} US dollars leaves", f"${more:.4f}", "--max-usd", calls)
+                return _too_much(f"the limit of {limits.usd:g} US dollars leaves", f"${more:.4f}", "max_usd", calls)
         return ""
 
 
@@ -102,6 +103,6 @@ def _committed(tally: Tally, reserved: bool) -> Usage:
     return spent + tally.reserved + tally.reserved_batched if reserved else spent
 
 
-def _too_much(limit: str, cost: str, flag: str, calls: int) -> str:
+def _too_much(limit: str, cost: str, name: str, calls: int) -> str:
     each = "the next request" if calls == 1 else f"the next {calls:,} requests"
-    return f"{limit} no room for {each} (at most {cost}). Fix: set {flag} higher."
+    return f"{limit} no room for {each} (at most {cost}). Fix: set {setting(name)} higher."

@@ -15,7 +15,7 @@ from selfinstruct.client.load_balancer import LoadBalancer
 from selfinstruct.client.prices import Price
 from selfinstruct.client.shutdown import Shutdown
 from selfinstruct.contracts import BatchEndpoint, Teacher
-from selfinstruct.errors import RecipeError, TeacherStop
+from selfinstruct.errors import RecipeError, TeacherStop, setting
 from selfinstruct.journal.file import Journal
 from selfinstruct.recipe.credentials import DEFAULT_URL, LOOPBACK, NO_KEY, key_from_environment
 from selfinstruct.recipe.schema import Generate, Recipe, Runtime
@@ -26,9 +26,8 @@ def limits_of(runtime: Runtime, price: Price | None) -> Limits:
     limits = Limits.of(runtime)
     if limits.usd is not None and price is None:
         raise RecipeError(
-            "--max-usd: the price of the teacher's tokens is not known. Fix: set it in the recipe, [runtime] price = "
-            "{ input = 0.15, output = 0.6 } (US dollars per million tokens, or in [runtime.pace.NAME] for one of several "
-            "teachers), or set --max-tokens instead."
+            f"{setting('max_usd')}: the price of the teacher's tokens is not known. Fix: use {setting('max_tokens')} instead, "
+            f"or set {setting('price')} in US dollars per million tokens, such as {{ input = 0.15, output = 0.6 }}."
         )
     return limits
 
@@ -102,7 +101,9 @@ class Teachers:
         """Return the batches of a teacher. Raises TeacherStop if it takes none."""
         batches: BatchEndpoint | None = getattr(self.open(name)[0], "batches", None)
         if batches is None:
-            raise TeacherStop(f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches. Fix: add --no-batch.")
+            raise TeacherStop(
+                f"{f'the teacher {name!r}' if name else 'this teacher'} takes no batches. Fix: set {setting('batch', False)}."
+            )
         return batches
 
     def _hosts_of_the_usual_key(self) -> dict[str, str]:

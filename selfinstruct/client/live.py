@@ -23,6 +23,7 @@ from selfinstruct.errors import (
     TeacherStop,
     TeacherUnavailable,
     TransientError,
+    setting,
 )
 from selfinstruct.journal.events import Entry, Fault, Line, Outcome, Sent
 from selfinstruct.journal.file import Journal
@@ -104,8 +105,8 @@ class Live:
         if bound is None and self.budget.limits.need_bounds:
             self.shutdown.close(
                 RecipeError(
-                    "--max-usd and --max-tokens: the length of each reply must be bounded (got no bound). "
-                    "Fix: set --reply-tokens to a number above 0."
+                    f"{setting('max_usd')} and {setting('max_tokens')}: the length of each reply must be bounded (got no bound). "
+                    f"Fix: set {setting('reply_tokens')} to a number above 0."
                 )
             )
         # At a limit nothing more is begun, not even a smaller request: tasks that cannot be answered any more are useless.
@@ -219,7 +220,7 @@ class Live:
             self.shutdown.close(
                 TeacherUnavailable(
                     f"the teacher gave no answer for {self.patience:g} s ({fault}). "
-                    "Fix: run the same command again later, or set --patience to more seconds."
+                    f"Fix: run the same command again later, or set {setting('patience')} to more seconds."
                 )
             )
         for balancer in self.balancers.values():

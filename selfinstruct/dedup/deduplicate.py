@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfinstruct import atomic_write
 from selfinstruct.dedup.single_pass import DedupProgress, SinglePass, Summary
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import UserMistake, setting
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.rouge.tokens import Kind, tokenizer
 from selfinstruct.tables import columns, writers
@@ -63,8 +63,8 @@ def dedup(
     """
     inputs, against = ([files] if isinstance(files, str | Path) else files for files in (inputs, against))
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
-    need_references = {"--only-against": only_against, "--against-field": against_fields is not None}
-    _check_settings(rouge, bool(inputs and fields), [] if against else [flag for flag, given in need_references.items() if given])
+    need_references = {"only_against": only_against, "against_fields": against_fields is not None}
+    _check_settings(rouge, bool(inputs and fields), [] if against else [name for name, given in need_references.items() if given])
     against_fields = (against_fields,) if isinstance(against_fields, str) else tuple(against_fields or fields)
     _check_paths(inputs, against, Path(out))
     index = RougeIndex(rouge, tokens=tokens, stem=stem)
@@ -96,13 +96,13 @@ def dedup(
 
 
 def _check_settings(rouge: float, named: bool, unused: Sequence[str]) -> None:
-    """Raise UserMistake for settings that cannot be used. `unused` are flags that would have no effect."""
+    """Raise UserMistake for settings that cannot be used. `unused` are settings that would have no effect."""
     if not named:
         raise UserMistake("inputs and fields must not be empty. Fix: set at least one input and one field.")
     if not 0 <= rouge <= 1:
-        raise UserMistake(f"--rouge must be a number from 0 to 1 (got {rouge!r}). Fix: set it to one, such as 0.7.")
+        raise UserMistake(f"{setting('rouge')}: must be a number from 0 to 1 (got {rouge!r}). Fix: give a number such as 0.7.")
     if unused:
-        raise UserMistake(f"{unused[0]} needs references. Fix: add --against FILE, or remove {unused[0]}.")
+        raise UserMistake(f"{setting(unused[0])}: needs references. Fix: set {setting('against')} to a file, or remove it.")
 
 
 def _open(names: Sequence[str | Path], fields: Sequence[str]) -> list[Table]:
@@ -117,7 +117,9 @@ def _check_paths(inputs: Sequence[str | Path], against: Sequence[str | Path], ou
     """Raise UserMistake for a file that is given twice, or that is in the directory for the results."""
     for name in (*inputs, *against):
         if exists(Path(name)) and _real_path(name).parent == _real_path(out):
-            raise UserMistake(f"{name}: is in {out}, the directory for the results. Fix: set --out to a new or empty directory.")
+            raise UserMistake(
+                f"{name}: is in {out}, the directory for the results. Fix: set {setting('out')} to a new or empty directory."
+            )
     if twice := [name for name, count in Counter(map(_real_path, inputs)).items() if count > 1]:
         raise UserMistake(f"{twice[0]}: is given twice, so all rows would be dropped the second time. Fix: remove one.")
     if both := sorted({_real_path(name) for name in inputs} & {_real_path(name) for name in against}):

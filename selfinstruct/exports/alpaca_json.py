@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from selfinstruct.contracts import ExportFiles, ExportRow
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import UserMistake, setting
 from selfinstruct.records import json_line
 
 
@@ -18,7 +18,9 @@ def alpaca_json(rows: Iterable[ExportRow], files: ExportFiles) -> None:
     before = b"[\n"
     for row in rows:
         if row.system:
-            raise UserMistake("alpaca-json: cannot hold a system text. Fix: remove --system, or choose --to messages.")
+            raise UserMistake(
+                f"alpaca-json: cannot hold a system text. Fix: remove {setting('system')}, or set {setting('to', 'messages')}."
+            )
         file.write(before + json_line({"instruction": row.instruction, "input": row.input, "output": row.output})[:-1])
         before = b",\n"
     file.write(b"\n]\n")

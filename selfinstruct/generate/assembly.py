@@ -10,13 +10,14 @@ from selfinstruct import plugins
 from selfinstruct.contracts import MethodContext, TeacherProfile
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.rules import Filters
-from selfinstruct.errors import PluginError, PromptError, RecipeError, ReplyMissing, UserMistake
+from selfinstruct.errors import PluginError, PromptError, RecipeError, ReplyMissing, UserMistake, setting
 from selfinstruct.generate import options
 from selfinstruct.generate.mixture import Mixture, Part, make_method
 from selfinstruct.generate.options import MethodOptions
 from selfinstruct.generate.task_pool import TaskPool
 from selfinstruct.generate.turns import Turns
 from selfinstruct.inputs.prompts import STEERING, PromptFile
+from selfinstruct.names import rename
 from selfinstruct.recipe.schema import Curate, Generate, MixedMethod
 from selfinstruct.records import Reply, Request
 from selfinstruct.rundir.definition import Definition
@@ -72,11 +73,14 @@ async def first_request(mixture: Mixture) -> Request:
         await mixture.propose(0, ask)
     except ReplyMissing:
         return caught[0]
-    raise UserMistake("method: makes no request in its first turn, so there is nothing to show. Fix: remove --dry-run.")
+    raise UserMistake(
+        f"{setting('method')}: makes no request in its first turn, so there is nothing to show. "
+        f"Fix: start the run without a dry run."
+    )
 
 
 def _options(name: str, part: MixedMethod, function: MethodFunction) -> MethodOptions:
-    place = f"generate.mix.{name}.options" if name else "generate.options"
+    place = f"mix.{name}.options" if name else "options"
     return options.checked(function, part.method, part.options, place)
 
 
@@ -99,8 +103,8 @@ def _part(definition: Definition, name: str, function: MethodFunction, settings:
     method = make_method(function, part.method, context)
     if method.rows_at_most < 1:
         raise UserMistake(
-            f"method {part.method!r}: gives at most {method.rows_at_most} rows with these options. Fix: set other values in "
-            "[generate.options]."
+            f"method {part.method!r}: gives at most {method.rows_at_most} rows with these options. Fix: set other values of "
+            f"{setting('options')}."
         )
     return Part(part.weight, context, method)
 
@@ -108,19 +112,19 @@ def _part(definition: Definition, name: str, function: MethodFunction, settings:
 def _check_uses(definition: Definition, own: MethodFunction | None) -> None:
     """Raise RecipeError for a teacher that does not exist, and for documents or tasks that no method reads."""
     generate = definition.recipe.generate
-    named = [(f"generate.mix.{name}.teachers", one) for name, part in generate.mix.items() for one in part.teachers]
-    named += [(f"runtime.pace.{name}", name) for name in definition.recipe.runtime.pace]
+    named = [(f"mix.{name}.teachers", one) for name, part in generate.mix.items() for one in part.teachers]
+    named += [(f"pace.{name}", name) for name in definition.recipe.runtime.pace]
     for place, name in named:
         if name not in generate.teachers:
-            known = ", ".join(generate.teachers) or "none"
-            raise RecipeError(f"{place}: teacher {name!r} is not in [generate.teachers] (which has {known}). Fix: rename it.")
+            fix = rename(name, generate.teachers)
+            raise RecipeError(f"{setting(place)}: there is no teacher {name!r} in {setting('teachers')}. Fix: {fix}.")
     methods = {part.method for part in generate.parts.values()}
     if own is None and methods <= set(plugins.names("method")):
-        for setting, method in (("documents", "documents"), ("source", "evol")):
-            if getattr(generate, setting) and method not in methods:
+        for name, method in (("documents", "documents"), ("source", "evol")):
+            if getattr(generate, name) and method not in methods:
                 raise RecipeError(
-                    f"generate.{setting}: is for the method {method!r} (got {', '.join(sorted(methods))}). Fix: set --method "
-                    f"{method}, or remove --{setting}."
+                    f"{setting(name)}: is for the method {method!r} (got {', '.join(sorted(methods))}). "
+                    f"Fix: set {setting('method', method)}, or remove {setting(name)}."
                 )
 
 
@@ -139,7 +143,8 @@ def _profiles(generate: Generate, part: MixedMethod) -> tuple[TeacherProfile, ..
     for role in ("propose", "solve"):
         if not any(getattr(profile, role) for profile in profiles):
             raise RecipeError(
-                f"generate.mix: none of the teachers {', '.join(part.teachers)} has a weight to {role}. Fix: add one that has."
+                f"{setting('mix')}: none of the teachers {', '.join(part.teachers)} has a weight to {role}. "
+                "Fix: add one that has."
             )
     return tuple(profiles)
 

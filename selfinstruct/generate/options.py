@@ -9,7 +9,9 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.contracts import Option
-from selfinstruct.errors import PluginError, RecipeError
+from selfinstruct.errors import PluginError, RecipeError, setting
+from selfinstruct.names import rename
+from selfinstruct.text import shown
 
 _STEPS = ("propose", "solve")  # every method takes options of these: a teacher's defaults may set them for any method
 
@@ -53,7 +55,7 @@ def checked(make: Callable[..., Any], method: str, given: Mapping[str, Any], pla
         make: The function that makes the method.
         method: The method's name, for messages.
         given: The recipe's options.
-        place: Their place in the recipe, for messages.
+        place: The setting that has them, such as "options", for messages.
 
     Raises:
         PluginError: The method's `OPTIONS` has a wrong type.
@@ -66,10 +68,13 @@ def checked(make: Callable[..., Any], method: str, given: Mapping[str, Any], pla
     for name, value in given.items():
         if name in options:
             if not _allows(options[name], value):
-                raise RecipeError(f"{place}.{name}: must be {allowed(options[name])} (got {value!r}). Fix: set another value.")
+                raise RecipeError(
+                    f"{setting(f'{place}.{name}')}: must be {allowed(options[name])} (got {shown(value)}). "
+                    f"Fix: give {allowed(options[name])}."
+                )
         elif not name.startswith(tuple(f"{step}_" for step in known_steps)):
-            names = ", ".join([*sorted(options), *(f"{step}_<field>" for step in known_steps)])
-            raise RecipeError(f"{place}: method {method!r} has no option {name!r}. Fix: choose one of {names}.")
+            fix = rename(name, [*sorted(options), *(f"{step}_<field>" for step in known_steps)])
+            raise RecipeError(f"{setting(f'{place}.{name}')}: the method {method!r} has no such option. Fix: {fix}.")
     values = {name: given.get(name, option.default) for name, option in options.items()}
     return MethodOptions(values, {name: value for name, value in given.items() if name not in options})
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from selfinstruct.errors import DocumentError, TableError
+from selfinstruct.errors import DocumentError, TableError, setting
 from selfinstruct.inputs.chunking import as_title, split
 from selfinstruct.inputs.json_lines import read_objects
 from selfinstruct.records import Passage
@@ -39,7 +39,7 @@ def load(source: str, column: str = "", words: int = 200) -> tuple[Passage, ...]
     Raises: DocumentError when there are no documents, or one cannot be read.
     """
     if not source:
-        raise DocumentError("documents: the name is empty. Fix: set documents to a folder, a file or a data set.")
+        raise DocumentError(f"{setting('documents')}: the name is empty. Fix: set it to a folder, a file or a data set.")
     path = Path(source)
     if exists(path) and path.is_dir():
         documents = _read_folder(path)
@@ -53,7 +53,9 @@ def load(source: str, column: str = "", words: int = 200) -> tuple[Passage, ...]
     else:
         return _load_tables(source, column, words)
     if column:
-        raise DocumentError(f"{source}: documents of text have no columns (got column {column!r}). Fix: remove the column.")
+        raise DocumentError(
+            f"{source}: documents of text have no columns (got column {column!r}). Fix: remove {setting('column')}."
+        )
     passages = tuple(passage for name, text in documents for passage in _split_file(name, text, words))
     if not passages:
         raise DocumentError(f"{source}: {'its documents hold' if path.is_dir() else 'holds'} no text. Fix: add some.")
@@ -94,7 +96,8 @@ def _read_folder(folder: Path) -> Iterator[tuple[str, str]]:
     if not documents:
         skipped = " (symbolic links are not followed)" if links else ""
         raise DocumentError(
-            f"{folder}: has no files that end in {', '.join(_TEXT)}{skipped}. Fix: set documents to another folder, or to a "
+            f"{folder}: has no files that end in {', '.join(_TEXT)}{skipped}. "
+            f"Fix: set {setting('documents')} to another folder, or to a "
             "table with its column."
         )
     for parts, path in sorted(documents):
@@ -138,7 +141,9 @@ def _load_tables(source: str, column: str, words: int) -> tuple[Passage, ...]:
                 for place, (start, end, heading) in enumerate(split(text, words, name=title or name), 1):
                     passages.append(Passage(f"{name}#{place}", name, heading, start, text[start:end]))
     if not passages:
-        raise DocumentError(f"{source}: the column {column or 'text'!r} holds no text. Fix: set column to another one.")
+        raise DocumentError(
+            f"{source}: the column {column or 'text'!r} holds no text. Fix: set {setting('column')} to another one."
+        )
     return tuple(passages)
 
 
@@ -153,7 +158,8 @@ def _texts(table: Table, column: str, *, named: bool) -> Iterator[tuple[int, str
         for place, text in enumerate(texts):
             if text is not None and not isinstance(text, str):
                 raise DocumentError(
-                    f"{rows.where(place)}: {column!r} must be text (got {type_name(text)}). Fix: set column to another one."
+                    f"{rows.where(place)}: {column!r} must be text (got {type_name(text)}). "
+                    f"Fix: set {setting('column')} to another one."
                 )
             if text and text.strip():
                 yield rows.first + place, _SURROGATE.sub("\ufffd", with_line_feeds(text)), titles[place]
@@ -171,7 +177,7 @@ def _column(rows: Rows, column: str, *, named: bool) -> list[Any]:
                 columns = ", ".join(map(repr, list(row)[:20])) or "none"
                 problem = f"has no column {column!r}" if named else "has no column 'text', and column is not set"
                 raise DocumentError(
-                    f"{rows.where(place)}: {problem} (there are: {columns}). Fix: set column to one of these."
+                    f"{rows.where(place)}: {problem} (there are: {columns}). Fix: set {setting('column')} to one of these."
                 ) from None
         raise
 

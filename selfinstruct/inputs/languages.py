@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.errors import RecipeError
+from selfinstruct.errors import RecipeError, setting
 
 
 def name_of(code: str) -> str:
@@ -17,5 +17,5 @@ def name_of(code: str) -> str:
     except (ValueError, UnknownLocaleError):
         name = Locale("en").languages.get(code)  # Babel has the names of more languages than it has locales
     if not name:
-        raise RecipeError(f"generate.languages: unknown language code {code!r}. Fix: set codes such as en or sw.")
+        raise RecipeError(f"{setting('languages')}: unknown language code {code!r}. Fix: give codes such as en or sw.")
     return str(name)

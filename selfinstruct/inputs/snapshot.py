@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import layout
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import UserMistake, setting
 from selfinstruct.inputs import documents, prompts, seeds, topics
 from selfinstruct.inputs.prompts import PromptFile
 from selfinstruct.layout import PASSAGES, PROMPT, SEEDS, SOURCE, TOPICS
@@ -46,8 +46,8 @@ class Inputs:
         result: dict[str, Any] = {"seeds": digest([seeds.to_row(seed) for seed in self.seeds])}
         by_part = {part: prompt.digest for part, prompt in self.prompts.items()}
         result["prompt"] = by_part[""] if set(by_part) == {""} else by_part
-        for setting, rows in self._optional_rows().items():
-            result[setting] = digest(rows)
+        for name, rows in self._optional_rows().items():
+            result[name] = digest(rows)
         return result
 
     @property
@@ -56,8 +56,8 @@ class Inputs:
         contents = {SEEDS: _lines(seeds.to_row(seed) for seed in self.seeds)}
         for part, prompt in self.prompts.items():
             contents[prompt_file(part)] = prompt.text.encode()
-        for setting, rows in self._optional_rows().items():
-            contents[_OPTIONAL_FILES[setting]] = _lines(rows)
+        for name, rows in self._optional_rows().items():
+            contents[_OPTIONAL_FILES[name]] = _lines(rows)
         return contents
 
     def _optional_rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -147,10 +147,11 @@ def _load_source(name: str) -> tuple[Seed, ...]:
         path = path / layout.DATASET
         if not path.exists():
             raise UserMistake(
-                f"{name}: has no {layout.DATASET} to evolve. Fix: set source to a finished run, or to a file of tasks."
+                f"{name}: has no {layout.DATASET} to evolve. "
+                f"Fix: set {setting('source')} to a finished run, or to a file of tasks."
             )
         if not path.stat().st_size:
-            raise UserMistake(f"{path}: has no rows to evolve. Fix: set source to a run that has some.")
+            raise UserMistake(f"{path}: has no rows to evolve. Fix: set {setting('source')} to a run that has some.")
     return seeds.load(path)
 
 

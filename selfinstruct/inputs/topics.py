@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import TopicError
+from selfinstruct.errors import TopicError, setting
 from selfinstruct.inputs.json_lines import read_objects
 from selfinstruct.records import Topic
 from selfinstruct.tables.detect import ENDINGS, exists, open_tables, table_errors_as
@@ -37,7 +37,7 @@ def load(path: str | Path) -> tuple[Topic, ...]:
     if not exists(file):
         raise TopicError(f"{path}: no such file. Fix: check the path.")
     if not file.is_file():
-        raise TopicError(f"{path}: is not a file. Fix: set topics to a file.")
+        raise TopicError(f"{path}: is not a file. Fix: set {setting('topics')} to a file.")
     ending = file.suffix.lower()
     if ending not in (_TEXT, *ENDINGS):
         raise TopicError(

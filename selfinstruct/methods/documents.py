@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from selfinstruct.contracts import Ask, Method, MethodContext, Option, Turn
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import UserMistake, setting
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS
 from selfinstruct.records import Candidate, ParseDefect, Passage, Reply, clean
 from selfinstruct.text import WITHOUT_SPACES
@@ -53,9 +53,7 @@ class _Documents:
     def __init__(self, context: MethodContext) -> None:
         self.context = context
         if not context.passages:
-            raise UserMistake(
-                "generate.documents: the method 'documents' needs some. Fix: set --documents to a folder or a file."
-            )
+            raise UserMistake(f"{setting('documents')}: the method 'documents' needs some. Fix: set it to a folder or a file.")
         options = context.options
         self.verified = options["quote"] == "verified"
         self.quote_in_output = options["quote_in"] == "output"

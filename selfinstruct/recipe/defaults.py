@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfinstruct import plugins
+from selfinstruct.errors import RecipeError
 from selfinstruct.recipe.credentials import URL_VARIABLE, key_from_environment
-from selfinstruct.recipe.schema import Curate, FilterSetting
+from selfinstruct.recipe.schema import Curate, FilterSetting, check_address
 
 METHOD = "alpaca"
 
@@ -29,9 +30,19 @@ def teacher_for(settings: Mapping[str, Any]) -> str:
 
 
 def address_for(settings: Mapping[str, Any]) -> str | tuple[str, ...]:
-    """Return a teacher's address: the one that is set, or for `openai` the one in the environment."""
+    """Return a teacher's address: the one that is set, or for `openai` the one in the environment.
+
+    Raises RecipeError if the environment has a bad one.
+    """
     stated: str | tuple[str, ...] = settings.get("base_url") or ""
-    return stated or (os.environ.get(URL_VARIABLE, "") if settings["teacher"] == "openai" else "")
+    if stated or settings["teacher"] != "openai":
+        return stated
+    address = os.environ.get(URL_VARIABLE, "")
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise RecipeError(f"{URL_VARIABLE}: {error}") from None
+    return address
 
 
 def of_teacher(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from selfinstruct import packaged
-from selfinstruct.errors import RecipeError
+from selfinstruct.errors import RecipeError, setting
 from selfinstruct.names import advice, matching
 from selfinstruct.packaged import folder
-from selfinstruct.recipe.schema import Card, Curate, Generate, Recipe, Runtime
-from selfinstruct.text import read_text
-
-SECTIONS: Mapping[str, type[BaseModel]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
+from selfinstruct.recipe import problems
+from selfinstruct.recipe.schema import SECTIONS, Recipe
+from selfinstruct.text import read_text, shown
 
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -34,12 +33,11 @@ def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 
 def section_of(name: str) -> str:
-    """Return the section of the recipe that has this setting. Raises RecipeError with all settings if none has it."""
+    """Return the section of the recipe that has this setting. Raises RecipeError with the nearest name if none has it."""
     for section, model in SECTIONS.items():
         if name in model.model_fields:
             return section
-    known = ", ".join(field for model in SECTIONS.values() for field in model.model_fields)
-    raise RecipeError(f"there is no setting {name!r}. Fix: choose one of {known}.")
+    raise RecipeError(f"{setting(name)}: {problems.unknown(name)}")
 
 
 def available() -> dict[str, str]:
@@ -89,24 +87,8 @@ def parse(values: Mapping[str, Any], source: str = "") -> Recipe:
             f"{place}has a value that JSON cannot hold ({error}). Fix: use texts, numbers, lists or tables."
         ) from None
     except ValidationError as error:
-        raise RecipeError(place + _reason(error)) from None
+        raise RecipeError(problems.first_problem(error, source)) from None
     except UnicodeEncodeError as error:
-        raise RecipeError(f"{place}has a text that is not UTF-8 (got {error.object[:40]!r}). Fix: correct it.") from None
+        raise RecipeError(f"{place}has a text that is not UTF-8 (got {shown(error.object)}). Fix: correct it.") from None
     except ValueError as error:
         raise RecipeError(f"{place}has a number that JSON cannot hold ({error}). Fix: use finite numbers.") from None
-
-
-def _reason(error: ValidationError) -> str:
-    """Return the first problem that pydantic found: place, reason, value and fix."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if place == "generate.max_tokens":
-        return (
-            f"{place}: is not a setting of [generate]. Fix: set reply_tokens for one reply, "
-            "or max_tokens in [runtime] for the whole run."
-        )
-    if first["type"] == "extra_forbidden":
-        return f"there is no setting {place!r}. Fix: check its name and its section."
-    reason, _, fix = first["msg"].removeprefix("Value error, ").partition(". Fix: ")
-    value = "not shown" if "password" in reason else repr(first["input"])[:60]
-    return f"{place}: {reason[:1].lower()}{reason[1:]} (got {value}). Fix: {fix or 'change its value.'}"

@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selfinstruct.errors import RecipeError
-from selfinstruct.recipe import defaults
-from selfinstruct.recipe.loading import with_settings
+from selfinstruct.errors import RecipeError, setting
+from selfinstruct.recipe import defaults, problems
+from selfinstruct.recipe.loading import section_of, with_settings
 from selfinstruct.recipe.schema import NamedTeacher, Recipe
+from selfinstruct.text import shown
 
 SEVERAL = "several"  # recorded as the teacher, or the method, of a run that has several
 
@@ -37,22 +38,28 @@ _OF_A_METHOD = ("prompt", "options")  # go with the method of a weaker layer, if
 _TABLES = ("teachers", "mix", "pace")  # tables by a name that the user chose
 
 
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge settings of several layers, the strongest first.
+def merge(call: Mapping[str, Any], below: Mapping[str, Any] | None = None, source: str = "") -> dict[str, Any]:
+    """Merge the settings of a call with those of a weaker layer `below`, which `source` names in messages.
 
-    A setting replaces that of a weaker layer, and removes those that it excludes. Filters are merged by name. None counts as
+    A setting replaces that of the weaker layer, and removes those that it excludes. Filters are merged by name. None counts as
     not set. Raises RecipeError if two settings remain that exclude each other.
     """
     merged: dict[str, Any] = {}
-    for layer in layers:
+    for layer in (call, below or {}):
         stated = {name: value for name, value in layer.items() if value is not None and name not in _excluded(merged, layer)}
         filters = {**stated.get("filters", {}), **merged.get("filters", {})}
         merged = {**stated, **merged, **({"filters": filters} if filters else {})}
     for name, excluded in EXCLUDES.items():
         for other in excluded:
             if merged.get(name) and merged.get(other) and other not in _GO_TOGETHER:
-                raise RecipeError(f"{name} and {other}: cannot be given together. Fix: remove one of them.")
+                first, second = ("" if call.get(one) is not None else source for one in (name, other))
+                both = f"{_place(name, first)} and {other if first == second != '' else _place(other, second)}"
+                raise RecipeError(f"{both}: cannot be given together. Fix: remove one of them.")
     return merged
+
+
+def _place(name: str, source: str) -> str:
+    return problems.place([section_of(name), name], source)
 
 
 def resolve(given: Mapping[str, Any], stored: Recipe | None = None) -> Recipe:
@@ -76,8 +83,7 @@ def _excluded(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> set[str
 
 def _check_table(name: str, table: Any) -> None:
     if not isinstance(table, Mapping) or not all(isinstance(row, Mapping) for row in table.values()):
-        section = "runtime" if name == "pace" else "generate"
-        raise RecipeError(f"{section}.{name}: must have one table per name. Fix: write [{section}.{name}.first] for each.")
+        raise RecipeError(f"{setting(name)}: must be a table with a table for each name (got {shown(table)}). Fix: correct it.")
 
 
 def _over_run(stored: Recipe, given: Mapping[str, Any]) -> Recipe:
@@ -111,6 +117,7 @@ def _merged_row(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
 
 def _over_defaults(given: Mapping[str, Any]) -> Recipe:
     """Return a new run's recipe, in which nothing is left open."""
+    with_settings(Recipe(), given)  # refuses bad values before a default depends on them
     settings = dict(given)
     usual: list[tuple[str, Mapping[str, Any]]] = []  # defaults for the whole run, each with the setting they come from
     if given.get("teachers"):
@@ -172,7 +179,7 @@ def _agreed(usual: list[tuple[str, Mapping[str, Any]]], given: Mapping[str, Any]
             if name in merged and name not in given and merged[name] != value:
                 raise RecipeError(
                     f"{origin[name]} and {place}: need a different {name} (got {merged[name]!r} and {value!r}). "
-                    f"Fix: set {name} in the recipe."
+                    f"Fix: set {setting(name)}."
                 )
             merged.setdefault(name, value)
             origin.setdefault(name, place)

@@ -12,6 +12,7 @@ here is its help text on the command line and its line in the table of settings.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -54,7 +55,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-def _check_address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+def check_address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return one address or several, a single one as a text. Raises ValueError for a bad one, or one with a password."""
     for address in [value] if isinstance(value, str) else value:
         try:
             parts = urlsplit(address)
@@ -103,7 +105,7 @@ class NamedTeacher(_Section):
     reply_tokens: _Tokens | None = None
     extra: dict[str, Any] = {}
 
-    _address = field_validator("base_url")(_check_address)
+    _address = field_validator("base_url")(check_address)
     _extra = field_validator("extra")(_check_extra)
 
     @property
@@ -195,7 +197,7 @@ class Generate(_Section):
     ] = {}
     extra: Annotated[dict[str, Any], Field(description="More fields of each request's body.")] = {}
 
-    _address = field_validator("base_url")(_check_address)
+    _address = field_validator("base_url")(check_address)
     _extra = field_validator("extra")(_check_extra)
 
     @field_validator("domain")
@@ -313,6 +315,9 @@ class Card(_Section):
     source_licence: Annotated[str, Field(description="Licence of the tasks that `evol` starts from.")] = ""
     documents_licence: Annotated[str, Field(description="Licence of the documents.")] = ""
     teacher_terms: Annotated[str, Field(description="What the teacher's terms say, and when you checked them.")] = ""
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
 
 
 class Recipe(_Section):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Literal
 
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import UserMistake, setting
 from selfinstruct.text import WITHOUT_SPACES
 
 Tokenizer = Callable[[str], list[str]]
@@ -65,7 +65,7 @@ def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
     """
     functions: dict[str, Tokenizer] = {"unicode": unicode_tokens, "ascii": ascii_tokens}
     if kind not in functions:
-        raise UserMistake(f"tokens must be one of {', '.join(functions)} (got {kind!r}). Fix: set tokens to one of these.")
+        raise UserMistake(f"{setting('tokens')}: must be one of {', '.join(functions)} (got {kind!r}). Fix: give one of these.")
     plain = functions[kind]
     if not stem:
         return plain

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.client import prices
 from selfinstruct.client.prices import Price
-from selfinstruct.errors import RecipeChanged, RecipeError, TopicError
+from selfinstruct.errors import RecipeChanged, RecipeError, TopicError, setting
 from selfinstruct.inputs import languages, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
 from selfinstruct.recipe.credentials import DEFAULT_URL
@@ -112,8 +112,8 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     inputs = snapshot.load(generate)
     if len(inputs.topics) > recipe.curate.num:
         raise TopicError(
-            f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} topics, --num {recipe.curate.num:,}). "
-            "Fix: set a larger --num or remove topics."
+            f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} topics for {recipe.curate.num:,} rows). "
+            f"Fix: set {setting('num')} higher, or remove topics."
         )
     return Definition(
         recipe,
@@ -140,8 +140,8 @@ def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Defi
     check_same(old, replace(old, recipe=recipe, inputs=inputs))
     if given.get("prompt") and recipe.generate.mix:
         raise RecipeError(
-            "generate.prompt: this run has several methods, and each has its own prompt. Fix: remove it, or set prompt in "
-            "[generate.mix.NAME]."
+            f"{setting('prompt')}: this run has several methods, and each has its own prompt. Fix: remove it, or set prompt in "
+            "[generate.mix.NAME] of a recipe."
         )
     listed = old.listed
     if _addresses(recipe.generate) != _addresses(old.recipe.generate):

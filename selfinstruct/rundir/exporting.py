@@ -13,7 +13,7 @@ from selfinstruct import plugins
 from selfinstruct.atomic_write import Staged, in_directory
 from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.curate.dataset import Dataset
-from selfinstruct.errors import PluginError, UserMistake
+from selfinstruct.errors import PluginError, UserMistake, setting
 
 Writer = Callable[[Iterable[ExportRow], ExportFiles], None]
 
@@ -40,13 +40,13 @@ class Target:
         A path means a directory if there is one, if it ends with a slash, or if it has no file ending.
         """
         if not str(out):
-            raise UserMistake("--out: is empty. Fix: set it to a new file or a directory.")
+            raise UserMistake(f"{setting('out')}: is empty. Fix: set it to a new file or a directory.")
         path = Path(out)
         is_directory = path.is_dir() or str(out).endswith(os.sep) or not path.suffix
         target = cls(path) if is_directory else cls(path.parent, path.name)
         for folder in (target.directory, *target.directory.parents):
             if folder.is_file():
-                raise UserMistake(f"{folder}: is a file. Fix: set --out to a new file or a directory.")
+                raise UserMistake(f"{folder}: is a file. Fix: set {setting('out')} to a new file or a directory.")
         if target.file:
             target.refuse_existing(target.file)
         return target
@@ -55,7 +55,7 @@ class Target:
         """Raise UserMistake when a file of this name is in the directory."""
         path = self.directory / name
         if os.path.lexists(path):
-            raise UserMistake(f"{path}: exists already. Fix: remove it, or choose another --out.")
+            raise UserMistake(f"{path}: exists already. Fix: remove it, or set {setting('out')} to another path.")
 
 
 def writer(to: str | Callable[..., None], options: Mapping[str, Any]) -> Writer:
@@ -127,7 +127,7 @@ class _Files:
             raise PluginError(f"export: cannot open a file {name!r}. Fix: open each file once, by a name without a folder.")
         if self._target.file and self.names:
             path = self._target.directory / self._target.file
-            raise UserMistake(f"{path}: is one file, and this export writes several. Fix: set --out to a directory.")
+            raise UserMistake(f"{path}: is one file, and this export writes several. Fix: set {setting('out')} to a directory.")
         self.names.append(self._target.file or name)
         self._target.refuse_existing(self.names[-1])
         return self._staged.open(self.names[-1])

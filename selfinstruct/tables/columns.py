@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfinstruct.errors import TableError
+from selfinstruct.errors import TableError, setting
 from selfinstruct.tables.paths import no_field, prefixes
 from selfinstruct.tables.rows import Rows, Table, type_name
 
@@ -33,6 +33,7 @@ def _texts_at(rows: Rows, path: str) -> list[str]:
         elif not isinstance(value, str):
             inside = f", or to a part of it such as {path}.0.content" if isinstance(value, list) else ""
             raise TableError(
-                f"{rows.where(place)}: {path!r} must be text (got {type_name(value)}). Fix: set --field to another field{inside}."
+                f"{rows.where(place)}: {path!r} must be text (got {type_name(value)}). "
+                f"Fix: set {setting('fields')} to another field{inside}."
             )
     return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from selfinstruct.errors import TableError
+from selfinstruct.errors import TableError, setting
 
 _SHOWN = 20  # names of fields in a message
 _LONGEST = 60  # characters of a name in a message
@@ -34,7 +34,7 @@ def no_field(path: str, names: Iterable[str]) -> str:
     listed = [name if name.isprintable() else repr(name) for name in names]
     shown = ", ".join(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in listed[:_SHOWN]) or "none"
     more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    fix = "Fix: set --field (--against-field for a reference) to one of these."
+    fix = f"Fix: set {setting('fields')} ({setting('against_fields')} for a reference) to one of these."
     return f"has no field {path!r} (there are: {shown}{more}). {fix}"
 
 

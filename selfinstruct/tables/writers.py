@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
-from selfinstruct.errors import TableError
+from selfinstruct.errors import TableError, setting
 from selfinstruct.tables.rows import Rows, Table
 
 KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
@@ -28,10 +28,12 @@ def output_kind(tables: Sequence[Table], format: str | None) -> str:
     Raises: TableError for an unknown format, and for tables that differ in kind or columns when no format is given.
     """
     if format is not None and format not in FORMATS:
-        raise TableError(f"--format must be {' or '.join(FORMATS)} (got {format!r}). Fix: set one of these, or remove --format.")
+        raise TableError(
+            f"{setting('format')}: must be {' or '.join(FORMATS)} (got {format!r}). Fix: set one of these, or remove it."
+        )
     first = tables[0]
     for other in () if format else tables[1:]:
-        fix = "Fix: add --format jsonl, or run one command for each."
+        fix = f"Fix: add {setting('format', 'jsonl')}, or run one command for each."
         if other.kind != first.kind:
             raise TableError(
                 f"{other.name}: is {other.kind}, but {first.name} is {first.kind}, and one file cannot be both. {fix}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.contracts import Teacher
-from selfinstruct.errors import MissingExtra, RecipeError, TeacherStop
+from selfinstruct.errors import MissingExtra, RecipeError, TeacherStop, setting
 from selfinstruct.records import Reply, Request
 from selfinstruct.teachers.openai import OpenAI
 
@@ -157,7 +157,9 @@ def weights(model: str) -> Path:
     if model and model != DEFAULT_MODEL:
         path = Path(model).expanduser()
         if not path.is_file():
-            raise RecipeError(f"{model}: no such GGUF file. Fix: set --model to a path or hf:REPO/FILE.gguf, or remove it.")
+            raise RecipeError(
+                f"{model}: no such GGUF file. Fix: set {setting('model')} to a path or hf:REPO/FILE.gguf, or remove it."
+            )
         return path
     return _installed() or _fetched()
 
@@ -204,7 +206,9 @@ def cache() -> Path:
 def _from_hub(name: str) -> Path:
     repository, _, file = name.rpartition("/")
     if repository.count("/") != 1 or not file.endswith(".gguf"):
-        raise RecipeError(f"hf:{name}: the name of a model must be complete. Fix: set --model to hf:OWNER/REPOSITORY/FILE.gguf.")
+        raise RecipeError(
+            f"hf:{name}: the name of a model must be complete. Fix: set {setting('model')} to hf:OWNER/REPOSITORY/FILE.gguf."
+        )
     from huggingface_hub import hf_hub_download
 
     try:

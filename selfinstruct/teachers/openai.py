@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from selfinstruct.contracts import Teacher
-from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError
+from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError, setting
 from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, key_from_environment
 from selfinstruct.records import Allowance, Reply, Request, Usage
 from selfinstruct.teachers._batches import OpenAIBatches
@@ -43,7 +43,10 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
     url = generate.addresses[0] or DEFAULT_URL
     host = urlsplit(url).hostname or url
     if not generate.model:
-        raise RecipeError(f"the teacher at {host} needs a model (got none). Fix: set one, for example --model gpt-4o-mini.")
+        raise RecipeError(
+            f"{setting('model')}: the teacher at {host} needs a model (got none). "
+            f"Fix: set one, such as {setting('model', 'gpt-4o-mini')}."
+        )
     wanted = generate.key_variable
     key = None if wanted == NO_KEY else key_from_environment(wanted)
     if key is None and wanted != NO_KEY and (wanted or host not in LOOPBACK):
@@ -100,7 +103,8 @@ class OpenAI:
         if 300 <= response.status < 400 and (to := response.headers.get("location")):
             # Following it would send prompts to a host that the user did not name.
             raise TeacherStop(
-                f"{self.host} redirects to another address (got {self._safe(to)}). Fix: set --base-url to that address."
+                f"{self.host} redirects to another address (got {self._safe(to)}). "
+                f"Fix: set {setting('base_url')} to that address."
             )
         if response.ok:
             return self.read(text, _allowances(response.headers))
@@ -222,7 +226,8 @@ class OpenAI:
             )
         if status == 404 or "model_not_found" in code:
             return TeacherStop(
-                f"{self.host} does not know the model {self.model!r} or the address ({said}). Fix: check --model and --base-url."
+                f"{self.host} does not know the model {self.model!r} or the address (HTTP {status}: {said}). "
+                f"Fix: check {setting('model')} and {setting('base_url')}."
             )
         if status in _TRANSIENT or status >= 500 or foreign:
             cause = RATE_LIMIT if status == 429 else f"http_{status}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfinstruct.contracts import Teacher
-from selfinstruct.errors import RecipeError, TeacherStop
+from selfinstruct.errors import RecipeError, TeacherStop, setting
 from selfinstruct.records import Reply, Request, Usage
 from selfinstruct.text import read_text
 
@@ -22,7 +22,8 @@ def scripted(generate: Generate, timeout: float = 120.0) -> Teacher:
     """Answer from a script: --model FILE, JSONL lines with `key` and `text`, such as a run's journal.jsonl."""
     if not generate.model:
         raise RecipeError(
-            "the teacher 'scripted' needs a script (got no --model). Fix: set --model to a JSONL file of `key` and `text`."
+            f"{setting('model')}: the teacher 'scripted' needs a script. "
+            f"Fix: set it to a JSONL file with `key` and `text` in each line."
         )
     return Scripted(read(Path(generate.model)), model=Path(generate.model).name)
 

@@ -149,7 +149,7 @@ def test_rows_near_to_references_are_dropped_and_only_these_with_only_against(tm
     assert summary(tmp_path / "only")["kept_without_tokens"] == 2
     nothing = cli("dedup", data, "--out", tmp_path / "no", "--only-against")
     assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
-    assert "add --against FILE" in nothing.stderr
+    assert "set --against to a file" in nothing.stderr
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_inputs_that_one_file_cannot_hold_are_refused_and_can_become_jsonl(tmp_p
     for kind, name in ((pa.int32(), "e"), (pa.int64(), "f")):
         parquet.write_table(pa.table({"instruction": [RIVERS[1]], "n": pa.array([1], kind)}), tmp_path / f"{name}.parquet")
     for inputs, says in (
-        ((plain, cells), f"{cells}: is csv, but {plain} is jsonl, and one file cannot be both. Fix: add --format jsonl"),
+        ((plain, cells), f"{cells}: is csv, but {plain} is jsonl, and one file cannot be both. Fix: add format='jsonl'"),
         ((cells, other), f"{other}: has other columns than {cells} (column 2 is 'm' and not 'n')"),
         ((cells, fewer), "(1 columns and not 2)"),
         ((tmp_path / "e.parquet", tmp_path / "f.parquet"), "('n' is int64 and not int32)"),
@@ -228,11 +228,11 @@ def test_flags_and_paths_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ((data, "--out", data), "a.jsonl: is a file. Fix: choose a new or empty directory."),
         ((tmp_path / "full", "--out", tmp_path / "out"), f"Fix: set the input to a file in it, such as {inside}."),
         ((tmp_path / "fifo.jsonl", "--out", tmp_path / "out"), "is not a regular file"),
-        ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge must be a number from 0 to 1 (got 1.5)"),
+        ((data, "--out", tmp_path / "out", "--rouge", "1.5"), "--rouge: must be a number from 0 to 1 (got 1.5)"),
         ((data, "--out", tmp_path / "out", "--tokens", "words"), "must be one of unicode, ascii (got 'words')"),
-        ((data, "--out", tmp_path / "out", "--against-field", "q"), "--against-field needs references. Fix: add --against FILE"),
+        ((data, "--out", tmp_path / "out", "--against-field", "q"), "--against-field: needs references. Fix: set --against to"),
         ((data, data, "--out", tmp_path / "out"), "a.jsonl: is given twice"),
-        ((data, "--out", tmp_path / "out", "--format", "xml"), "--format must be jsonl or json (got 'xml')"),
+        ((data, "--out", tmp_path / "out", "--format", "xml"), "--format: must be jsonl or json (got 'xml')"),
         ((data, "--out", tmp_path / "out", "--against", tmp_path / "full" / ".." / "a.jsonl"), "is an input and a reference"),
         (("stranger/evil\x1b[31m", "--out", tmp_path / "out"), "stranger/evil\\x1b[31m: no such file, and `datasets` cannot"),
     ):  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from selfinstruct.cli import app
-from selfinstruct.cli.terminal import clock, counted, dollars, labelled, safe, short, tally
+from selfinstruct.cli.terminal import clock, dollars, labelled, safe, short, tally
 from selfinstruct.errors import SelfInstructError, Shortfall, TeacherUnavailable, UserMistake
+from selfinstruct.text import counted
 
 
 def test_counts_have_the_right_noun() -> None:

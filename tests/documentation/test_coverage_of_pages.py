@@ -11,7 +11,7 @@ import selfinstruct as si
 from documentation.code_blocks import PAGES, ROOT
 from selfinstruct import errors, plugins
 from selfinstruct.cli.app import app
-from selfinstruct.recipe.loading import SECTIONS
+from selfinstruct.recipe.schema import SECTIONS
 
 TEXT = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 ALL = "\n".join(TEXT.values())

@@ -349,7 +349,7 @@ def test_a_teacher_without_batches_says_so(tmp_path: Path) -> None:
     script.write_text(json.dumps({"key": "0", "text": "1. Instruction: Name a river.\n1. Output: The Niger."}) + "\n")
     done = cli("generate", tmp_path / "run", "--teacher", "scripted", "--model", script, "--num", 1, "--batch")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "selfinstruct: this teacher takes no batches. Fix: add --no-batch."
+    assert done.stderr.splitlines()[-1] == "selfinstruct: this teacher takes no batches. Fix: set --no-batch."
 
 
 def test_batch_replies_cost_the_batch_price(start_teacher: Start, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_every_call_counts_as_a_request() -> None:
     assert Budget(Limits(requests=4), counted(*lines), None).fit(None) == "now"
     full = Budget(Limits(requests=3), counted(*lines), None)
     assert full.fit(None) == "never"
-    assert "the limit of 3 requests is reached. Fix: set --max-requests higher" in full.reached
+    assert "the limit of 3 requests is reached. Fix: set max_requests higher" in full.reached
     assert Budget(Limits(requests=4), counted(*lines), None).fit(None, calls=2) == "never"
 
 
@@ -86,7 +86,7 @@ def test_dollars_fit_now_later_or_never() -> None:
     counts.add(reply("1", Usage(1, 0)))
     assert budget.fit(BOUND) == "never"
     assert "0.0081 US dollars" in budget.reached
-    assert "--max-usd" in budget.reached
+    assert "max_usd" in budget.reached
 
 
 def test_the_first_limit_that_is_reached_holds() -> None:
@@ -193,7 +193,7 @@ def test_a_limit_in_dollars_needs_a_price(teacher: FakeOpenAI, tmp_path: Path) -
     flags = ("--base-url", teacher.url, "--model", "gpt-4o-mini", "--num", 5)
     done = cli("generate", tmp_path / "run", *flags, "--max-usd", 1)
     assert done.returncode == 2
-    assert "--max-usd: the price of the teacher's tokens is not known. Fix: set it in the recipe" in done.stderr
+    assert "--max-usd: the price of the teacher's tokens is not known. Fix: use --max-tokens instead, or" in done.stderr
     assert not teacher.requests()
     unbounded = cli("generate", tmp_path / "other", *flags, "--max-tokens", 100_000, "--reply-tokens", 0)
     assert unbounded.returncode == 2

@@ -175,7 +175,7 @@ def test_an_export_that_opens_no_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_refused() -> None:
-    with pytest.raises(UserMistake, match="--out: is empty"):
+    with pytest.raises(UserMistake, match=r"^out: is empty"):
         Target.of("")
 
 

@@ -43,14 +43,14 @@ def test_each_method_of_the_package_declares_its_options(method: str) -> None:
     declared = options.declared(make, method)
     assert declared is not None and options.steps(make)[0] == "propose"
     defaults = {name: option.default for name, option in declared.items()}
-    assert checked(make, method, {}, "generate.options") == MethodOptions(defaults, {})
-    assert checked(make, method, defaults, "generate.options").values == defaults, "a default is an allowed value"
+    assert checked(make, method, {}, "options") == MethodOptions(defaults, {})
+    assert checked(make, method, defaults, "options").values == defaults, "a default is an allowed value"
 
 
 def test_a_value_replaces_the_default_and_a_field_of_a_step_is_kept_apart() -> None:
     make = plugins.find("method", "self_instruct")
     given = {"instances_per_task": 3, "instances_temperature": 0.2, "classify_max_tokens": 2}
-    chosen = checked(make, "self_instruct", given, "generate.options")
+    chosen = checked(make, "self_instruct", given, "options")
     assert chosen.values["instances_per_task"] == 3 and chosen.values["tasks_per_request"] == 16
     assert chosen.by_step == {"instances_temperature": 0.2, "classify_max_tokens": 2}
 
@@ -71,20 +71,21 @@ def test_an_option_has_a_type_and_a_range(
 ) -> None:
     mine = method_of(monkeypatch, OPTIONS={"size": option})
     for value in good:
-        assert checked(mine, "mine", {"size": value}, "generate.options").values == {"size": value}
+        assert checked(mine, "mine", {"size": value}, "options").values == {"size": value}
     for value in bad:
         with pytest.raises(RecipeError) as error:
-            checked(mine, "mine", {"size": value}, "generate.options")
-        assert str(error.value) == f"generate.options.size: must be {allowed} (got {value!r}). Fix: set another value."
+            checked(mine, "mine", {"size": value}, "options")
+        assert str(error.value) == f"options.size: must be {allowed} (got {value!r}). Fix: give {allowed}."
 
 
-def test_an_unknown_option_is_refused_with_the_options_that_exist(tmp_path: Path) -> None:
+def test_an_unknown_option_is_refused_with_the_nearest_one_or_with_all(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as error:
         si.Run(tmp_path / "run", method="evol", options={"round": 3}, **HERE)
-    assert str(error.value) == (
-        "generate.options: method 'evol' has no option 'round'. Fix: choose one of judge, longest_task_words, rounds, "
-        "propose_<field>, solve_<field>, equal_<field>."
-    )
+    assert str(error.value) == "options.round: the method 'evol' has no such option. Fix: rename it to rounds."
+    with pytest.raises(
+        RecipeError, match=r"Fix: remove it, or choose from judge, longest_task_words, rounds, .*equal_<field>\.$"
+    ):
+        si.Run(tmp_path / "run", method="evol", options={"x": 3}, **HERE)
     assert not (tmp_path / "run").exists()
 
 
@@ -96,7 +97,7 @@ def test_options_are_checked_before_a_method_is_made(tmp_path: Path) -> None:
     }
     (tmp_path / "mine.txt").write_text("notation: plain\n=== question\n{{passage}}\n")
     mix["first"]["prompt"] = str(tmp_path / "mine.txt")
-    with pytest.raises(RecipeError, match=r"generate\.mix\.second\.options: method 'few_shot' has no option 'seeds'"):
+    with pytest.raises(RecipeError, match=r"^mix\.second\.options\.seeds: the method 'few_shot' has no such option"):
         si.Run(tmp_path / "run", mix=mix, documents=tmp_path / "docs.txt", **HERE)
 
 
@@ -105,7 +106,7 @@ def test_a_method_without_options_gets_all_that_the_recipe_sets(
 ) -> None:
     given = {"anything": "goes", "propose_temperature": 0.25}
     mine = method_of(monkeypatch)
-    assert checked(mine, "mine", given, "generate.options") == MethodOptions(given, given)
+    assert checked(mine, "mine", given, "options") == MethodOptions(given, given)
     run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", method=mine, num=3, options=given)
     run.generate()
     sampled: list[Any] = [line["sampling"] for line in outcomes(run.path)]
@@ -115,8 +116,8 @@ def test_a_method_without_options_gets_all_that_the_recipe_sets(
 def test_a_method_of_your_own_may_declare_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = method_of(monkeypatch, OPTIONS={"rounds": Option(2, "", least=1)}, STEPS=("propose", "review"))
     si.Run(tmp_path / "run", method=mine, options={"rounds": 3, "review_temperature": 0, "solve_temperature": 1}, **HERE)
-    with pytest.raises(RecipeError, match=r"no option 'round'\. Fix: choose one of rounds, propose_<field>, .*review_<field>"):
-        si.Run(tmp_path / "run", method=mine, options={"round": 3}, **HERE)
+    with pytest.raises(RecipeError, match=r"no such option\. Fix: rename it to review_<field>"):
+        si.Run(tmp_path / "run", method=mine, options={"review": 3}, **HERE)
     for wrong in (["rounds"], {"rounds": 3}):
         with pytest.raises(PluginError, match="OPTIONS must map names to Option"):
             si.Run(tmp_path / "run", method=method_of(monkeypatch, OPTIONS=wrong), **HERE)

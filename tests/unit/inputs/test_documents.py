@@ -276,7 +276,7 @@ def test_a_folder_without_documents_or_text_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(DocumentError, match="is not a regular file"):
         documents.load(str(tmp_path / "pipe.txt"))
-    with pytest.raises(DocumentError, match=r"have no columns \(got column 'body'\)\. Fix: remove the column"):
+    with pytest.raises(DocumentError, match=r"have no columns \(got column 'body'\)\. Fix: remove column"):
         documents.load(str(write(tmp_path / "c", x_DOT_txt="Text.")), "body")
     with pytest.raises(DocumentError, match="documents: the name is empty"):
         documents.load("")

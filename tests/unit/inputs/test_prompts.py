@@ -48,7 +48,7 @@ def first_request(
 
     notation = plugins.find("notation", prompt.notation)()
     profile = TeacherProfile(api=api, sampling=sampling or {"temperature": 1.0})
-    chosen = checked(alpaca, "alpaca", options, "generate.options")
+    chosen = checked(alpaca, "alpaca", options, "options")
     context = MethodContext(SEEDS, prompt, notation, 0, chosen.values, (profile,), step_options=chosen.by_step)
     asyncio.run(alpaca(context).propose(turn(0, context), ask))
     (request,) = asked
@@ -244,7 +244,7 @@ def test_the_alpaca_method_proposes_what_the_reply_holds_with_the_seeds_it_showe
         return Reply(REPLY, "stop", "m", None, "h")
 
     prompt = prompts.load("alpaca")
-    options = checked(alpaca, "alpaca", {}, "generate.options").values
+    options = checked(alpaca, "alpaca", {}, "options").values
     context = MethodContext(SEEDS, prompt, plugins.find("notation", "numbered")(), options=options)
     method = alpaca(context)
     (candidate,) = asyncio.run(method.propose(turn(7, context), ask))

@@ -64,7 +64,7 @@ def made(*passages: Passage, **options: Any) -> tuple[MethodContext, Method]:
 
 
 def values(**options: Any) -> Mapping[str, Any]:
-    return checked(method.documents, "documents", options, "generate.options").values
+    return checked(method.documents, "documents", options, "options").values
 
 
 def proposed(ask: Asked, index: int = 0, passages: tuple[Passage, ...] = (PLANTS,), **options: Any) -> Candidate:
@@ -238,11 +238,11 @@ def test_a_refused_answer_is_left_to_the_pipeline() -> None:
 
 
 def test_missing_documents_wrong_options_and_missing_sections_are_refused_before_anything_is_asked() -> None:
-    with pytest.raises(UserMistake, match="set --documents to a folder or a file"):
+    with pytest.raises(UserMistake, match=r"^documents: the method .* Fix: set it to a folder or a file"):
         method.documents(MethodContext((), PROMPT, plain(), options=values()))
     for name, choices in {"kinds": "both, question, task", "quote": "verified, none", "quote_in": "provenance, output",
                           "passage_in": "input, provenance"}.items():  # fmt: skip
-        with pytest.raises(RecipeError, match=f"generate.options.{name}: must be one of {choices} "):
+        with pytest.raises(RecipeError, match=f"^options.{name}: must be one of {choices} "):
             made(**{name: "x"})
     context, _ = made()
     assert set(context.options) == {"kinds", "quote", "quote_in", "passage_in"}

@@ -46,7 +46,7 @@ def made(name: str, api: str = "chat", source: tuple[Seed, ...] = SEEDS, **optio
     prompt = prompts.load({"self_instruct": "self-instruct"}.get(name, name))
     notation = plugins.find("notation", prompt.notation)()
     make, profile = plugins.find("method", name), TeacherProfile(api=api, sampling={"max_tokens": 99})
-    chosen = checked(make, name, options, "generate.options")
+    chosen = checked(make, name, options, "options")
     context = MethodContext(SEEDS, prompt, notation, 3, chosen.values, (profile,), source=source, step_options=chosen.by_step)
     return context, make(context)
 

@@ -7,8 +7,8 @@ import re
 from command_line import cli
 
 from selfinstruct.cli.app import help_pages
-from selfinstruct.recipe.loading import SECTIONS
 from selfinstruct.recipe.reference import flag_of
+from selfinstruct.recipe.schema import SECTIONS
 
 FIELDS = {name: field for model in SECTIONS.values() for name, field in model.model_fields.items()}
 

@@ -364,14 +364,14 @@ def test_a_path_leads_into_objects_and_lists(row: dict[str, Any], path: str, val
     ("row", "path", "says"),
     [
         ({"prompt": "x", "evil\x1b": 1}, "instruction", "has no field 'instruction' (there are: prompt, 'evil\\x1b'). Fix: set"),
-        ({"m": [{"c": "x"}]}, "m.1.c", "has no field 'm.1.c' (there are: m). Fix: set --field"),
+        ({"m": [{"c": "x"}]}, "m.1.c", "has no field 'm.1.c' (there are: m). Fix: set fields"),
         ({"m": [{"c": "x"}]}, "m.-1.c", "has no field 'm.-1.c'"),
         ({"m": [{"c": "x"}]}, "m.²", "has no field 'm.²'"),
         ({"m": "text"}, "m.0", "has no field 'm.0'"),
         (
             {"m": [{"c": "x"}]},
             "m",
-            "'m' must be text (got a list). Fix: set --field to another field, or to a part of it such as m.0.content.",
+            "'m' must be text (got a list). Fix: set fields to another field, or to a part of it such as m.0.content.",
         ),
         ({"m": 5}, "m", "'m' must be text (got a number)"),
         ({"m": False}, "m", "'m' must be text (got true or false)"),
