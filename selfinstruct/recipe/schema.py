@@ -12,7 +12,6 @@ here is its help text on the command line and its line in the table of settings.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -224,8 +223,7 @@ class Generate(_Section):
         """These settings as each teacher has them, by its name ("" for the only one)."""
         each: dict[str, Generate] = {}
         for name, teacher in self.teachers.items():
-            weights = ("propose", "solve", "extra")
-            stated = {field: value for field, value in teacher if value is not None and field not in weights}
+            stated = teacher.model_dump(exclude_none=True, exclude={"propose", "solve", "extra"})
             each[name] = self.model_copy(update={**stated, "extra": {**self.extra, **teacher.extra}, "teachers": {}})
         return each or {"": self}
 
@@ -317,7 +315,7 @@ class Card(_Section):
     teacher_terms: Annotated[str, Field(description="What the teacher's terms say, and when you checked them.")] = ""
 
 
-SECTIONS: Mapping[str, type[BaseModel]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
+SECTIONS: dict[str, type[BaseModel]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
 
 
 class Recipe(_Section):
