@@ -155,6 +155,7 @@ class Runner:
 def main(page: str, address: str) -> str:
     """Run a page. Return the first block that fails with its line, or an empty text."""
     runner = Runner(address)
+    sys.path.insert(0, "")  # a module that a block writes can be imported, as in a notebook
     for block in blocks(Path(page).read_text(encoding="utf-8")):
         try:
             runner.run(block)
