@@ -132,9 +132,15 @@ def _foreign(kind: str, name: str) -> Callable[..., Any]:
         raise PluginError(f'{kind} {name!r}: is not a name. Fix: write "package.module:function".') from None
     except ModuleNotFoundError as error:
         raise PluginError(
-            f"{kind} {name!r}: module {error.name!r} cannot be imported. Fix: install it or check the name."
+            f"{kind} {name!r}: module {error.name!r} cannot be imported. Fix: install it, or set PYTHONPATH to its folder."
         ) from None
     except AttributeError:
+        if module_name == "__main__":
+            other = f"add --without {name}" if kind == "filter" else "use a new run that names it in a module"
+            raise PluginError(
+                f"{kind} {name!r}: is known only in the notebook or script that defines it. Fix: pass the object to `Run` there, "
+                f"or {other}."
+            ) from None
         raise PluginError(
             f"{kind} {name!r}: {module_name!r} has no {attribute!r}. Fix: check the name, or pass the object itself to `Run`."
         ) from None

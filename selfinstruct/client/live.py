@@ -199,7 +199,7 @@ class Live:
             self.shutdown.close(
                 TeacherStop(
                     f"request {key!r}: the teacher must answer with a Reply that has a text (got {type(reply).__name__}). "
-                    "Fix: return selfinstruct.Reply(...) from the teacher's `reply`."
+                    "Fix: return selfinstruct.contracts.Reply(...) from its `reply`."
                 )
             )
             raise ReplyMissing(key)

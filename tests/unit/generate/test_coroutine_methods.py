@@ -19,12 +19,14 @@ from selfinstruct.report.integrity import fsck
 from selfinstruct.report.status import status
 
 
-# The example of README.md, with types.
+# The example of docs/extending.md, with types.
 async def opposites(turn: Turn, ask: Ask, context: MethodContext) -> list[si.Example]:
     """Pairs of tasks: a seed's opposite, and its answer."""
     draw = await turn.draw(seeds=1)
     question = f"Write a task that asks for the opposite of this one: {draw.seeds[0].instruction}"
     proposed = await ask(f"{turn.key}/task", context.request("propose", f"{turn.key}/task", question))
+    if not proposed.text.strip():
+        return []
     answer = await ask(f"{turn.key}/answer", context.request("solve", f"{turn.key}/answer", proposed.text))
     return [si.Example.of(proposed.text, "", answer.text)]
 
@@ -43,8 +45,8 @@ def test_a_coroutine_function_is_a_method(teacher: FakeOpenAI, tmp_path: Path) -
     origin = rows(tmp_path / "20" / "provenance.jsonl")[0]
     assert str(origin["request_key"]).endswith("/answer") and origin["proposed_by"]["request_key"].endswith("/task")
     assert origin["method"] == f"{__name__}:opposites"
-    readme = (ROOT / "README.md").read_text()
-    assert "async def opposites(turn, ask, context):" in readme
+    page = (ROOT / "docs" / "extending.md").read_text()
+    assert "async def opposites(turn, ask, context):" in page
 
 
 def test_a_wrong_result_of_a_coroutine_is_refused(teacher: FakeOpenAI, tmp_path: Path) -> None:
