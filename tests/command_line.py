@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,13 @@ def outcomes(directory: Path) -> list[dict[str, Any]]:
     return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]
 
 
-def on_a_terminal(*words: object) -> str:
-    """Run a command to its end on a terminal of 150 columns, and return what the terminal was sent."""
+def on_a_terminal(*words: object, columns: int = 150, **environment: str) -> str:
+    """Run a command to its end on a terminal of so many columns, and return what the terminal was sent."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command(*words), stderr=theirs, stdout=theirs, env={**os.environ, "COLUMNS": "150"})
+    termios.tcsetwinsize(theirs, (24, columns))
+    variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    variables = {**variables, "TERM": "xterm-256color", **environment}
+    process = subprocess.Popen(command(*words), stderr=theirs, stdout=theirs, env=variables)
     os.close(theirs)
     shown = b""
     try:

@@ -79,17 +79,18 @@ def _sentence(error: Any, command: Any, context: Any, words: Sequence[str]) -> s
         is_argument = parameter.param_type_name == "argument"
         name = parameter.metavar if is_argument else max(parameter.opts, key=len)
         if type(error).__name__ != "MissingParameter":
-            return f"{name}: {text}{_got(parameter, words)}. Fix: change its value."
+            return f"{name}: {text}{_got(parameter, words, text)}. Fix: change its value."
         return f"{place}{name} is missing. Fix: add {name if is_argument else f'{name} {parameter.metavar}'}, or {see}."
     if extra := re.search(r"unexpected extra arguments?\S* \((.*)\)$", error.message):
         return f"{place}unexpected argument (got {extra[1]!r}). Fix: remove it, or {see}."
     return f"{place}{text}. Fix: correct the command line, or {see}."
 
 
-def _got(parameter: Any, words: Sequence[str]) -> str:
-    """Return the value that the command line gives to an option, in brackets. Empty if it cannot be found."""
-    for number, word in enumerate(words):
+def _got(parameter: Any, words: Sequence[str], text: str) -> str:
+    """Return the value that the command line gives to an option, in brackets. Empty if `text` has it."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
         flag, equals, value = word.partition("=")
-        if flag in parameter.opts and (equals or number + 1 < len(words)):
-            return f" (got {value if equals else words[number + 1]!r})"
+        if flag in parameter.opts:
+            got = repr(value if equals else following)
+            return "" if got in text else f" (got {got})"
     return ""

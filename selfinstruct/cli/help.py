@@ -108,10 +108,10 @@ def _panels(command: Any, context: Any) -> dict[str, list[Entry]]:
         found.setdefault(sub.rich_help_panel, []).append(Entry(name, sub.help.partition("\n\n")[0]))
     for parameter in command.get_params(context):
         if parameter.param_type_name == "argument":
-            found.setdefault("Arguments", []).append(Entry(parameter.metavar, parameter.help))
+            found.setdefault("Arguments", []).append(Entry(parameter.metavar, parameter.help or ""))
         else:
             title = getattr(parameter, "rich_help_panel", None) or ("Running" if "Running" in found else "Options")
-            found.setdefault(title, []).append(Entry(_spellings(parameter), parameter.help, _note(parameter)))
+            found.setdefault(title, []).append(Entry(_spellings(parameter), parameter.help or "", _note(parameter)))
     return found
 
 
