@@ -41,7 +41,7 @@ def outcomes(directory: Path) -> list[dict[str, Any]]:
     return [line for line in rows(directory / "journal.jsonl") if line["kind"] in ("reply", "failure")]
 
 
-def on_a_terminal(*words: object, columns: int = 150, **environment: str) -> str:
+def on_a_terminal(*words: object, columns: int = 150, status: int = 0, **environment: str) -> str:
     """Run a command to its end on a terminal of so many columns, and return what the terminal was sent."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
@@ -55,5 +55,5 @@ def on_a_terminal(*words: object, columns: int = 150, **environment: str) -> str
             shown += chunk
     except OSError:  # the other end was closed: the process has ended
         pass
-    assert process.wait() == 0
+    assert process.wait() == status
     return shown.decode()

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 
-from selfinstruct.cli.terminal import clock, dollars, safe, short, tally
+from selfinstruct.cli.terminal import clock, dollars, folded, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
@@ -28,12 +28,12 @@ def plan(run: Run) -> None:
     request = run.first_request()
     print("First request:\n")
     if request.prompt is not None:
-        print(safe(request.prompt))
+        print(folded(safe(request.prompt)))
     for message in request.messages:
-        print(safe(f"[{message['role']}]\n{message['content']}\n"))
-    print(safe(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}"))
+        print(folded(safe(f"[{message['role']}]\n{message['content']}\n")))
+    print(folded(safe(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")))
     for line in (*teachers(run), *_prices(run), *_limits(run, request), *_estimate(run, request)):
-        print(safe(line[0].upper() + line[1:]))
+        print(folded(safe(line[0].upper() + line[1:])))
     print("Nothing was asked or written.")
 
 
@@ -82,7 +82,9 @@ def spending(run: Run, rows: int) -> Iterator[str]:
 def limits_text(limits: Mapping[str, float | None]) -> str:
     """Return the limits of a run in words. `limits` is as in the values of `status`: None for unlimited."""
     texts = [
-        dollars(limit) if name == "US dollars" else f"{limit:,} {name}" for name, limit in limits.items() if limit is not None
+        dollars(limit) if name == "US dollars" else counted(int(limit), name.removesuffix("s"))
+        for name, limit in limits.items()
+        if limit is not None
     ]
     return ", ".join(texts) or "none"
 
@@ -126,7 +128,7 @@ def _limits(run: Run, request: Request) -> Iterator[str]:
         yield "  --max-usd needs a price: without it the run will not start"
     if bound is not None:
         cost = "" if price is None or not price.output else f", {dollars(price.of(request.teacher).usd(bound))}"
-        yield f"  worst case of a request, reserved before it is sent: {bound.tokens:,} tokens{cost}"
+        yield f"  worst case of a request, reserved before it is sent: {counted(bound.tokens, 'token')}{cost}"
     budget = Budget(limits, Counts(), price)
     if budget.fit(bound) == "never":
         yield f"  {budget.reached}"

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selfinstruct.cli import costs
-from selfinstruct.cli.terminal import labelled, note, safe, short, tally
+from selfinstruct.cli.terminal import columns, cut, labelled, note, safe, short, tally, width_of
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import DATASET, JOURNAL
+from selfinstruct.records import Decision
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists
 from selfinstruct.text import counted
 
+_RULE, _VALUE = 24, 34  # most columns of a rule and of its value in a line of the busiest rules
 _MANY_ROWS = 5_000  # rows from which the search for nearest neighbours takes a while
 
 
@@ -35,11 +37,12 @@ def opening(run: Run) -> None:
 
 
 def closing(run: Run, dataset: Dataset) -> None:
-    """Note what `generate` made, what it cost and where the dataset is."""
+    """Note what `generate` made, the busiest rules, what it cost and where the dataset is."""
     tokens = dataset.usage.tokens
     rows, rejected = len(dataset.rows), len(dataset.rejected)
     note(f"{counted(rows, 'row')} accepted, {counted(rejected, 'candidate')} rejected")
     _note_candidates(dataset)
+    _note_busiest(dataset, run.path, run.path)
     per_row = f" ({tokens / rows:,.0f} tokens per row)" if rows else ""
     note(f"used: {counted(dataset.requests, 'request')}, {short(tokens)} tokens{per_row}")
     for line in costs.spending(run, rows):
@@ -69,7 +72,8 @@ def interrupted(run: Run) -> None:
     for line in costs.spending(run, _count_lines(run.path / DATASET)):
         note(line)
     _note_open_batches(run)
-    note(f"stopped. All replies that arrived are saved. To resume: selfinstruct generate {_quoted(run.path)}")
+    note("stopped. All replies that arrived are saved")
+    note(f"To resume: selfinstruct generate {_quoted(run.path)}")
 
 
 def built(run: Run, dataset: Dataset, where: Path) -> None:
@@ -77,9 +81,10 @@ def built(run: Run, dataset: Dataset, where: Path) -> None:
     candidates = counted(len(dataset.rows) + len(dataset.rejected), "candidate")
     note(f"{counted(len(dataset.rows), 'row')} from {candidates}, without asking a teacher")
     _note_candidates(dataset)
+    _note_busiest(dataset, run.path, where)
     if where != run.path and not dataset.complete:  # RUN has other settings, so `generate` would not bring these rows
         note(
-            f"{len(dataset.rows):,} of {dataset.target:,} rows. Fix: repeat this command without --out, then run "
+            f"{len(dataset.rows):,} of {counted(dataset.target, 'row')}. Fix: repeat this command without --out, then run "
             f"`selfinstruct generate {_quoted(run.path)}`."
         )
     elif reason := run.shortfall(dataset):
@@ -105,6 +110,40 @@ def _note_candidates(dataset: Dataset) -> None:
     if dataset.without_tokens:
         rows = counted(dataset.without_tokens, "row")
         note(f"{rows} kept without a ROUGE-L comparison: the instruction has no tokens, only signs such as emoji")
+
+
+def _note_busiest(dataset: Dataset, run: Path, where: Path) -> None:
+    """Note the rules that rejected the most candidates, a line each with an example, and what to do about them.
+
+    `run` is the run directory, and `where` has the derived files.
+    """
+    busiest = dataset.busiest()
+    if not busiest:
+        return
+    note("busiest rules, each with an example:")
+    names = max(len(busy.rule[:_RULE]) for busy in busiest)
+    numbers = max(len(f"{busy.count:,}") for busy in busiest)
+    for busy in busiest:
+        head = f"  {safe(busy.rule[:_RULE]):{names}}  {busy.count:{numbers},}  "
+        reason = _reason(busy.example)
+        instruction = cut(busy.example.candidate.task.instruction, columns() - len(head) - width_of(reason) - 3)
+        note(f'{head}"{instruction}" {reason}')
+    first = busiest[0].rule
+    note(f"read more:  selfinstruct show {_quoted(where)} --rejected {shlex.quote(first)}")
+    if off := next((busy.rule for busy in busiest if busy.is_filter), ""):
+        note(f"switch off: selfinstruct build {_quoted(run)} --without {shlex.quote(off)}")
+
+
+def _reason(decision: Decision) -> str:
+    """Return the value and the limit of a rejection, such as "(got 2, limit 4 to 150)" or "(got 'draw')"."""
+    value, limit = decision.value, decision.limit
+    if isinstance(value, float):
+        value = f"{value:.2f}"
+    elif isinstance(value, str):
+        value = f"'{cut(value, _VALUE)}'"
+    if limit is None:
+        return f"(got {value})"
+    return f"(got {value}, limit {' to '.join(map(str, limit)) if isinstance(limit, list | tuple) else limit})"
 
 
 def _note_open_batches(run: Run) -> None:

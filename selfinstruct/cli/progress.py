@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
-from selfinstruct.cli.terminal import clock, dollars, safe, short
+from selfinstruct.cli.terminal import clock, dollars, folded, safe, short
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.budget import spent_usd
 from selfinstruct.client.prices import Price
@@ -27,8 +27,8 @@ class RunProgress:
     def __init__(self, target: int, price: Price | None = None, stream: TextIO | None = None) -> None:
         self.target = target
         self.price = price
-        details = "{n_fmt}/{total_fmt} rows{postfix}"
-        with_bar = "{n_fmt}/{total_fmt} rows |{bar}| {percentage:3.0f}%{postfix}"
+        details = "{n:,}/{total:,} rows{postfix}"
+        with_bar = "{n:,}/{total:,} rows |{bar}| {percentage:3.0f}%{postfix}"
         self.bar = Bar(target, with_bar, details, stream)
         self._since = time.time()  # replies of an earlier process say nothing about the speed of this one
         self._latest: tuple[Dataset, DurableAsk] | None = None
@@ -43,7 +43,7 @@ class RunProgress:
         if self.bar.moving is not None:
             self._show(dataset, ask)
         else:
-            self.bar.say(f"{len(dataset.rows)}/{self.target} rows, {self._details(dataset, ask)}")
+            self.bar.say(f"{len(dataset.rows):,}/{self.target:,} rows, {self._details(dataset, ask)}")
 
     def _show(self, dataset: Dataset, ask: DurableAsk) -> None:
         self.bar.show(len(dataset.rows), self._details(dataset, ask))
@@ -79,10 +79,13 @@ class RunProgress:
         if self._warned or not ask.obtained or share is None or share >= _LOW:
             return
         self._warned = True
-        rule = next(iter(dataset.funnel), "none")
+        rule = next((busy.rule for busy in dataset.busiest(1)), "any")
         self.bar.say(
-            safe(
-                f"warning: only {100 * share:.0f} % of the latest candidates were accepted. Most were rejected by `{rule}`. "
-                f"Fix: stop with Ctrl-C and read `selfinstruct show DIR --rejected {rule}`."
+            folded(
+                safe(
+                    f"warning: only {100 * share:.0f} % of the latest candidates were accepted. Most were rejected by `{rule}`. "
+                    f"Fix: stop with Ctrl-C and read `selfinstruct show DIR --rejected {rule}`."
+                ),
+                self.bar.stream,
             )
         )

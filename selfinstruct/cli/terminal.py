@@ -6,12 +6,15 @@ import re
 import shutil
 import sys
 import textwrap
+import unicodedata
+from typing import TextIO
 
 from selfinstruct.text import UNSAFE_ON_A_TERMINAL
 
 _UNSAFE = re.compile(f"[{UNSAFE_ON_A_TERMINAL}]")
 _NO_BREAK = "\xa0"
-_UNBROKEN = re.compile(r"(?<=\d) (?=[a-z])|(?<!\S)`[^`]{1,40}`|\[default: [^\]]{1,30}\]")  # a number keeps its noun
+_UNBROKEN = re.compile(r"(?<=\d) (?=[a-z])|(?<!\S)`[^`]{1,60}`|\[default: [^\]]{1,30}\]")  # a number keeps its noun
+_LEAST_DOLLARS = 0.0001
 _WIDEST = 120  # columns: longer lines are hard to read
 _NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
 
@@ -32,6 +35,8 @@ def clock(seconds: float) -> str:
 
 def dollars(amount: float) -> str:
     """Return US dollars as text: two decimals from $1 on, four below."""
+    if 0 < amount < _LEAST_DOLLARS:
+        return f"under ${_LEAST_DOLLARS}"
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
 
 
@@ -67,9 +72,13 @@ def labelled(label: str, text: str, indent: int) -> str:
     return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
 
 
-def folded(text: str) -> str:
-    """Return a text with its long lines broken between words if standard output is a terminal, else unchanged."""
-    if not sys.stdout.isatty():
+def folded(text: str, stream: TextIO | None = None) -> str:
+    """Return a text with its long lines broken between words if `stream` is a terminal, else unchanged.
+
+    `stream` is standard output by default. Python has none where a process was started without it.
+    """
+    stream = stream or sys.stdout
+    if not stream or not stream.isatty():
         return text
     return "\n".join(_folded_line(line, max(_NARROWEST, columns())) for line in text.split("\n"))
 
@@ -78,9 +87,24 @@ def _folded_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{indent}{part}" for part in wrapped(line, width - len(indent)))
+
+
+def width_of(text: str) -> int:
+    """Return the columns that a text takes on a terminal: two for each wide character, none for a combining one."""
+    return sum(0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text on one line, without control characters, in at most `width` columns."""
+    text = safe(" ".join(text.split()))
+    if width_of(text) <= width:
+        return text
+    while text and width_of(text) > width - 3:
+        text = text[:-1]
+    return f"{text.rstrip()}..."
 
 
 def note(text: str) -> None:
     """Print a line for the user to standard error, so that standard output has only what a program may read."""
-    print(safe(text), file=sys.stderr, flush=True)
+    print(folded(safe(text), sys.stderr), file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from selfinstruct.errors import setting
 from selfinstruct.journal.totals import Counts, Tally
 from selfinstruct.recipe.schema import Runtime
 from selfinstruct.records import Usage
+from selfinstruct.text import counted
 
 Fit = Literal["now", "later", "never"]
 
@@ -67,11 +68,13 @@ class Budget:
         """Return the limit that calls would exceed, in words, or an empty text. `reserved` counts calls in flight too."""
         limits, counts = self.limits, self.counts
         if limits.requests is not None and counts.calls + calls > limits.requests:
-            return f"the limit of {limits.requests:,} requests is reached. Fix: set {setting('max_requests')} higher."
+            return f"the limit of {counted(limits.requests, 'request')} is reached. Fix: set {setting('max_requests')} higher."
         if limits.tokens is not None:
             spent = committed(counts, reserved).tokens + bound.tokens
             if spent > limits.tokens:
-                return _too_much(f"the limit of {limits.tokens:,} tokens leaves", f"{bound.tokens:,}", "max_tokens", calls)
+                return _too_much(
+                    f"the limit of {counted(limits.tokens, 'token')} leaves", f"{bound.tokens:,}", "max_tokens", calls
+                )
         if limits.usd is not None and self.price is not None:
             more = self.price.of(teacher).usd(bound, bound if batch else Usage())
             if spent_usd(counts, self.price, reserved) + more > limits.usd:

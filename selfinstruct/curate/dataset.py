@@ -11,6 +11,7 @@ from selfinstruct.journal.totals import Tally
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Decision, Neighbour, Usage
 from selfinstruct.rouge import RougeIndex
+from selfinstruct.text import counted
 
 NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # rules that say nothing about a candidate's quality
 RECENT_ROOTS = 100  # root requests over which the recent acceptance is measured
@@ -33,6 +34,23 @@ class Recent:
         if len(self.roots) > RECENT_ROOTS:
             rows, judged = self.roots.popleft()
             self.rows, self.judged = self.rows - rows, self.judged - judged
+
+
+@dataclass(frozen=True)
+class BusyRule:
+    """A rule that rejected many candidates.
+
+    Attributes:
+        rule: The rule's name.
+        count: Number of candidates that it rejected.
+        example: The first of them, with the measured value and the limit.
+        is_filter: True for a filter that can be switched off.
+    """
+
+    rule: str
+    count: int
+    example: Decision
+    is_filter: bool
 
 
 @dataclass(repr=False)
@@ -68,7 +86,7 @@ class Dataset:
     pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
 
     def __repr__(self) -> str:
-        return f"<Dataset of {len(self.rows):,} rows, {len(self.rejected):,} candidates rejected>"
+        return f"<Dataset of {counted(len(self.rows), 'row')}, {counted(len(self.rejected), 'candidate')} rejected>"
 
     @property
     def usage(self) -> Usage:
@@ -102,7 +120,7 @@ class Dataset:
         """
         if self.complete:
             return ""
-        have = f"{len(self.rows):,} of {self.target:,} rows"
+        have = f"{len(self.rows):,} of {counted(self.target, 'row')}"
         if limit:
             return f"{have}: {limit}"
         if self.ended:
@@ -110,7 +128,8 @@ class Dataset:
             return f"{have}: {self.ended}. Fix: check `{command}`, then loosen a filter or choose another prompt."
         if self.unanswered:
             return (
-                f"{have}: {self.unanswered:,} admitted tasks have no answer yet. Fix: run `selfinstruct generate {path}` again."
+                f"{have}: {counted(self.unanswered, 'admitted task')} without an answer. "
+                f"Fix: run `selfinstruct generate {path}` again."
             )
         return f"{have}: the journal has no more replies. Fix: run `selfinstruct generate {path}` to request them."
 
@@ -125,6 +144,22 @@ class Dataset:
     def funnel(self) -> dict[str, int]:
         """The number of candidates that each rule rejected, largest first."""
         return dict(Counter(str(decision.rule) for decision in self.rejected).most_common())
+
+    def busiest(self, count: int = 3) -> list[BusyRule]:
+        """Return the `count` rules that rejected the most candidates, the busiest first, each with an example.
+
+        Rules that say nothing about a candidate's quality, such as `over_target`, are left out.
+        """
+        examples: dict[str, Decision] = {}
+        for decision in self.rejected:
+            examples.setdefault(str(decision.rule), decision)
+        filters = self.curate.filters if self.curate else {}
+        busy = [
+            BusyRule(rule, number, examples[rule], bool(filters.get(rule)))
+            for rule, number in self.funnel.items()
+            if rule not in NOT_JUDGED
+        ]
+        return busy[:count]
 
     def nearest(self, rows: Sequence[Decision] | None = None, count: int = NEIGHBOURS) -> Iterator[tuple[Neighbour, ...]]:
         """Yield the nearest of the seeds and of the instructions admitted before, for each row.

@@ -18,7 +18,7 @@ from selfinstruct.errors import SeedError
 from selfinstruct.packaged import folder
 from selfinstruct.records import Seed, clean
 from selfinstruct.tables.rows import type_name
-from selfinstruct.text import read_text
+from selfinstruct.text import counted, read_text
 
 _Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 BUNDLED_NAME, BUNDLED_LICENCE = "the seed tasks of selfinstruct", "Apache-2.0"
@@ -74,7 +74,7 @@ def load(path: str | Path | None = None) -> tuple[Seed, ...]:
     if bad:
         shown = "\n".join(f"  {row}" for row in bad[:20])
         more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
-        raise SeedError(f"{source}: has {len(bad)} bad row(s). Fix: correct or remove these rows:\n{shown}{more}")
+        raise SeedError(f"{source}: has {counted(len(bad), 'bad row')}. Fix: correct or remove these rows:\n{shown}{more}")
     if not seeds:
         raise SeedError(f"{source}: has no seed tasks. Fix: choose a file with at least one.")
     return tuple(seeds)

@@ -13,6 +13,7 @@ from selfinstruct.layout import JOURNAL, LOCK, RUN
 from selfinstruct.report.status import writing_process
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists, read
+from selfinstruct.text import counted
 
 _SHOWN = 5  # line numbers and keys that a problem names at most
 
@@ -62,12 +63,12 @@ def _journal(path: Path) -> Iterator[str]:
         if journal.torn_lines:
             yield f"{file}: {_some('torn line', journal.torn_lines)}, left by a crash and ignored. No action needed."
         if journal.unfinished:
-            cut_off = _counted(journal.unfinished, "byte")
+            cut_off = counted(journal.unfinished, "byte")
             yield f"{file}: last line is incomplete ({cut_off}). Fix: resume with `selfinstruct generate {path}`."
         if journal.repeated_keys:
             yield f"{file}: {_some('repeated key', journal.repeated_keys)}, the first reply counts. No action needed."
         if counts.unknown:
-            lines = _counted(counts.unknown, "line")
+            lines = counted(counts.unknown, "line")
             yield f"{file}: {lines} of an unknown kind. Fix: install the version of this package that wrote them."
         if counts.open and writing_process(path) is None:
             yield f"{file}: {_some('call', list(counts.open))} without an outcome, perhaps billed. No action needed."
@@ -91,8 +92,4 @@ def _derived_files(path: Path) -> Iterator[str]:
 def _some(noun: str, values: Sequence[int | str]) -> str:
     """Return a count with the first few values, such as "2 torn lines (3, 7)"."""
     shown = ", ".join(map(str, values[:_SHOWN])) + (", ..." if len(values) > _SHOWN else "")
-    return f"{_counted(len(values), noun)} ({shown})"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{counted(len(values), noun)} ({shown})"

@@ -11,6 +11,7 @@ from pathlib import Path
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.recipe.schema import Curate, Generate
 from selfinstruct.rundir.definition import Definition
+from selfinstruct.text import counted
 
 _LIMITS = """\
 A model wrote the instructions and outputs, and no person has checked them. Expect factual errors, invented names and
@@ -29,7 +30,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")  # Unicode categories of characters 
 def card(dataset: Dataset, definition: Definition) -> str:
     """Return the card as Markdown with a YAML front matter that `datasets` and the Hugging Face hub read."""
     title = _plain(definition.recipe.card.title) or "Instruction dataset"
-    about = f"{len(dataset.rows):,} rows in Alpaca format (instruction, input and output), one JSON object a line in"
+    about = f"{counted(len(dataset.rows), 'row')} in Alpaca format (instruction, input and output), one JSON object a line in"
     return "\n\n".join(
         [
             _front_matter(definition, title, len(dataset.rows)),
@@ -129,7 +130,7 @@ def _steering(dataset: Dataset, definition: Definition) -> list[tuple[str, objec
         lines.append(("Tasks evolved", f"{len(inputs.source):,} ({Path(generate.source).name})"))
     if inputs.passages:
         count = len({passage.document for passage in inputs.passages})
-        lines.append(("Documents", f"{count:,} in {len(inputs.passages):,} passages ({Path(generate.documents).name})"))
+        lines.append(("Documents", f"{count:,} in {counted(len(inputs.passages), 'passage')} ({Path(generate.documents).name})"))
     if generate.domain:
         lines.append(("Domain", generate.domain))
     if inputs.topics:

@@ -18,6 +18,7 @@ from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
 from selfinstruct.recipe.credentials import DEFAULT_URL
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
+from selfinstruct.text import counted
 
 _IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
@@ -112,7 +113,7 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     inputs = snapshot.load(generate)
     if len(inputs.topics) > recipe.curate.num:
         raise TopicError(
-            f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} topics for {recipe.curate.num:,} rows). "
+            f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} for {counted(recipe.curate.num, 'row')}). "
             f"Fix: set {setting('num')} higher, or remove topics."
         )
     return Definition(

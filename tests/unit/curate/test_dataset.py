@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfinstruct.curate.dataset import RECENT_ROOTS, Dataset, Recent
+from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Decision, ParsedTask
 
 
@@ -12,6 +13,19 @@ def dataset(rows: int, *rejected_by: str, **fields: object) -> Dataset:
     candidate = Candidate("0", 0, ParsedTask("Name a river.", "", "The Niger."))
     rejected = [Decision(candidate, rule) for rule in rejected_by]
     return Dataset([Decision(candidate)] * rows, rejected, **fields)  # type: ignore[arg-type]
+
+
+def test_the_busiest_rules_have_their_number_an_example_and_say_if_they_are_filters() -> None:
+    made = dataset(5, "rouge", *["word_count"] * 3, *["over_target"] * 9, *["refusal"] * 2, "empty_output")
+    made.curate = Curate(filters={"word_count": {"at_most": 9}, "refusal": True, "empty_output": False})
+    assert [(busy.rule, busy.count, busy.is_filter) for busy in made.busiest()] == [
+        ("word_count", 3, True),
+        ("refusal", 2, True),
+        ("rouge", 1, False),
+    ]
+    assert [busy.rule for busy in made.busiest(1)] == ["word_count"]
+    assert made.busiest()[0].example is made.rejected[1]
+    assert dataset(5, "over_target").busiest() == []
 
 
 def test_acceptance_leaves_out_candidates_that_are_not_needed() -> None:
@@ -57,7 +71,7 @@ def test_the_funnel_has_the_largest_number_first() -> None:
         (
             {"target": 2, "unanswered": 1},
             "",
-            "2 of 2 rows: 1 admitted tasks have no answer yet. Fix: run `selfinstruct generate runs/a` again.",
+            "2 of 2 rows: 1 admitted task without an answer. Fix: run `selfinstruct generate runs/a` again.",
         ),
         (
             {"target": 3},
