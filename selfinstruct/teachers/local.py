@@ -35,7 +35,7 @@ _LOOK = 0.4  # seconds for which to measure how busy the machine is
 
 
 # Settings that a model of this size can follow, for methods made for large models: short lists, examples instead of rules, and
-# completions instead of chats. They were found by trying. See "The embedded teacher" in README.md.
+# completions instead of chats. They were found by trying. See docs/local-models.md.
 _FITTING: dict[str, dict[str, Any]] = {
     "alpaca": {
         "prompt": "alpaca-small",
@@ -83,7 +83,7 @@ _FITTING: dict[str, dict[str, Any]] = {
 def defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that fit a small model in this process, for a run with these settings.
 
-    The methods were chosen by reading rows of each. See "The embedded teacher" in README.md. `alternating` needs the chat
+    The methods were chosen by reading rows of each. See docs/local-models.md. `alternating` needs the chat
     template of the default model. Any other model gets `few_shot`, which leaves templates to llama.cpp.
     """
     own = settings.get("model") not in (None, "", DEFAULT_MODEL)
