@@ -76,7 +76,10 @@ def test_nothing_is_written_into_the_run_directory(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (("--to", "parket", "--out", "new"), "no export is named 'parket'. Fix: choose one of alpaca-json, messages, or give"),
-        (("--to", "messages", "--out", "there.jsonl"), "there.jsonl: exists already. Fix: remove it, or choose another --out."),
+        (
+            ("--to", "messages", "--out", "there.jsonl"),
+            "there.jsonl: exists already. Fix: remove it, or set --out to another path.",
+        ),
         (("--to", "messages", "--out", "there.jsonl/x"), "there.jsonl: is a file. Fix: set --out to"),
         (("--to", "alpaca-json", "--out", "new", "--system", "x"), "alpaca-json: cannot hold a system text"),
         (("--to", "messages", "--out", "new", "--option", "split=0.1"), "export 'messages': has no option 'split'"),

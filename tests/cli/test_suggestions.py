@@ -59,7 +59,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
         ((*NEW, "--with", "refusals"), "no filter is named 'refusals'. Fix: choose refusal, or see `selfinstruct list`."),
         (
             (*NEW, "--with", "word-count:atmost=9"),
-            "filter 'word_count': has no option 'atmost'. Fix: choose at_most, or remove it.",
+            "filter 'word_count': has no option 'atmost'. Fix: rename it to at_most.",
         ),
         ((*NEW, "--recipe", "evl"), "no recipe is named 'evl'. Fix: choose evol, or see `selfinstruct list`."),
         ((*NEW, "--prompt", "evoll"), "no prompt is named 'evoll'. Fix: choose evol, or see `selfinstruct list`."),
