@@ -61,12 +61,14 @@ def page(command: Any, context: Any) -> HelpPage:
 
 def rendered(page: HelpPage) -> str:
     """Return the help of a command as text for standard output, with colours if that is a terminal."""
+    from rich.box import ASCII, ROUNDED
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
-    text, coloured = StringIO(), sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    text, frame = StringIO(), ROUNDED if "utf" in (getattr(sys.stdout, "encoding", "") or "").lower() else ASCII
+    coloured = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     console = Console(file=text, width=columns(), force_terminal=coloured, highlight=False, emoji=False, markup=False)
     console.print(Text.assemble("\n", ("Usage: ", "bold"), page.usage, "\n"))
     for paragraph in page.paragraphs:
@@ -79,7 +81,7 @@ def rendered(page: HelpPage) -> str:
         for entry in entries:
             described = f"{entry.text} {entry.note}".strip()
             table.add_row(Text(entry.name), Text("\n".join(wrapped(described, console.width - left - _FRAME))))
-        console.print(Panel(table, title=title, title_align="left", border_style="dim"))
+        console.print(Panel(table, title=title, title_align="left", border_style="dim", box=frame))
     console.print(Text("\nExamples", "bold"))
     for fact, line in page.examples:
         console.print(Text.assemble((f"  # {fact}\n", "dim"), f"  {line}"))

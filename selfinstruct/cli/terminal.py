@@ -17,6 +17,7 @@ _UNBROKEN = re.compile(r"(?<=\d) (?=[a-z])|(?<!\S)`[^`]{1,60}`|\[default: [^\]]{
 _LEAST_DOLLARS = 0.0001
 _WIDEST = 120  # columns: longer lines are hard to read
 _NARROWEST = 40  # columns of a wrapped text, however narrow the terminal is
+_SHORTEST = 10  # columns of any text
 
 
 def short(number: int) -> str:
@@ -58,7 +59,7 @@ def columns() -> int:
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of a text. A number keeps its noun, and a quoted command or a default is not broken."""
     text = _UNBROKEN.sub(lambda found: found[0].replace(" ", _NO_BREAK), text)
-    lines = textwrap.wrap(text, max(_NARROWEST, width), break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(text, max(_SHORTEST, width), break_long_words=False, break_on_hyphens=False) or [""]
     return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
@@ -67,7 +68,7 @@ def labelled(label: str, text: str, indent: int) -> str:
 
     The text begins on the next line if the label is too long.
     """
-    lines = wrapped(text, columns() - indent)
+    lines = wrapped(text, max(_NARROWEST, columns() - indent))
     margin = f"\n{'':{indent}}"
     return (f"{label:{indent}}" if len(label) < indent else label + margin) + margin.join(lines)
 

@@ -49,6 +49,11 @@ def test_h_and_help_are_the_same() -> None:
     assert cli("status", "-h").stdout == cli("status", "--help").stdout
 
 
+def test_frames_are_ascii_where_the_output_cannot_have_others() -> None:
+    done = cli("status", "-h", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "") and "+- Options ---" in done.stdout
+
+
 def test_texts_with_brackets_are_shown_as_they_are() -> None:
     shown = words(cli("generate", "-h", COLUMNS="80").stdout)
     assert "[default: 100]" in shown and "[default: openai, or local without a key]" in shown
