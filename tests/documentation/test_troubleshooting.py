@@ -1,4 +1,4 @@
-"""The messages and errors that the page quotes are those of the package."""
+"""The messages and errors that the pages quote are those of the package."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from laws.test_language import PACKAGE, messages
 from documentation.code_blocks import ROOT
 from selfinstruct import errors
 
-PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+PAGE, EXTENDING = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("troubleshooting.md", "extending.md"))
 LEAST = 10  # characters of a quotation, so that it is found in few messages
 SOURCES = [text for path in sorted(Path(PACKAGE).rglob("*.py")) for _, text in messages(ast.parse(path.read_text()))]
 
 
-def table(*header: str) -> list[list[str]]:
+def table(*header: str, page: str = PAGE) -> list[list[str]]:
     """Return the rows of all tables with this header."""
     rows, inside = [], False
-    for line in PAGE.splitlines():
+    for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("|") else []
         if cells and cells[0].startswith("---"):
             continue
@@ -38,7 +38,7 @@ def occurs(quoted: str, sources: list[str]) -> bool:
     return sum(map(len, parts)) >= LEAST and any(map(pattern.search, sources))
 
 
-QUOTED = [row[0] for row in table("message", "cause and remedy")]
+QUOTED = [row[0] for page in (PAGE, EXTENDING) for row in table("message", "cause and remedy", page=page)]
 
 
 @pytest.mark.parametrize("quoted", QUOTED)
@@ -48,7 +48,7 @@ def test_a_quoted_message_is_one_of_the_package(quoted: str) -> None:
 
 
 def test_a_changed_message_would_be_found() -> None:
-    assert len(QUOTED) > 40
+    assert len(QUOTED) > 50
     assert occurs("…: is missing, and …", ["{}: is missing, and nothing can be built without it."])
     assert not occurs("…: is missing, or …", ["{}: is missing, and nothing can be built without it."])
     assert not occurs("… Fix: …", ["Fix: change it."])  # too short to be the quotation of one message
