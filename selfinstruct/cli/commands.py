@@ -62,6 +62,9 @@ def _usage_errors(command: Any, context: Any, words: Sequence[str]) -> Iterator[
         raise UserMistake(_sentence(error, command, context, words)) from None
 
 
+_NUMBERS = {"integer": "a whole number", "float": "a number", "number": "a number"}  # as errors name types of values
+
+
 def _sentence(error: Any, command: Any, context: Any, words: Sequence[str]) -> str:
     """Return the message of a usage error: place, problem, fix. `words` are the arguments of the command."""
     place = f"{context.info_name}: " if context.parent else ""
@@ -79,7 +82,9 @@ def _sentence(error: Any, command: Any, context: Any, words: Sequence[str]) -> s
         is_argument = parameter.param_type_name == "argument"
         name = parameter.metavar if is_argument else max(parameter.opts, key=len)
         if type(error).__name__ != "MissingParameter":
-            return f"{name}: {text}{_got(parameter, words, text)}. Fix: change its value."
+            kind = next((number for word, number in _NUMBERS.items() if f"valid {word}" in text), "")
+            problem, fix = (f"must be {kind}", f"give {kind}") if kind else (text, "change its value")
+            return f"{name}: {problem}{_got(parameter, words, text)}. Fix: {fix}."
         return f"{place}{name} is missing. Fix: add {name if is_argument else f'{name} {parameter.metavar}'}, or {see}."
     if extra := re.search(r"unexpected extra arguments?\S* \((.*)\)$", error.message):
         return f"{place}unexpected argument (got {extra[1]!r}). Fix: remove it, or {see}."

@@ -219,8 +219,7 @@ class Live:
         if left <= 0:
             self.shutdown.close(
                 TeacherUnavailable(
-                    f"the teacher gave no answer for {self.patience:g} s ({fault}). "
-                    f"Fix: run the same command again later, or set {setting('patience')} to more seconds."
+                    f"{str(fault).rstrip('.')}. The teacher gave no answer for {self.patience:g} s. Fix: {_remedy(fault)}."
                 )
             )
         for balancer in self.balancers.values():
@@ -259,3 +258,10 @@ def _plain(reply: Reply) -> Reply:
     """Return a reply without the side fields that cannot be written as JSON."""
     usage = reply.usage if isinstance(reply.usage, Usage) else None
     return Reply(reply.text, str(reply.finish_reason), str(reply.model), usage, str(reply.host))
+
+
+def _remedy(fault: TransientError) -> str:
+    """Return what to do about a teacher that gives no answer, as an imperative without a full stop."""
+    if fault.cause in ("connection", "unreadable"):
+        return f"start the server or check {setting('base_url')}, then run the same command again"
+    return f"run the same command again later, or set {setting('patience')} to more seconds"

@@ -157,14 +157,14 @@ def check_same(old: Definition, new: Definition) -> None:
     """Raise RecipeChanged, with each difference, unless both ask for the same things."""
     before, after = old.frozen, new.frozen
     changes = [
-        f"{name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+        f"{setting(name) if name in Generate.model_fields else name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
     if changes:
         raise RecipeChanged(
-            "this run was begun by other [generate] settings, and its replies answer those. Fix: remove these changes, or "
-            "use a new directory:\n  " + "\n  ".join(changes)
+            "this run started with other settings, and its saved replies answer those. "
+            "Fix: remove these changes, or use a new directory:\n  " + "\n  ".join(changes)
         )
 
 

@@ -86,6 +86,8 @@ def read(path: Path) -> Definition:
         raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path, or begin a run with `generate`.")
     try:
         found = _definition(path, json.loads((path / RUN).read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise RunDirectoryError(f"{path / RUN}:{error.lineno}: is not valid JSON. Fix: put the original back.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(f"{path / RUN}: cannot be used ({error}). Fix: put the original back.") from None
     except (SeedError, PromptError, DocumentError, TopicError) as error:

@@ -24,6 +24,7 @@ from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, Teacher
 from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, key_from_environment
 from selfinstruct.records import Allowance, Reply, Request, Usage
 from selfinstruct.teachers._batches import OpenAIBatches
+from selfinstruct.text import shown
 
 if TYPE_CHECKING:
     import aiohttp
@@ -173,8 +174,9 @@ class OpenAI:
                 allowances=allowances,
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            start = " ".join(self._safe(text[:2000]).split())[:80]
-            message = f"{self.host} did not send a completion (got {start!r})"
+            start = shown(self._safe(text[:2000]))
+            page = text.lstrip().startswith("<")
+            message = f"{self.host} sent {'a web page instead of a' if page else 'no'} completion (got {start})"
             raise TransientError(message, cause="unreadable", charged=True) from None
 
     def _unreached(self, error: Exception, cause: str) -> TransientError:
@@ -190,7 +192,9 @@ class OpenAI:
             root = root.__cause__
         if cause == "timeout" and isinstance(root, TimeoutError):
             return TransientError(f"{self.host} did not answer in time", cause=cause, charged=connected)
-        reason = self._safe(str(root) or type(root).__name__)
+        number = getattr(root, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else getattr(root, "strerror", "") or str(root) or type(root).__name__
+        reason = self._safe(reason)
         return TransientError(f"no connection to {self.host} ({reason})", cause="connection", charged=connected)
 
     def error(self, error: Exception) -> TeacherError:
@@ -215,10 +219,11 @@ class OpenAI:
         body = body["error"] if isinstance(body.get("error"), dict) else body
         code = f"{body.get('code') or ''} {body.get('type') or ''}"
         said = self._safe(str(body.get("message") or message))[:300]
+        said = "a web page" if said.startswith("<") else said or "without a reason"
         foreign = status == 403 and not body  # from a proxy or a firewall, not from the provider
         if status == 401 or (status == 403 and body) or "invalid_api_key" in code or "api key not valid" in said.lower():
             return TeacherStop(
-                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: check {' or '.join(KEY_VARIABLES)}."
+                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: set {' or '.join(KEY_VARIABLES)} to a valid key."
             )
         if status == 402 or "insufficient_quota" in code or "billing" in code:
             return TeacherStop(
@@ -227,7 +232,7 @@ class OpenAI:
         if status == 404 or "model_not_found" in code:
             return TeacherStop(
                 f"{self.host} does not know the model {self.model!r} or the address (HTTP {status}: {said}). "
-                f"Fix: check {setting('model')} and {setting('base_url')}."
+                f"Fix: check {setting('model')} and {setting('base_url')}, which often ends in /v1."
             )
         if status in _TRANSIENT or status >= 500 or foreign:
             cause = RATE_LIMIT if status == 429 else f"http_{status}"

@@ -30,12 +30,12 @@ def generate(directory: Path, teacher: FakeOpenAI, model: str, *flags: object, *
 @pytest.mark.parametrize(
     ("model", "status", "says"),
     [
-        ("bad-key", 1, "refuses the API key (HTTP 401: Incorrect API key provided). Fix: check SELFINSTRUCT_API_KEY"),
+        ("bad-key", 1, "refuses the API key (HTTP 401: Incorrect API key provided). Fix: set SELFINSTRUCT_API_KEY"),
         ("no-credit", 1, "is used up (You exceeded your current quota). Fix: add credit"),
         ("unknown", 1, "does not know the model 'unknown'"),
         ("refuses-all", 1, "20 requests failed in a row (the last one: HTTP 400"),
-        ("down", 4, "the teacher gave no answer for 1 s"),
-        ("empty", 4, "did not send a completion"),
+        ("down", 4, "The teacher gave no answer for 1 s"),
+        ("empty", 4, "sent no completion"),
         ("rambling", 3, "the last 100 root requests gave no new row"),
     ],
 )
@@ -106,7 +106,7 @@ def test_an_outage_stops_the_run_which_resumes_afterwards(start_teacher: Callabl
     assert generate(tmp_path / "calm", calm, "m", *flags)[0] == 0
     code, said = generate(tmp_path / "run", dying, "m", *flags)
     assert code == 4
-    assert "the teacher gave no answer for 1 s (127.0.0.1 answered HTTP 503 (gone))" in said
+    assert "127.0.0.1 answered HTTP 503 (gone). The teacher gave no answer for 1 s. Fix: run the same command" in said
     assert {entry["kind"] for entry in outcomes(tmp_path / "run")} == {"reply"}
     for _ in range(60):  # each try uses up some of the outage
         code, _ = generate(tmp_path / "run", dying, "m", *flags)
