@@ -6,7 +6,7 @@
     dataset = run.generate()
     run.to_hf(dataset)  # a datasets.Dataset
 
-The names below are all that is public, besides `selfinstruct.errors`.
+The names below are public. So are `selfinstruct.errors`, `selfinstruct.contracts` and `selfinstruct.dedup.deduplicate.dedup`.
 """
 
 from __future__ import annotations
