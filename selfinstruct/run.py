@@ -238,7 +238,7 @@ class Run:
             raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back.")
         fixed = [name for name in changes if loading.section_of(name) != "curate"]
         if fixed:
-            raise UserMistake(f"{fixed[0]}: build changes only settings of [curate]. Fix: use a new run directory for it.")
+            raise UserMistake(f"{setting(fixed[0])}: build changes only settings of [curate]. Fix: use a new run directory.")
         definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))

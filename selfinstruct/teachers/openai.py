@@ -175,8 +175,8 @@ class OpenAI:
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             start = shown(self._safe(text[:2000]))
-            page = text.lstrip().startswith("<")
-            message = f"{self.host} sent {'a web page instead of a' if page else 'no'} completion (got {start})"
+            sent = "sent a web page instead of a completion" if text.lstrip().startswith("<") else "sent no completion"
+            message = f"{self.host} {sent} (got {start})"
             raise TransientError(message, cause="unreadable", charged=True) from None
 
     def _unreached(self, error: Exception, cause: str) -> TransientError:

@@ -153,7 +153,8 @@ def test_an_unreachable_endpoint_ends_the_run_with_one_sentence(tmp_path: Path) 
     url = "http://127.0.0.1:9/v1"  # the discard port: nothing listens
     done = cli("generate", tmp_path / "run", "--base-url", url, "--model", "m", "--patience", 1)
     assert done.returncode == 4
-    assert "no connection to 127.0.0.1" in done.stderr
+    assert "no connection to 127.0.0.1 (Connection refused). The teacher gave no answer for 1 s. " in done.stderr
+    assert "Fix: start the server or check --base-url, then run the same command again.\n" in done.stderr
     assert "Traceback" not in done.stderr
 
 
