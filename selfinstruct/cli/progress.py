@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
-from selfinstruct.cli.terminal import clock, dollars, folded, safe, short
+from selfinstruct.cli.terminal import clock, columns, dollars, folded, safe, short
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.budget import spent_usd
 from selfinstruct.client.prices import Price
@@ -27,8 +27,9 @@ class RunProgress:
     def __init__(self, target: int, price: Price | None = None, stream: TextIO | None = None) -> None:
         self.target = target
         self.price = price
-        details = "{n:,}/{total:,} rows{postfix}"
-        with_bar = "{n:,}/{total:,} rows |{bar}| {percentage:3.0f}%{postfix}"
+        rows = counted(target, "row")
+        details = f"{{n:,}}/{rows}{{postfix}}"
+        with_bar = f"{{n:,}}/{rows} |{{bar}}| {{percentage:3.0f}}%{{postfix}}"
         self.bar = Bar(target, with_bar, details, stream)
         self._since = time.time()  # replies of an earlier process say nothing about the speed of this one
         self._latest: tuple[Dataset, DurableAsk] | None = None
@@ -43,7 +44,7 @@ class RunProgress:
         if self.bar.moving is not None:
             self._show(dataset, ask)
         else:
-            self.bar.say(f"{len(dataset.rows):,}/{self.target:,} rows, {self._details(dataset, ask)}")
+            self.bar.say(f"{len(dataset.rows):,}/{counted(self.target, 'row')}, {self._details(dataset, ask)}")
 
     def _show(self, dataset: Dataset, ask: DurableAsk) -> None:
         self.bar.show(len(dataset.rows), self._details(dataset, ask))
@@ -57,7 +58,7 @@ class RunProgress:
     def _details(self, dataset: Dataset, ask: DurableAsk) -> str:
         counts = ask.journal.counts
         speed = counts.per_minute(time.time(), self._since) if ask.obtained else None
-        # The most important part comes first, because a narrow terminal cuts off the rest.
+        # The most important part comes first, because the last ones are left out on a narrow terminal.
         parts = ["no candidates yet" if dataset.acceptance is None else f"{100 * dataset.acceptance:.0f} % accepted"]
         used, _ = ask.usage_below(dataset.roots)
         remaining = estimate_remaining(dataset, counts, self.price, speed, used)
@@ -71,6 +72,9 @@ class RunProgress:
         if faults := counts.faults.total():
             parts.append(counted(faults, "fault"))
         parts.append(f"{short(counts.usage.tokens)} tokens")
+        room = columns() - len(f"{self.target:,}/{self.target:,} rows, ")
+        while self.bar.moving is not None and len(", ".join(parts)) >= room and len(parts) > 1:
+            parts.pop()
         return safe(", ".join(parts))
 
     def _warn(self, dataset: Dataset, ask: DurableAsk) -> None:
