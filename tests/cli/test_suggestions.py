@@ -91,7 +91,8 @@ def test_a_bad_value_is_named_with_its_flag(
     status, message = said(capsys, monkeypatch, *words)
     flag, value = ("--num", "'ten'") if "ten" in " ".join(words) else ("--near", "3")
     assert status == 2 and message.count("\n") == 1
-    assert message.startswith(f"selfinstruct: {flag}: ") and value in message and message.endswith(". Fix: change its value.\n")
+    fix = "give a whole number" if flag == "--num" else "change its value"
+    assert message.startswith(f"selfinstruct: {flag}: ") and value in message and message.endswith(f". Fix: {fix}.\n")
 
 
 def test_a_rule_without_rejections_is_not_an_unknown_rule() -> None:
