@@ -48,6 +48,10 @@ def first_problem(error: ValidationError, source: str = "") -> str:
     if kind == "missing":
         return f"{where}: is missing. Fix: add it."
     problem, _, fix = own.partition(". Fix: ")
+    whole_section = len(path) == 1
+    if whole_section and kind == "value_error":  # the message of a check of several settings begins with one of them
+        name, _, problem = problem.partition(": ")
+        where = place([*path, name], source)
     if kind == "string_pattern_mismatch":
         problem, fix = _PATTERNS[first["ctx"]["pattern"]]
     elif kind != "value_error":
@@ -63,7 +67,7 @@ def first_problem(error: ValidationError, source: str = "") -> str:
     if kind in _LIMITS and isinstance(value, float) and value.is_integer():  # a flag's -1 is read as -1.0
         value = int(value)
     got = " (got a value that is not shown)" if secret else f" (got {shown(value)})"
-    return f"{where}: {problem}{got if len(path) > 1 else ''}. Fix: {fix.rstrip('.')}."
+    return f"{where}: {problem}{'' if whole_section else got}. Fix: {fix.rstrip('.')}."
 
 
 def place(path: Sequence[str], source: str = "") -> str:

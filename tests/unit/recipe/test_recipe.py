@@ -129,6 +129,7 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
             "[generate.teachers.B]\nmodel = 'm'",
             "[generate.teachers] B: must be a name of at most 31 characters: small letters, digits",
         ),
+        ("[generate.teachers.a]\npropose = 0", "[generate] teachers: none has a weight to propose. Fix: set `propose = 1` for"),
         ("[generate.mix.a]\nmetod = 'evol'", "[generate.mix.a] method: is missing. Fix: add it."),
         ("[generate]\nmax_tokens = 5", "Fix: set reply_tokens for one reply, or move it below [runtime]."),
         ("[generate]\napi_key = 'sk-12345'", "Fix: remove it, and set the variable OPENAI_API_KEY."),
