@@ -95,6 +95,7 @@ class GenerationLoop:
                 errors.append(error)
 
         index = 0
+        self.ask.replay_first()
         try:
             while under_way or not self.over:
                 for _ in range(0 if self.over else self.lookahead.to_begin(index, len(under_way), window)):
@@ -156,6 +157,7 @@ class GenerationLoop:
         self.dataset.unanswered += unanswered
         self.dataset.roots += 1
         self.lookahead.record(len(self.dataset.rows), self.dataset.roots)
+        self.ask.decide_next(self.dataset.roots)
         gained = len(self.dataset.rows) - before
         self._empty_streak = 0 if unanswered or gained else self._empty_streak + 1
         self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in final))

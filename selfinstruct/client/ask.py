@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -38,6 +39,9 @@ class DurableAsk:
         self.used: dict[str, tuple[Usage, bool, str]] = {}  # by key: the tokens, True if by batch, the teacher's name
         self._source = source
         self._asked: set[str] = set()  # keys of requests in flight
+        self._held: asyncio.Event | None = None  # set once the journal is not enough
+        self._turn = 0  # the root request that is decided next
+        self._waiting: set[int] = set()  # root requests that need a reply which the journal lacks
 
     async def __call__(self, key: str, request: Request) -> Reply:
         """Return the reply to a request.
@@ -63,6 +67,7 @@ class DurableAsk:
                 )
             self._asked.add(key)
             try:
+                await self._until_the_journal_is_not_enough(key)
                 entry = await self._source.obtain(key, request)
             finally:
                 self._asked.discard(key)
@@ -76,6 +81,30 @@ class DurableAsk:
             raise RequestRefused(entry.outcome.message, cause=entry.outcome.cause, status=entry.outcome.status)
         self.used[key] = entry.outcome.usage or Usage(), entry.batch is not None, entry.teacher
         return entry.outcome
+
+    def replay_first(self) -> None:
+        """Send no request until a root request whose turn it is needs one. Before that, the journal may have enough for all rows."""
+        if len(self.journal):
+            self._held = asyncio.Event()
+            self.shutdown.on_close.append(self._held.set)
+
+    def decide_next(self, root: int) -> None:
+        """Note that all root requests below `root` are decided."""
+        self._turn = root
+        if self._held and root in self._waiting:
+            self._held.set()
+
+    async def _until_the_journal_is_not_enough(self, key: str) -> None:
+        root = root_of(key)
+        if self._held is None or self._held.is_set():
+            return
+        if root == self._turn:
+            self._held.set()
+            return
+        self._waiting.add(root)
+        await self._held.wait()
+        if self.shutdown.closed:
+            raise ReplyMissing(key)
 
     @property
     def in_flight(self) -> int:

@@ -82,6 +82,10 @@ def test_any_concurrency_and_a_rebuild_give_the_same_bytes(
         found.append(derived(run.path))
         assert si.Run(run.path).files() == found[-1]
     assert found[0] == found[1] == found[2]
+    journal, requests = (tmp_path / "7" / "journal.jsonl").read_bytes(), len(teacher.requests())
+    assert si.Run(tmp_path / "7", concurrency=50).generate().complete
+    assert len(teacher.requests()) == requests, "a complete run sends nothing"
+    assert (tmp_path / "7" / "journal.jsonl").read_bytes() == journal
     kept = [row["candidate"] for row in rows(tmp_path / "7" / "provenance.jsonl")]
     dropped = [row["candidate"] for row in rows(tmp_path / "7" / "rejected.jsonl")]
     assert len(set(kept + dropped)) == len(kept) + len(dropped), "a candidate with two verdicts"
