@@ -96,7 +96,7 @@ GOOD = '{"instruction": "Name a river."}\n'
         ("object.json", '{\n"instruction": "x"}', "object.json: is one JSON object, not an array"),
         ("deep.jsonl", '{"instruction": ' + "[" * 100_000, "deep.jsonl:1: holds JSON that cannot be read (it is nested too"),
         ("ragged.csv", "instruction,n\nx,1\ny\n", "ragged.csv:3: has 1 cells"),
-        ("field.csv", "prompt,n\nx,1\n", "field.csv: has no field 'instruction' (there are: prompt, n). Fix: set --field"),
+        ("field.csv", "prompt,n\nx,1\n", "field.csv: has no field 'instruction' (there are: prompt, n). Fix: set fields"),
         ("field.jsonl", GOOD + '{"q": "x"}', "field.jsonl:2: has no field 'instruction' (there are: q)"),
         ("type.jsonl", '{"instruction": 5}', "type.jsonl:1: 'instruction' must be text (got a number)"),
         ("not.parquet", GOOD, "not.parquet: cannot be read as Parquet"),

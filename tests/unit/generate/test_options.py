@@ -126,7 +126,7 @@ def test_a_method_of_your_own_may_declare_options(tmp_path: Path, monkeypatch: p
 def test_the_list_shows_options_within_80_columns() -> None:
     listed = cli("list", COLUMNS="80").stdout
     assert max(map(len, listed.split("\n"))) <= 80
-    methods = listed[listed.index("methods\n") : listed.index("prompts\n")]
+    methods = listed[listed.index("\nmethods (") : listed.index("\nprompts (")]
     for method in plugins.names("method"):
         for name, option in (options.declared(plugins.find("method", method), method) or {}).items():
             assert f"{name} = " in methods and option.meaning.split()[0] in methods

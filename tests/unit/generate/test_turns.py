@@ -229,7 +229,7 @@ def test_tasks_to_evolve_can_come_from_a_finished_run(teacher: FakeOpenAI, tmp_p
 
 def test_more_topics_than_rows_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
     names = topics(tmp_path / "topics.txt", (f"matter {number}" for number in range(2000)))
-    with pytest.raises(TopicError, match="more topics than rows \\(got 2,000 topics for 100 rows\\)"):
+    with pytest.raises(TopicError, match="more topics than rows \\(got 2,000 for 100 rows\\)"):
         si.Run(tmp_path / "run", **UNREACHABLE, method="few_shot", topics=names, num=100)
     assert not (tmp_path / "run").exists()
 

@@ -211,7 +211,7 @@ def test_all_bad_rows_are_listed_up_to_twenty(tmp_path: Path) -> None:
     with pytest.raises(SeedError) as caught:
         seeds.load(write(tmp_path, "{\n" * 25))
     message = str(caught.value)
-    assert ": has 25 bad row(s)." in message and message.count("not valid JSON") == 20 and "and 5 more" in message
+    assert ": has 25 bad rows." in message and message.count("not valid JSON") == 20 and "and 5 more" in message
 
 
 @pytest.mark.parametrize(
