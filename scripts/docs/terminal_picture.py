@@ -7,6 +7,7 @@ A line that is drawn over, such as a progress bar, is shown as it was at the end
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -44,7 +45,7 @@ def shown(command: list[str]) -> str:
 def main() -> None:
     """Write the picture."""
     out, _, *command = sys.argv[1:]
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"$ {shlex.join(command)}\n{shown(command)}"))
     svg = console.export_svg(title="selfinstruct")
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
