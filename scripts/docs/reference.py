@@ -99,7 +99,7 @@ def _command(name: str, page: HelpPage) -> Iterator[str]:
         if title not in ("Arguments", "Options"):
             yield f"| **{title}** | |"
         shown = [entry for entry in entries if "--help" not in entry.name]
-        yield from (f"| `{_cell(entry.name)}` | {_cell(f'{entry.text} {entry.note}'.strip())} |" for entry in shown)
+        yield from (f"| `{entry.name.replace('|', ' or ')}` | {_cell(f'{entry.text} {entry.note}'.strip())} |" for entry in shown)
     yield ""
 
 
