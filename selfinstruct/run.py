@@ -223,22 +223,22 @@ class Run:
         """Return the dataset that the journal gives. It sends no request and writes nothing.
 
         Args:
-            changes: Settings of `[curate]` to change, such as `rouge=0.5` or `filters={"refusal": False}`.
+            changes: Settings of `[curate]` and `[card]` to change, such as `rouge=0.5` or `filters={"refusal": False}`.
 
         Returns:
             The dataset. `write` puts it into files.
 
         Raises:
-            UserMistake: The directory has no run, or a setting is not one of `[curate]`.
+            UserMistake: The directory has no run, or a setting is of `[generate]` or `[runtime]`.
             RunDirectoryError: The run directory has no journal.
         """
         if not manifest.exists(self.path):
             raise UserMistake(f"{self.path}: has no run. Fix: check the path, or begin a run with `generate`.")
         if not (self.path / JOURNAL).exists():
             raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back.")
-        fixed = [name for name in changes if loading.section_of(name) != "curate"]
+        fixed = [name for name in changes if loading.section_of(name) not in loading.FREE]
         if fixed:
-            raise UserMistake(f"{setting(fixed[0])}: build changes only settings of [curate]. Fix: use a new run directory.")
+            raise UserMistake(f"{setting(fixed[0])}: build changes only settings of [curate] and [card]. Fix: use a new run directory.")
         definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))
@@ -248,8 +248,8 @@ class Run:
 
         Args:
             dataset: A dataset from `build`. By default, the one that the journal and the run's settings give.
-            to: A new or empty directory. By default the files of the run are replaced, and the dataset's `[curate]` settings
-                become those of the run.
+            to: A new or empty directory. By default the files of the run are replaced, and the dataset's `[curate]` and
+                `[card]` become those of the run.
 
         Raises:
             UserMistake: The directory `to` is not empty.
@@ -374,7 +374,7 @@ class Run:
             in_rounds=recipe.runtime.batch,
             watch=watch,
         )
-        dataset.curate = recipe.curate
+        dataset.curate, dataset.card = recipe.curate, recipe.card
         ask.account(dataset)
         return dataset
 
@@ -385,7 +385,8 @@ class Run:
         return Curator(definition.seeds, curate, self._arguments.filters, quotas)
 
     def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:
-        recipe = self.recipe.model_copy(update={"curate": dataset.curate or self.recipe.curate})
+        given = {name: value for name in loading.FREE if (value := getattr(dataset, name))}
+        recipe = self.recipe.model_copy(update=given)
         definition = replace(self.definition, recipe=recipe)
         if target == self.path and definition.recipe != self.definition.recipe:
             self.definition = definition

@@ -156,9 +156,9 @@ def build(
     from selfinstruct.run import Run
 
     of_recipe = loading.load(recipe) if recipe else {}
-    curate = {name: value for name, value in of_recipe.items() if loading.section_of(name) == "curate"}
+    free = {name: value for name, value in of_recipe.items() if loading.section_of(name) in loading.FREE}
     run = Run(directory)
-    dataset = run.build(**merge({**settings, "filters": _filters(without, with_)}, curate, str(recipe)))
+    dataset = run.build(**merge({**settings, "filters": _filters(without, with_)}, free, str(recipe)))
     where = run.write(dataset, to=out)
     output.built(run, dataset, where)
 

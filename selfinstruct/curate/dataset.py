@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from selfinstruct.curate.curator import NEIGHBOURS
 from selfinstruct.journal.totals import Tally
-from selfinstruct.recipe.schema import Curate
+from selfinstruct.recipe.schema import Card, Curate
 from selfinstruct.records import Decision, Neighbour, Usage
 from selfinstruct.rouge import RougeIndex
 from selfinstruct.text import counted
@@ -68,6 +68,7 @@ class Dataset:
         tallies: Tokens of these requests by teacher.
         writers: Number of instructions and outputs of the rows by teacher.
         curate: The settings that gave these rows.
+        card: The facts for the dataset card.
         recent: Rows and judged candidates of the last 100 root requests.
         pool: The ROUGE-L index of the seeds and of all admitted instructions.
     """
@@ -82,6 +83,7 @@ class Dataset:
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     writers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     curate: Curate | None = None
+    card: Card | None = None
     recent: Recent = field(default_factory=Recent)
     pool: RougeIndex = field(default_factory=RougeIndex, compare=False)
 

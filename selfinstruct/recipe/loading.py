@@ -18,6 +18,8 @@ from selfinstruct.recipe import problems
 from selfinstruct.recipe.schema import SECTIONS, Recipe
 from selfinstruct.text import read_text, shown
 
+FREE = ("curate", "card")  # sections that may change at any time: no request depends on them
+
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """Return a recipe with some settings changed, each in the section that has its name.

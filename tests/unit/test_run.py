@@ -94,7 +94,7 @@ def test_building_writes_nothing_and_takes_other_settings(teacher: FakeOpenAI, t
     assert len(strict.rows) < 30
     assert "rouge" in strict.funnel
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-    with pytest.raises(UserMistake, match="temperature: build changes only settings of"):
+    with pytest.raises(UserMistake, match=r"temperature: build changes only settings of \[curate\] and \[card\]"):
         first.build(temperature=0.1)
     first.write(fewer, to=tmp_path / "fewer")
     assert sorted(path.name for path in (tmp_path / "fewer").iterdir()) == sorted(DERIVED)
@@ -108,6 +108,18 @@ def no_vowels_at_the_end(example: si.Example, context: object, *, vowels: str = 
     """Drops an instruction whose last letter is a vowel."""
     last = example.instruction.rstrip(".?")[-1:]
     return si.Rejection(last, vowels) if last in vowels else None
+
+
+def test_building_takes_the_facts_of_the_card_from_a_recipe(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=5).generate()
+    recipe = tmp_path / "card.toml"
+    recipe.write_text('[card]\nlicence = "cc-by-4.0"\n[generate]\nmodel = "n"\n[curate]\nnum = 4\n')
+    for words, folder in ((("--out", tmp_path / "new"), "new"), ((), "run")):
+        assert cli("build", tmp_path / "run", "--recipe", recipe, *words).returncode == 0
+        assert 'license: "cc-by-4.0"' in (tmp_path / folder / "README.md").read_text()
+        assert len(rows(tmp_path / folder / "dataset.jsonl")) == 4
+    again = si.Run(tmp_path / "run")
+    assert (again.recipe.card.licence, again.recipe.generate.model) == ("cc-by-4.0", "m")
 
 
 def test_an_own_filter_is_a_function(teacher: FakeOpenAI, tmp_path: Path) -> None:
