@@ -238,7 +238,9 @@ class Run:
             raise RunDirectoryError(f"{self.path / JOURNAL}: is missing, and nothing can be built without it. Fix: put it back.")
         fixed = [name for name in changes if loading.section_of(name) not in loading.FREE]
         if fixed:
-            raise UserMistake(f"{setting(fixed[0])}: build changes only settings of [curate] and [card]. Fix: use a new run directory.")
+            raise UserMistake(
+                f"{setting(fixed[0])}: build changes only settings of [curate] and [card]. Fix: use a new run directory."
+            )
         definition = replace(self.definition, recipe=resolve(changes, self.recipe))
         with Journal.reading(self.path / JOURNAL) as journal:
             return event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, definition))

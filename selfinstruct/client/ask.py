@@ -83,7 +83,10 @@ class DurableAsk:
         return entry.outcome
 
     def replay_first(self) -> None:
-        """Send no request until a root request whose turn it is needs one. Before that, the journal may have enough for all rows."""
+        """Send no request until the root request that is decided next needs one.
+
+        Before that, the journal may have enough for all rows.
+        """
         if len(self.journal):
             self._held = asyncio.Event()
             self.shutdown.on_close.append(self._held.set)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from math import ceil
 
-_BELIEF = 20  # root requests until a measured yield weighs half, where a wrong guess wastes a whole round of requests
+# Root requests until a measured yield weighs half. In rounds, a wrong guess wastes a whole round of requests.
+_BELIEF, _BELIEF_IN_ROUNDS = 5, 20
 
 
 class Lookahead:
@@ -28,15 +29,15 @@ class Lookahead:
     def record(self, rows: int, roots: int) -> None:
         """Record that the first `roots` root requests gave `rows` rows in all."""
         self._rows, self._roots = rows, roots
-        promised = (self._planned - roots) * self._yield(_BELIEF)
-        self._planned += max(0, ceil((self.num - rows - promised) / self._yield(_BELIEF)))
+        promised = (self._planned - roots) * self._yield(_BELIEF_IN_ROUNDS)
+        self._planned += max(0, ceil((self.num - rows - promised) / self._yield(_BELIEF_IN_ROUNDS)))
 
     def to_begin(self, begun: int, under_way: int, window: int) -> int:
         """Return how many root requests to begin now.
 
         At most `window` may be under way at a time. Where none is, the result is at least 1.
         """
-        wanted = self._planned - begun if self._in_rounds else ceil((self.num - self._rows) / self._yield(1)) - under_way
+        wanted = self._planned - begun if self._in_rounds else ceil((self.num - self._rows) / self._yield(_BELIEF)) - under_way
         return max(0 if under_way else 1, min(wanted, window - under_way))
 
     def _yield(self, belief: int) -> float:

@@ -153,4 +153,4 @@ def test_each_teacher_gets_its_own_key(
     assert {line["key"] for line in first.requests()} == {"1111", "3333"}
     monkeypatch.delenv("NEW_KEY")
     with pytest.raises(TeacherStop, match="export NEW_KEY="):
-        si.Run(tmp_path / "run", num=30).generate()
+        si.Run(tmp_path / "run", num=100).generate()
