@@ -307,8 +307,7 @@ class Run:
             UserMistake: There are no rows, or the export or `out` cannot be used.
         """
         write, target = exporting.writer(to, options), exporting.Target.of(out)
-        if target.directory.resolve() == self.path.resolve():
-            raise UserMistake(f"{out}: is in the run directory. Fix: set {setting('out')} to a path outside of it.")
+        target.refuse_inside(self.path)
         dataset = dataset or self.build()
         if not dataset.rows:
             raise UserMistake(f"{self.path}: has no rows to export. Fix: run `selfinstruct generate {self.path}` first.")

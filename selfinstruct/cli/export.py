@@ -40,15 +40,21 @@ def export(
 ) -> None:
     """Write the rows of a run in another format, such as chat messages.
 
-    The rows are rebuilt from the journal with the settings of the run. No request is sent, and DIR stays as it is. No file is
-    overwritten. If the command fails or is stopped, it leaves no file.
+    DIR is a run, or a directory that `build --out` wrote. The rows of a run are rebuilt from its journal with its settings. No
+    request is sent, and DIR stays as it is. No file is overwritten. If the command fails or is stopped, it leaves no file.
 
     Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
     from selfinstruct.run import Run
+    from selfinstruct.rundir import exporting
 
     options = dict(map(_option, option or ()))
-    exported = Run(directory).export(to, out, system=system, **options)
+    if exporting.is_built(directory):
+        write, target = exporting.writer(to, options), exporting.Target.of(out)
+        target.refuse_inside(directory)
+        exported = exporting.export(write, exporting.built_rows(directory, system), target)
+    else:
+        exported = Run(directory).export(to, out, system=system, **options)
     note(f"exported {counted(exported.rows, 'row')} to {', '.join(map(str, exported.files)) or out}")
 
 

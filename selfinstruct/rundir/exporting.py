@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +16,8 @@ from selfinstruct.atomic_write import Staged, in_directory
 from selfinstruct.contracts import ExportFiles, ExportRow
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.errors import PluginError, UserMistake, setting
+from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE
+from selfinstruct.records import Example
 
 Writer = Callable[[Iterable[ExportRow], ExportFiles], None]
 
@@ -51,6 +55,12 @@ class Target:
             target.refuse_existing(target.file)
         return target
 
+    def refuse_inside(self, directory: Path) -> None:
+        """Raise UserMistake when the place is the directory that the rows come from."""
+        if self.directory.resolve() == directory.resolve():
+            place = self.directory / self.file
+            raise UserMistake(f"{place}: is in the run directory. Fix: set {setting('out')} to a path outside of it.")
+
     def refuse_existing(self, name: str) -> None:
         """Raise UserMistake when a file of this name is in the directory."""
         path = self.directory / name
@@ -79,6 +89,33 @@ def rows(dataset: Dataset, provenance: Iterable[Mapping[str, Any]], system: str 
     for row, origin in zip(dataset.rows, provenance, strict=True):
         example = row.candidate.example
         yield ExportRow(example.id, **example.as_values(), provenance=origin, system=system)
+
+
+def is_built(directory: Path) -> bool:
+    """Return True for a directory that `build --out` wrote: rows and their provenance, without the journal of a run."""
+    return all((directory / name).is_file() for name in (DATASET, PROVENANCE)) and not (directory / JOURNAL).exists()
+
+
+def built_rows(directory: Path, system: str = "") -> Iterator[ExportRow]:
+    """Yield the rows of a directory that `build --out` wrote, each with its provenance and with a system text.
+
+    Raises UserMistake when a line cannot be read, or when a row is not the one that its line of provenance names.
+    """
+    paths = directory / DATASET, directory / PROVENANCE
+    with paths[0].open(encoding="utf-8") as dataset, paths[1].open(encoding="utf-8") as origins:
+        for number, lines in enumerate(zip_longest(dataset, origins, fillvalue=""), 1):
+            try:
+                texts, origin = map(json.loads, lines)
+                example = Example(*(str(texts[name]) for name in ("instruction", "input", "output")))
+                same = origin["id"] == example.id
+            except (ValueError, TypeError, KeyError, RecursionError):
+                same = False
+            if not same:
+                raise UserMistake(
+                    f"{directory}: line {number:,} of {DATASET} does not fit line {number:,} of {PROVENANCE}. "
+                    "Fix: build the directory again with `selfinstruct build RUN --out NEW`."
+                )
+            yield ExportRow(example.id, **example.as_values(), provenance=origin, system=system)
 
 
 def export(write: Writer, rows: Iterable[ExportRow], target: Target) -> Exported:

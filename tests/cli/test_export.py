@@ -114,3 +114,35 @@ def test_list_shows_the_exports_as_users_write_them() -> None:
     title, *lines = cli("list", "exports").stdout.splitlines()
     listed = [line.split()[0] for line in lines if line[2:3].strip()]
     assert title.startswith("exports ") and listed == plugins.shown_names("export") and "alpaca-json" in listed
+
+
+def test_a_directory_that_build_wrote_is_exported_as_it_is(tmp_path: Path) -> None:
+    strict = tmp_path / "strict"
+    assert cli("build", SAMPLE, "--rouge", "0.3", "--out", strict).returncode == 0
+    done = cli("export", strict, "--to", "alpaca-json", "--out", tmp_path / "a.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "a.json").read_text()) == rows(strict / "dataset.jsonl")
+    assert len(rows(strict / "dataset.jsonl")) < 220
+    done = cli("export", strict, "--to", "messages", "--out", strict / "chat.jsonl")
+    assert (done.returncode, "is in the run directory" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("damage", ["row", "missing", "provenance", "deep"])
+def test_a_built_directory_whose_files_do_not_fit_is_not_exported(damage: str, tmp_path: Path) -> None:
+    example = si.Example("Name a river.", "", "The Niger.")
+    lines = {"dataset.jsonl": [example.as_values()] * 2, "provenance.jsonl": [{"id": example.id}] * 2}
+    texts = {name: [json.dumps(value) for value in values] for name, values in lines.items()}
+    if damage == "row":
+        texts["dataset.jsonl"][1] = texts["dataset.jsonl"][1].replace("Niger", "Congo")
+    elif damage == "missing":
+        del texts["dataset.jsonl"][1]
+    elif damage == "provenance":
+        texts["provenance.jsonl"][1] = "[]"
+    else:
+        texts["dataset.jsonl"][1] = "[" * 100_000
+    for name, values in texts.items():
+        (tmp_path / name).write_text("\n".join(values) + "\n")
+    done = cli("export", tmp_path, "--to", "messages", "--out", tmp_path / "out" / "chat.jsonl")
+    assert done.returncode == 2, done.stderr
+    assert "line 2 of dataset.jsonl does not fit line 2 of provenance.jsonl" in done.stderr
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
