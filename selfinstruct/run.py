@@ -317,7 +317,12 @@ class Run:
 
     def shortfall(self, dataset: Dataset) -> str:
         """Return why a dataset has fewer rows than `num`, in one or two sentences. The text is empty if it has as many."""
-        return dataset.shortfall(str(self.path), self._ask.limit if self._ask else "")
+        if dataset.complete:
+            return ""
+        price, limit = self.definition.price, self._ask.limit if self._ask else ""
+        with Journal.reading(self.path / JOURNAL) as journal:
+            waiting = [batch.waiting for batch in journal.counts.open_batches.values()]
+        return dataset.shortfall(str(self.path), limit, waiting, paid=price is None or not price.free)
 
     def methods(self) -> Mixture:
         """Return the run's methods, ready to propose tasks."""

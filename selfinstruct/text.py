@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _MOST_SHOWN = 60  # characters of a value in a message
+_MOST_LISTED = 5  # line numbers, keys or ids that a message names
 MakeError = Callable[[str], Exception]  # the caller's kind of error, made of a message
 
 # The definitions below are the inside of a character class for `re` or `regex`: write f"[{CONTROL}]".
@@ -94,3 +95,8 @@ def shown(value: object) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, such as "1 row" or "2,000 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(values: Sequence[int | str]) -> str:
+    """Return the first five values as a list, such as "3, 7" or "1, 2, 3, 4, 5, ..."."""
+    return ", ".join(map(str, values[:_MOST_LISTED])) + (", ..." if len(values) > _MOST_LISTED else "")

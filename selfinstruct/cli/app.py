@@ -158,9 +158,11 @@ def build(
     of_recipe = loading.load(recipe) if recipe else {}
     free = {name: value for name, value in of_recipe.items() if loading.section_of(name) in loading.FREE}
     run = Run(directory)
-    dataset = run.build(**merge({**settings, "filters": _filters(without, with_)}, free, str(recipe)))
+    filters = _filters(without, with_)
+    dataset = run.build(**merge({**settings, "filters": filters}, free, str(recipe)))
+    changes = output.changes(run, dataset)
     where = run.write(dataset, to=out)
-    output.built(run, dataset, where)
+    output.built(run, dataset, where, {"recipe": recipe, **settings, "filters": filters}, changes)
 
 
 def cancel(directory: Directory) -> None:

@@ -40,7 +40,7 @@ def plan(run: Run) -> None:
 def terms(run: Run) -> Iterator[str]:
     """Yield the price and the limits of a run, a line each, or nothing for a teacher that costs nothing."""
     price = run.definition.price
-    if price is None or price.output or price.input:
+    if price is None or not price.free:
         yield from _prices(run)
         yield f"limit: {_limits_of(run)}"
 

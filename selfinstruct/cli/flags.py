@@ -7,7 +7,7 @@ import json
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -159,3 +159,22 @@ def spelled(name: str, value: object = None) -> str:
     if value is None or value is True:
         return flag
     return f"--no-{flag[2:]}" if value is False else f"{flag} {shlex.quote(str(value))}"
+
+
+def typed(settings: Mapping[str, Any]) -> str:
+    """Return settings as the flags that give them, each with a space before it. A setting that is None is left out."""
+    words: list[str] = []
+    for name, value in settings.items():
+        if name == "filters":
+            words += [_typed_filter(rule, options) for rule, options in value.items()]
+        elif value is not None:
+            words += [spelled(name, one) for one in (value if isinstance(value, list | tuple) else [value])]
+    return "".join(f" {word}" for word in words)
+
+
+def _typed_filter(name: str, options: Any) -> str:
+    """Return the flag that switches a filter on or off, or sets its options."""
+    if options is False:
+        return f"--without {shlex.quote(name)}"
+    pairs = ",".join(f"{option}={json.dumps(value)}" for option, value in options.items()) if isinstance(options, dict) else ""
+    return f"--with {shlex.quote(f'{name}:{pairs}' if pairs else name)}"

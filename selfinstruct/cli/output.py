@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from selfinstruct.cli import costs
-from selfinstruct.cli.terminal import columns, cut, labelled, note, safe, short, tally, width_of
+from selfinstruct.cli.flags import typed
+from selfinstruct.cli.terminal import columns, command, cut, labelled, note, safe, short, tally, width_of
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.journal.file import Journal
-from selfinstruct.layout import DATASET, JOURNAL
+from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE
 from selfinstruct.records import Decision
+from selfinstruct.report.status import writing_process
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists
-from selfinstruct.text import counted
+from selfinstruct.text import counted, listed
 
 _RULE, _VALUE = 24, 34  # most columns of a rule and of its value in a line of the busiest rules
 _MANY_ROWS = 5_000  # rows from which the search for nearest neighbours takes a while
@@ -42,7 +47,7 @@ def closing(run: Run, dataset: Dataset) -> None:
     rows, rejected = len(dataset.rows), len(dataset.rejected)
     note(f"{counted(rows, 'row')} accepted, {counted(rejected, 'candidate')} rejected")
     _note_candidates(dataset)
-    _note_busiest(dataset, run.path, run.path)
+    _note_busiest(dataset, run.path, run.path, {})
     per_row = f" ({tokens / rows:,.0f} tokens per row)" if rows else ""
     note(f"used: {counted(dataset.requests, 'request')}, {short(tokens)} tokens{per_row}")
     for line in costs.spending(run, rows):
@@ -76,20 +81,62 @@ def interrupted(run: Run) -> None:
     note(f"To resume: selfinstruct generate {_quoted(run.path)}")
 
 
-def built(run: Run, dataset: Dataset, where: Path) -> None:
-    """Note what `build` made and where the dataset is."""
+def changes(run: Run, dataset: Dataset) -> str:
+    """Return how the rows of a dataset differ from those in the run directory, or "" if that has none."""
+    try:
+        with (run.path / PROVENANCE).open(encoding="utf-8", newline="\n") as lines:
+            before = [str(json.loads(line)["candidate"]) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError):  # missing or damaged, and `build` is the remedy
+        return ""
+    after = [row.candidate.id for row in dataset.rows]
+    parts = []
+    for verb, ids, others in (("added", after, set(before)), ("removed", before, set(after))):
+        if different := [id for id in ids if id not in others]:
+            parts.append(f"{counted(len(different), 'row')} {verb} ({listed(different)})")
+    return f"compared with the dataset in {run.path}: {', '.join(parts) or 'the same rows'}"
+
+
+def built(run: Run, dataset: Dataset, where: Path, given: Mapping[str, Any], changes: str) -> None:
+    """Note what `build` made, what changed, what is missing and where the dataset is.
+
+    Args:
+        run: The run.
+        dataset: The dataset that was built.
+        where: The directory of the derived files.
+        given: The settings that the user gave.
+        changes: The text of `changes`, from before the files were written.
+    """
     candidates = counted(len(dataset.rows) + len(dataset.rejected), "candidate")
     note(f"{counted(len(dataset.rows), 'row')} from {candidates}, without asking a teacher")
+    if changes:
+        note(changes)
+    if spare := dataset.funnel.get("over_target"):
+        more = counted(spare, "more candidate is accepted", "more candidates are accepted")
+        note(f"at least {more}: raise --num to keep {'it' if spare == 1 else 'them'}")
     _note_candidates(dataset)
-    _note_busiest(dataset, run.path, where)
-    if where != run.path and not dataset.complete:  # RUN has other settings, so `generate` would not bring these rows
-        note(
-            f"{len(dataset.rows):,} of {counted(dataset.target, 'row')}. Fix: repeat this command without --out, then run "
-            f"`selfinstruct generate {_quoted(run.path)}`."
-        )
-    elif reason := run.shortfall(dataset):
-        note(reason)
+    _note_busiest(dataset, run.path, where, given)
+    if not dataset.complete:
+        _note_lack(run, dataset, where, given)
     note(f"dataset: {where / DATASET}")
+
+
+def _note_lack(run: Run, dataset: Dataset, where: Path, given: Mapping[str, Any]) -> None:
+    """Note why a built dataset is not complete, and what to do. Requests are paid, and a run has one dataset."""
+    if process := writing_process(run.path):
+        note(f"{dataset.lack} so far. Process {process} is still requesting replies. Repeat this command when it ends.")
+    elif where == run.path:
+        note(run.shortfall(dataset))
+    elif dataset.ended:
+        note(dataset.shortfall(str(where)))
+    else:
+        price, path = run.definition.price, _quoted(run.path)
+        note(dataset.lack)
+        if dataset.unanswered:
+            command(f"read them:  selfinstruct show {_quoted(where)} --rejected unanswered")
+        paid = "" if price and price.free else " (paid)"
+        note(f"To request more replies{paid}, first replace the dataset in {run.path} by this one, then resume the run:")
+        command(f"  selfinstruct build {path}{typed(given)}")  # the run has other settings, by which these rows are not made
+        command(f"  selfinstruct generate {path}")
 
 
 def cancelled(run: Run, batches: Mapping[str, str]) -> None:
@@ -112,10 +159,10 @@ def _note_candidates(dataset: Dataset) -> None:
         note(f"{rows} kept without a ROUGE-L comparison: the instruction has no tokens, only signs such as emoji")
 
 
-def _note_busiest(dataset: Dataset, run: Path, where: Path) -> None:
+def _note_busiest(dataset: Dataset, run: Path, where: Path, given: Mapping[str, Any]) -> None:
     """Note the rules that rejected the most candidates, a line each with an example, and what to do about them.
 
-    `run` is the run directory, and `where` has the derived files.
+    `run` is the run directory, and `where` has the derived files. `given` are the settings that the user gave.
     """
     busiest = dataset.busiest()
     if not busiest:
@@ -129,9 +176,11 @@ def _note_busiest(dataset: Dataset, run: Path, where: Path) -> None:
         instruction = cut(busy.example.candidate.task.instruction, columns() - len(head) - width_of(reason) - 3)
         note(f'{head}"{instruction}" {reason}')
     first = busiest[0].rule
-    note(f"read more:  selfinstruct show {_quoted(where)} --rejected {shlex.quote(first)}")
+    command(f"read more:  selfinstruct show {_quoted(where)} --rejected {shlex.quote(first)}")
     if off := next((busy.rule for busy in busiest if busy.is_filter), ""):
-        note(f"switch off: selfinstruct build {_quoted(run)} --without {shlex.quote(off)}")
+        flags = typed({**given, "filters": {**given.get("filters", {}), off: False}})
+        note(f"try without {off}, in a new directory and without requests:")
+        command(f"  selfinstruct build {_quoted(run)}{flags} --out {_quoted(_new_directory(where))}")
 
 
 def _reason(decision: Decision) -> str:
@@ -154,6 +203,13 @@ def _note_open_batches(run: Run) -> None:
 
 def _count_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _new_directory(path: Path) -> Path:
+    """Return a path beside another one that does not exist yet, such as `runs/kenya-2`."""
+    beside = path if path.name not in ("", "..") else path.resolve()
+    numbered = (beside.with_name(f"{beside.name}-{number}") for number in itertools.count(2))
+    return next(path for path in numbered if not path.exists())
 
 
 def _quoted(path: Path) -> str:

@@ -106,6 +106,11 @@ def cut(text: str, width: int) -> str:
     return f"{text.rstrip()}..."
 
 
+def command(text: str) -> None:
+    """Print a line with a command to standard error. It is never broken, so that it can be copied as a whole."""
+    print(safe(text), file=sys.stderr, flush=True)
+
+
 def note(text: str) -> None:
     """Print a line for the user to standard error, so that standard output has only what a program may read."""
     print(folded(safe(text), sys.stderr), file=sys.stderr, flush=True)

@@ -41,6 +41,11 @@ class Price:
         """Return True if this price is as high as another one for any mix of tokens."""
         return all(own >= its for own, its in zip(self._rates, other._rates, strict=True))
 
+    @property
+    def free(self) -> bool:
+        """True if tokens cost nothing."""
+        return not (self.input or self.output)
+
     def as_values(self) -> dict[str, Any]:
         """Return the price as plain values, as run.json records it."""
         return asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from selfinstruct.journal.totals import Tally
 from selfinstruct.recipe.schema import Card, Curate
 from selfinstruct.records import Decision, Neighbour, Usage
 from selfinstruct.rouge import RougeIndex
-from selfinstruct.text import counted
+from selfinstruct.text import counted, listed
 
 NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # rules that say nothing about a candidate's quality
 RECENT_ROOTS = 100  # root requests over which the recent acceptance is measured
@@ -115,25 +116,40 @@ class Dataset:
         judged = len(self.rows) + sum(decision.rule not in _SPARE for decision in self.rejected)
         return len(self.rows) / judged if judged else None
 
-    def shortfall(self, path: str, limit: str = "") -> str:
+    @property
+    def lack(self) -> str:
+        """The number of rows, and why a complete dataset would need further replies."""
+        have = f"{len(self.rows):,} of {counted(self.target, 'row')}"
+        more = "" if len(self.rows) == self.target else "that is all that the saved replies give"
+        if not self.unanswered:
+            return f"{have}: {more}"
+        ids = [decision.candidate.id for decision in self.rejected if decision.rule == "unanswered"]
+        tasks = counted(self.unanswered, "accepted task was", "accepted tasks were")
+        return f"{have}: {more}{', and ' if more else ''}{tasks} never answered{f' ({listed(ids)})' if ids else ''}"
+
+    def shortfall(self, path: str, limit: str = "", in_batches: Sequence[int] = (), *, paid: bool = True) -> str:
         """Return in one or two sentences why there are fewer rows than wanted, or "" when there are enough.
 
-        `path` is the run directory, for the advice. `limit` describes the limit that stopped the run, or is "".
+        Args:
+            path: The run directory, for the advice.
+            limit: The limit that stopped the run, in words, or "".
+            in_batches: The number of requests that wait in each open batch.
+            paid: True if the teacher may bill a request.
         """
         if self.complete:
             return ""
-        have = f"{len(self.rows):,} of {counted(self.target, 'row')}"
+        have, run = f"{len(self.rows):,} of {counted(self.target, 'row')}", shlex.quote(path)
         if limit:
             return f"{have}: {limit}"
+        if in_batches:
+            requests = counted(sum(in_batches), "request")
+            batches = f"a batch of {requests} is" if len(in_batches) == 1 else f"{len(in_batches)} batches of {requests} are"
+            return f"{have}: {batches} open. Fix: run `selfinstruct generate {run}` to collect the replies."
         if self.ended:
-            command = f"selfinstruct show {path} --rejected any"
+            command = f"selfinstruct show {run} --rejected any"
             return f"{have}: {self.ended}. Fix: check `{command}`, then loosen a filter or choose another prompt."
-        if self.unanswered:
-            return (
-                f"{have}: {counted(self.unanswered, 'admitted task')} without an answer. "
-                f"Fix: run `selfinstruct generate {path}` again."
-            )
-        return f"{have}: the journal has no more replies. Fix: run `selfinstruct generate {path}` to request them."
+        what = "their answers" if self.unanswered else "more"
+        return f"{self.lack}. Fix: run `selfinstruct generate {run}` to request {what}{' (paid)' if paid else ''}."
 
     @property
     def recent_acceptance(self) -> float | None:

@@ -32,6 +32,11 @@ class Batch:
         """The state: `planned`, `submitted`, or the one in which it ended."""
         return self.ended or ("submitted" if self.id else "planned")
 
+    @property
+    def waiting(self) -> int:
+        """The number of its requests without an outcome."""
+        return len(self.plan.requests) - self.outcomes
+
 
 @dataclass(slots=True)
 class Tally:

@@ -13,9 +13,7 @@ from selfinstruct.layout import JOURNAL, LOCK, RUN
 from selfinstruct.report.status import writing_process
 from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists, read
-from selfinstruct.text import counted
-
-_SHOWN = 5  # line numbers and keys that a problem names at most
+from selfinstruct.text import counted, listed
 
 
 def fsck(path: str | Path) -> list[str]:
@@ -91,5 +89,4 @@ def _derived_files(path: Path) -> Iterator[str]:
 
 def _some(noun: str, values: Sequence[int | str]) -> str:
     """Return a count with the first few values, such as "2 torn lines (3, 7)"."""
-    shown = ", ".join(map(str, values[:_SHOWN])) + (", ..." if len(values) > _SHOWN else "")
-    return f"{counted(len(values), noun)} ({shown})"
+    return f"{counted(len(values), noun)} ({listed(values)})"

@@ -118,7 +118,7 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
         "answered": counts.replies,
         "used": dataset.requests,
         "in_flight": len(counts.open),
-        "in_batches": sum(len(batch.plan.requests) - batch.outcomes for batch in counts.open_batches.values()),
+        "in_batches": sum(batch.waiting for batch in counts.open_batches.values()),
         "failed": dict(counts.failures.most_common()),
         "faults": dict(counts.faults.most_common()),
         "finish_reasons": dict(counts.finish_reasons.most_common()),

@@ -71,17 +71,33 @@ def test_the_funnel_has_the_largest_number_first() -> None:
         (
             {"target": 2, "unanswered": 1},
             "",
-            "2 of 2 rows: 1 admitted task without an answer. Fix: run `selfinstruct generate runs/a` again.",
+            "2 of 2 rows: 1 accepted task was never answered. Fix: run `selfinstruct generate runs/a` to request their answers "
+            "(paid).",
         ),
         (
             {"target": 3},
             "",
-            "2 of 3 rows: the journal has no more replies. Fix: run `selfinstruct generate runs/a` to request them.",
+            "2 of 3 rows: that is all that the saved replies give. Fix: run `selfinstruct generate runs/a` to request more "
+            "(paid).",
         ),
     ],
 )
 def test_a_shortfall_says_why_and_what_to_do(fields: dict[str, object], limit: str, message: str) -> None:
     assert dataset(2, **fields).shortfall("runs/a", limit) == message
+
+
+def test_a_shortfall_names_open_batches_before_anything_that_would_be_paid_twice() -> None:
+    made = dataset(2, "unanswered", target=300, unanswered=1)
+    collect = "Fix: run `selfinstruct generate 'my runs/a'` to collect the replies."
+    assert made.shortfall("my runs/a", "", [288]) == f"2 of 300 rows: a batch of 288 requests is open. {collect}"
+    assert made.shortfall("my runs/a", "", [1, 9]) == f"2 of 300 rows: 2 batches of 10 requests are open. {collect}"
+
+
+def test_tasks_that_were_never_answered_are_named() -> None:
+    made = dataset(2, "rouge", "unanswered", "unanswered", target=9, unanswered=2)
+    short = "2 of 9 rows: that is all that the saved replies give, and 2 accepted tasks were never answered (0#0, 0#0)"
+    assert made.lack == short
+    assert made.shortfall("a", paid=False) == f"{short}. Fix: run `selfinstruct generate a` to request their answers."
 
 
 def test_columns_are_the_three_texts() -> None:
