@@ -38,7 +38,7 @@ def occurs(quoted: str, sources: list[str]) -> bool:
     return sum(map(len, parts)) >= LEAST and any(map(pattern.search, sources))
 
 
-QUOTED = [row[0] for page in (PAGE, EXTENDING) for row in table("message", "cause and remedy", page=page)]
+QUOTED = [row[0] for page in (PAGE, EXTENDING) for row in table("message", "cause and fix", page=page)]
 
 
 @pytest.mark.parametrize("quoted", QUOTED)
