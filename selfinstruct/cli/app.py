@@ -93,8 +93,8 @@ def generate(
 ) -> None:
     """Make a dataset in DIR, or resume the run that is there.
 
-    The API key is read from the environment: SELFINSTRUCT_API_KEY or OPENAI_API_KEY. Without a key and a teacher, a small
-    model runs inside this process.
+    The API key is read from the environment: SELFINSTRUCT_API_KEY or OPENAI_API_KEY. If you set no key and no teacher, a small
+    model runs on your machine.
 
     Exit status: 0 done, 1 failed, 2 wrong input, 3 fewer rows than asked for, 4 the teacher is unavailable, 130 interrupted.
     """
@@ -139,7 +139,7 @@ def build(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write the dataset into this new directory, and leave DIR as it is.",
+            help="Write the dataset into this new directory, and do not change DIR.",
             metavar="NEW",
             rich_help_panel="What to make",
         ),

@@ -33,7 +33,7 @@ def catalogue(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="Show only one kind: recipes, methods, prompts, filters, teachers, notations or exports.",
+            help="Show one kind only: recipes, methods, prompts, filters, teachers, notations or exports.",
             metavar="KIND",
             show_default=False,
             autocompletion=kinds,

@@ -27,13 +27,14 @@ def dedup(
     rouge: Annotated[
         float,
         typer.Option(
-            help="Drop a row with a ROUGE-L above this to an earlier row. 0.999 drops little but repeated rows.", metavar="NUMBER"
+            help="Remove a row if its ROUGE-L to an earlier row is above this limit. 0.999 removes almost only repeated rows.",
+            metavar="NUMBER",
         ),
     ] = 0.7,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also drop rows that are too near to a row of this file, such as a test set. Repeat it for several files.",
+            help="Also remove rows that are too near to a row of this file, such as a test set. Repeat it for several files.",
             metavar="FILE",
             show_default=False,
         ),
@@ -51,7 +52,7 @@ def dedup(
         typer.Option(help="Column to compare in the files of --against.", metavar="NAME", show_default="as --field"),
     ] = None,
     only_against: Annotated[
-        bool, typer.Option("--only-against", help="Compare rows with those of --against only, not with each other.")
+        bool, typer.Option("--only-against", help="Compare rows only with the rows of --against, not with each other.")
     ] = False,
     tokens: Annotated[
         str,
@@ -74,16 +75,15 @@ def dedup(
 ) -> None:
     """Remove near-duplicates from any dataset.
 
-    Of two near rows, the first one stays. Kept rows keep their order and all their columns. With --against, rows that are too
-    near to a test set are removed too.
+    The first of two near-duplicates stays. The kept rows have all their columns, in the same order. With --against, rows that
+    are too near to a test set are removed too.
 
-    INPUT and FILE may be JSON (one array), JSONL, NDJSON, CSV, TSV, Parquet or Arrow. All but Parquet and Arrow may end in .gz.
-    A dataset is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT. Without SPLIT, all splits are read in order.
+    INPUT and FILE can be JSON (one array), JSONL, NDJSON, CSV, TSV, Parquet or Arrow. All except Parquet and Arrow can end in
+    .gz. A dataset is NAME, NAME:CONFIG or NAME:CONFIG:SPLIT. Without SPLIT, all splits are read in order.
 
-    DIR gets the kept rows (kept.*), the dropped rows with their reasons (dropped.jsonl), and counts (summary.json).
+    DIR gets the kept rows (kept.*), the removed rows with the reasons (dropped.jsonl), and counts (summary.json).
 
-    Exit status: 0 done, 1 failed, 2 wrong files or flags, 130 interrupted (Ctrl-C or SIGTERM). Unless it is 0, DIR is left
-    empty.
+    Exit status: 0 done, 1 failed, 2 wrong files or flags, 130 interrupted (Ctrl-C or SIGTERM). If it is not 0, DIR stays empty.
     """
     from selfinstruct.dedup.deduplicate import SUMMARY
     from selfinstruct.dedup.deduplicate import dedup as dedup_all

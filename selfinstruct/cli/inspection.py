@@ -75,7 +75,7 @@ def show(
 ) -> None:
     """Show rows and where they come from, or rejected candidates.
 
-    Of each rejected candidate, it shows the rule, the measured value and the limit.
+    For each rejected candidate, it shows the rule, the measured value and the limit.
     """
     from selfinstruct.rundir.manifest import exists
 

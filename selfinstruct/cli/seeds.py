@@ -16,16 +16,16 @@ _LABEL = 29  # columns of the names of counts
 def seeds(
     path: Annotated[
         str | None,
-        typer.Argument(help="File of seed tasks. Without it, the bundled ones are checked.", metavar="FILE", show_default=False),
+        typer.Argument(help="File of seed tasks. Without it, the bundled seed tasks.", metavar="FILE", show_default=False),
     ] = None,
     near: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Report an instruction with a ROUGE-L above this to an earlier one.", metavar="NUMBER"),
+        typer.Option(min=0, max=1, help="Report an instruction if its ROUGE-L to another is above this.", metavar="NUMBER"),
     ] = 0.5,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Also report instructions that are too near to one of this seed file.", metavar="FILE", show_default=False
+            help="Also report instructions that are too near to a task of this seed file.", metavar="FILE", show_default=False
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,

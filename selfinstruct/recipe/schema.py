@@ -128,19 +128,19 @@ class Generate(_Section):
 
     teacher: Annotated[
         _Teacher,
-        Field(description="Kind of teacher: openai (any OpenAI-compatible endpoint), local (in this process) or scripted."),
+        Field(description="Kind of teacher: openai (an OpenAI-compatible endpoint), local (in this process) or scripted."),
         Flag(TEACHER, 3, "NAME", default="openai, or local without a key"),
     ] = "openai"
     base_url: Annotated[
         str | tuple[str, ...],
-        Field(description="Endpoint, such as http://localhost:8000/v1. Repeat it for several endpoints with the same model."),
+        Field(description="Address of the endpoint, such as http://localhost:8000/v1. Repeat it for more with the same model."),
         Flag(TEACHER, 2, "URL"),
     ] = ""
     model: Annotated[
         str, Field(description="Name of the model, or a GGUF file for the local teacher."), Flag(TEACHER, 1, "NAME")
     ] = ""
-    key_variable: Annotated[_Variable, Field(description="Environment variable with the API key, if it is not a usual one.")] = ""
-    api: Annotated[_Api, Field(description="API to call: chat or completions."), Flag(TEACHER, 4, "NAME")] = "chat"
+    key_variable: Annotated[_Variable, Field(description="Environment variable that has the API key. none: send no key.")] = ""
+    api: Annotated[_Api, Field(description="API to use: chat or completions."), Flag(TEACHER, 4, "NAME")] = "chat"
     teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
     method: Annotated[
         _Method,
@@ -160,7 +160,7 @@ class Generate(_Section):
     ] = ""
     source: Annotated[
         str,
-        Field(description="Tasks that the method `evol` starts from: an Alpaca file or a run directory."),
+        Field(description="Tasks that the method `evol` changes: an Alpaca file or a run directory."),
         Flag(MAKE, 10, "FILE|DIR", default="the seeds"),
     ] = ""
     documents: Annotated[
@@ -169,32 +169,32 @@ class Generate(_Section):
         Flag(MAKE, 8, "FILE|DIR"),
     ] = ""
     column: Annotated[
-        str, Field(description="Column with the text, if documents is a table."), Flag(MAKE, 9, "NAME", default="text")
+        str, Field(description="Column that has the text, if documents is a table."), Flag(MAKE, 9, "NAME", default="text")
     ] = ""
     passage_words: Annotated[int, Field(ge=20, le=5000, description="Approximate number of words of one passage.")] = 200
     domain: Annotated[str, Field(description="Subject of all tasks, in one sentence."), Flag(STEERING, 1)] = ""
     topics: Annotated[
-        str, Field(description="File of topics. Each topic may have a quota of the rows."), Flag(STEERING, 2, "FILE")
+        str, Field(description="File of topics. A topic can have a quota: its share of the rows."), Flag(STEERING, 2, "FILE")
     ] = ""
-    languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
+    languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to request, by code, with weights.")] = {}
     seed_sampling: Annotated[
         Literal["uniform", "spread"],
         Field(description="Seeds to show: uniform, or spread (prefer seeds with few accepted tasks near them)."),
         Flag(STEERING, 3, "NAME"),
     ] = "uniform"
     lag: Annotated[
-        int, Field(ge=1, le=100_000, description="An accepted task may be shown after this many more root requests.")
+        int, Field(ge=1, le=100_000, description="Number of root requests before an admitted task can be shown in a prompt.")
     ] = 32
     seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag(STEERING, 4)] = 0
     temperature: Annotated[_Temperature, Field(description="Sampling temperature of the replies."), Flag(TEACHER, 5)] = 1.0
     top_p: Annotated[_TopP, Field(description="Nucleus sampling: the share of the probability to sample from.")] = 1.0
-    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0 sends no limit."), Flag(TEACHER, 6)] = 4096
+    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0: no limit."), Flag(TEACHER, 6)] = 4096
     send_seed: Annotated[bool, Field(description="Send a sampler seed with each request.")] = False
-    give_up_after: Annotated[int, Field(ge=1, description="Root requests without a new row after which the run ends.")] = 100
+    give_up_after: Annotated[int, Field(ge=1, description="End the run after this many root requests without a new row.")] = 100
     options: Annotated[
         dict[str, float | int | str], Field(description="Options of the method. Run `selfinstruct list` for all.")
     ] = {}
-    extra: Annotated[dict[str, Any], Field(description="More fields of each request's body.")] = {}
+    extra: Annotated[dict[str, Any], Field(description="More fields for the body of each request.")] = {}
 
     _address = field_validator("base_url")(check_address)
     _extra = field_validator("extra")(_check_extra)
@@ -238,11 +238,11 @@ class Curate(_Section):
 
     num: Annotated[int, Field(ge=1, description="Number of rows to accept."), Flag(MAKE, 1)] = 100
     least_acceptance: Annotated[
-        float, Field(ge=0, le=1, description="Share of accepted candidates in 100 root requests. Below it the run ends.")
+        float, Field(ge=0, le=1, description="End the run if a lower share of candidates is accepted in 100 root requests.")
     ] = 0.02
     rouge: Annotated[
         float,
-        Field(gt=0, le=1, description="Reject an instruction with a ROUGE-L above this to an earlier one."),
+        Field(gt=0, le=1, description="Reject an instruction if its ROUGE-L to an earlier one is above this limit."),
         Flag(FILTERS, 1),
     ] = 0.7
     tokens: Annotated[
@@ -250,7 +250,7 @@ class Curate(_Section):
         Field(description="Words that ROUGE-L compares: unicode (all scripts), or ascii (as rouge_score)."),
     ] = "unicode"
     mean_similarity: Annotated[
-        bool, Field(description="Add each row's mean ROUGE-L to all earlier instructions to the provenance, as Alpaca does.")
+        bool, Field(description="Write the mean ROUGE-L to all earlier instructions into the provenance, as Alpaca does.")
     ] = False
     language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag(MAKE, 5, "CODE")] = "en"
     filters: Annotated[_Filters, Field(description="Filters by name: true, false, or their options.")] = {}
@@ -268,26 +268,26 @@ class TeacherPace(_Section):
 
 
 class Runtime(_Section):
-    """Speed and hard limits. They never change which rows come out."""
+    """Speed and hard limits. They never change which rows you get."""
 
     concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight at a time."), Flag(RUNNING, 2)] = 8
     rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag(RUNNING, 3)] = None
     tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag(RUNNING, 4)] = None
     max_requests: Annotated[
-        int | None, Field(ge=1, description="Hard limit of requests for the whole run, with retries."), Flag(LIMITS, 3)
+        int | None, Field(ge=1, description="Hard limit of requests for the whole run. Retries count."), Flag(LIMITS, 3)
     ] = None
     max_tokens: Annotated[int | None, Field(ge=1, description="Hard limit of tokens for the whole run."), Flag(LIMITS, 2)] = None
     max_usd: Annotated[float | None, Field(gt=0, description="Hard limit of US dollars for the whole run."), Flag(LIMITS, 1)] = (
         None
     )
-    timeout: Annotated[float, Field(gt=0, description="Maximum seconds of one call."), Flag(RUNNING, 5)] = 300.0
+    timeout: Annotated[float, Field(gt=0, description="Seconds to wait for one reply before a retry."), Flag(RUNNING, 5)] = 300.0
     patience: Annotated[
-        float, Field(ge=0, description="Seconds without an answer after which the run stops (exit status 4)."), Flag(RUNNING, 6)
+        float, Field(ge=0, description="Seconds without an answer before the run stops (exit status 4)."), Flag(RUNNING, 6)
     ] = 600.0
     grace: Annotated[float, Field(ge=0, description="Seconds for requests in flight after Ctrl-C."), Flag(RUNNING, 7)] = 30.0
     batch: Annotated[bool, Field(description="Send the requests through the provider's Batch API."), Flag(LIMITS, 4)] = False
     price: Annotated[
-        _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch is a factor.")
+        _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch: factor for batches.")
     ] = {}
     pace: Annotated[dict[_Name, TeacherPace], Field(description="Concurrency, rpm, tpm and price of each teacher, by name.")] = {}
 
@@ -305,14 +305,14 @@ class Runtime(_Section):
 
 
 class Card(_Section):
-    """Facts for the dataset card that no run can know."""
+    """Facts for the dataset card that the run cannot know."""
 
     title: Annotated[str, Field(description="Title of the dataset.")] = ""
     licence: Annotated[str, Field(description="Licence of the dataset, such as cc-by-4.0.")] = ""
     seeds_licence: Annotated[str, Field(description="Licence of the seed tasks.")] = ""
-    source_licence: Annotated[str, Field(description="Licence of the tasks that `evol` starts from.")] = ""
+    source_licence: Annotated[str, Field(description="Licence of the tasks of `source`.")] = ""
     documents_licence: Annotated[str, Field(description="Licence of the documents.")] = ""
-    teacher_terms: Annotated[str, Field(description="What the teacher's terms say, and when you checked them.")] = ""
+    teacher_terms: Annotated[str, Field(description="Contents of the teacher's terms, and the date of your check.")] = ""
 
 
 SECTIONS: dict[str, type[BaseModel]] = {"generate": Generate, "curate": Curate, "runtime": Runtime, "card": Card}
