@@ -5,7 +5,7 @@ All blocks of a page run in order, in the current folder. A comment before a blo
     <!-- setup: ... -->       shell commands that run here, and that a reader does not see
     <!-- exit: 3 -->          the next block ends with this exit status
     <!-- output -->           the next block is output of the block before it, `…` stands for any text
-    <!-- run by: PATH -->     the test in this file runs the next block
+    <!-- run by: PATH -->     the test in this file runs the next block (or several: PATH, PATH)
 
 A block with `title="NAME"` is written to this file. Otherwise `sh` runs in bash, `python` in one namespace per page, `toml` is
 checked as a recipe, `json` and `jsonl` are parsed, and `text` is output or a picture. Addresses of servers on this machine
@@ -98,8 +98,8 @@ class Runner:
         if others and block.language in ("sh", "python", "toml"):
             raise Failed(f"{others[0]}: this host is not in HOSTS of tests/documentation/code_blocks.py")
         if named := block.marks.get("run by"):
-            if not (ROOT / named).is_file():
-                raise Failed(f"{named}: this test does not exist")
+            if not all((ROOT / path).is_file() for path in named.split(", ")):
+                raise Failed(f"{named}: such a test does not exist")
         elif block.title:
             Path(block.title).parent.mkdir(parents=True, exist_ok=True)
             Path(block.title).write_text(text, encoding="utf-8")
