@@ -33,11 +33,14 @@ from selfinstruct.records import Request
 from selfinstruct.rundir import dataset_card, derived_files, exporting, manifest
 from selfinstruct.rundir.definition import Definition, begin, check_same, continued
 from selfinstruct.rundir.exporting import Exported
+from selfinstruct.text import counted
 
 if TYPE_CHECKING:
     import datasets
 
+OnStart = Callable[[], None] | None
 OnStop = Callable[[int, float], None]
+OnWrite = Callable[[int], None]
 _BATCHED_AHEAD = 20_000  # root requests under way if they are sent by batch
 
 
@@ -86,8 +89,11 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._teachers = Teachers(lambda: self.recipe, self._arguments.teachers)
         self._on_stop: OnStop | None = None
-        self._on_write: Callable[[int], None] | None = None
+        self._on_write: OnWrite | None = None
         self._interrupted = self._busy = False
+
+    def __repr__(self) -> str:
+        return f"<Run at {self.path}: {counted(self.recipe.curate.num, 'row')} wanted, method {self.definition.methods}>"
 
     @property
     def recipe(self) -> Recipe:
@@ -95,7 +101,7 @@ class Run:
         return self.definition.recipe
 
     def generate(
-        self, watch: Watch | None = None, on_stop: OnStop | None = None, on_write: Callable[[int], None] | None = None
+        self, watch: Watch | None = None, on_stop: OnStop | None = None, on_write: OnWrite | None = None, on_start: OnStart = None
     ) -> Dataset:
         """Request replies until there are `num` rows, write the files and return the dataset.
 
@@ -106,6 +112,7 @@ class Run:
             watch: Called with the dataset so far and the counters of `DurableAsk`, after each step and twice a second.
             on_stop: Called at an interruption with the number of calls in flight and the seconds that they still get.
             on_write: Called with the number of rows before they are written.
+            on_start: Called once no other process can write to the run, before anything is written or requested.
 
         Returns:
             The dataset. It may have fewer rows than `num`, and then `shortfall` gives the reason.
@@ -119,7 +126,7 @@ class Run:
         with self._claimed():
             self._on_stop, self._on_write = on_stop, on_write
             self._prepare()
-            dataset = event_loop.run(lambda: self._guarded(watch), self.stop)
+            dataset = event_loop.run(lambda: self._guarded(watch, on_start), self.stop)
             if self._interrupted:
                 raise KeyboardInterrupt
             return dataset
@@ -141,10 +148,12 @@ class Run:
             self._prepare()
             return await self._generate(watch)
 
-    async def _generate(self, watch: Watch | None) -> Dataset:
+    async def _generate(self, watch: Watch | None, on_start: OnStart = None) -> Dataset:
         runtime = self.recipe.runtime
         try:
             with self._open_journal() as journal:
+                if on_start:
+                    on_start()
                 self._record()
                 ask, batching = connect(journal, runtime, self.definition.price, self._teachers)
                 self._ask, self._loop = ask, asyncio.get_running_loop()
@@ -319,10 +328,10 @@ class Run:
         """Return why a dataset has fewer rows than `num`, in one or two sentences. The text is empty if it has as many."""
         if dataset.complete:
             return ""
-        price, limit = self.definition.price, self._ask.limit if self._ask else ""
         with Journal.reading(self.path / JOURNAL) as journal:
             waiting = [batch.waiting for batch in journal.counts.open_batches.values()]
-        return dataset.shortfall(str(self.path), limit, waiting, paid=price is None or not price.free)
+        limit = self._ask.limit if self._ask else ""
+        return dataset.shortfall(str(self.path), limit, waiting, paid=self.definition.paid)
 
     def methods(self) -> Mixture:
         """Return the run's methods, ready to propose tasks."""
@@ -364,10 +373,8 @@ class Run:
             manifest.create(self.path, self.definition)
         self.is_new = False
 
-    async def _replay_and_ask(
-        self, ask: DurableAsk, window: int, watch: Watch | None, definition: Definition | None = None
-    ) -> Dataset:
-        definition = definition or self.definition
+    async def _replay_and_ask(self, ask: DurableAsk, window: int, watch: Watch | None, by: Definition | None = None) -> Dataset:
+        definition = by or self.definition
         recipe = definition.recipe
         dataset = await generate_rows(
             assemble(definition, self._arguments.method, self._arguments.filters),
@@ -387,13 +394,11 @@ class Run:
     def _curator(self, definition: Definition) -> Curator:
         """Return the curator of the settings in force, with the most rows that each topic may have."""
         curate = definition.recipe.curate
-        quotas = row_quotas(definition.inputs.topics, curate.num)
-        return Curator(definition.seeds, curate, self._arguments.filters, quotas)
+        return Curator(definition.seeds, curate, self._arguments.filters, row_quotas(definition.inputs.topics, curate.num))
 
     def _write(self, dataset: Dataset, journal: Journal, target: Path) -> None:
         given = {name: value for name in loading.FREE if (value := getattr(dataset, name))}
-        recipe = self.recipe.model_copy(update=given)
-        definition = replace(self.definition, recipe=recipe)
+        definition = replace(self.definition, recipe=self.recipe.model_copy(update=given))
         if target == self.path and definition.recipe != self.definition.recipe:
             self.definition = definition
             manifest.update(self.path, definition)
@@ -406,8 +411,8 @@ class Run:
         part_of = self.methods().part_of
         return lambda root: definition.origin(part_of(root))
 
-    async def _guarded(self, watch: Watch | None) -> Dataset:
+    async def _guarded(self, watch: Watch | None, on_start: OnStart) -> Dataset:
         """Generate. In the main thread, which gets signals, Ctrl-C and SIGTERM stop it in order."""
         in_main = threading.current_thread() is threading.main_thread()
         with stopped_by_signals(self.stop) if in_main else nullcontext():
-            return await self._generate(watch)
+            return await self._generate(watch, on_start)

@@ -106,10 +106,10 @@ def generate(
     if dry_run:
         costs.plan(run)
         return
-    output.opening(run)
-    progress = RunProgress(run.recipe.curate.num, run.definition.price)
+    output.choosing(run)
+    progress = RunProgress(run)
     try:
-        dataset = run.generate(progress, on_stop=output.stopping, on_write=output.writing)
+        dataset = run.generate(progress, output.stopping, output.writing, on_start=lambda: output.opening(run))
     except KeyboardInterrupt:
         progress.close()
         output.interrupted(run)

@@ -39,8 +39,7 @@ def plan(run: Run) -> None:
 
 def terms(run: Run) -> Iterator[str]:
     """Yield the price and the limits of a run, a line each, or nothing for a teacher that costs nothing."""
-    price = run.definition.price
-    if price is None or not price.free:
+    if run.definition.paid:
         yield from _prices(run)
         yield f"limit: {_limits_of(run)}"
 
@@ -59,6 +58,7 @@ def spending(run: Run, rows: int) -> Iterator[str]:
     """
     with Journal.reading(run.path / JOURNAL) as journal:
         counts = journal.counts
+    counts.close_all()  # the process that made them has written its last line
     price = run.definition.price
     cost = "price unknown"
     if price is not None:
@@ -73,8 +73,8 @@ def spending(run: Run, rows: int) -> Iterator[str]:
     if counts.beyond:
         replies_beyond = counted(counts.beyond, "reply", "replies")
         yield f"  {replies_beyond} billed for more tokens than the request allowed: the provider does not keep that limit"
-    if counts.faults:
-        yield f"  calls without a reply: {tally(counts.faults)}"
+    if counts.without_reply:
+        yield f"  calls without a reply: {tally(counts.without_reply)}"
     for name, batch in counts.open_batches.items():
         yield f"batch {name[:8]} is open at the provider ({batch.detail or batch.state}). Run the same command to collect it"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from selfinstruct.cli import completion
 from selfinstruct.cli.terminal import clock, dollars, folded, labelled, note, safe, short, tally
 from selfinstruct.errors import RunDirectoryError, UserMistake
-from selfinstruct.layout import DATASET, PROVENANCE, REJECTED
+from selfinstruct.layout import DATASET, JOURNAL, PROVENANCE, REJECTED
 from selfinstruct.names import either, matching, nearest
 from selfinstruct.text import counted
 
@@ -83,7 +84,8 @@ def show(
         raise UserMistake(f"{directory}: has no run and no dataset. Fix: check the path.")
     if rejected is not None:
         rejected = matching(rejected, completion.rules()) or rejected
-    entries = _rows(directory) if rejected is None else _rejected(directory, rejected)
+    contents = _without_files(directory, REJECTED if rejected else DATASET)
+    entries = _rows(directory, contents) if rejected is None else _rejected(directory, rejected, contents)
     shown = 0
     try:
         for entry in itertools.islice(entries, skip, skip + count):
@@ -96,14 +98,27 @@ def show(
     if skip:
         note(f"nothing to show after the first {skip:,}")
     elif rejected is not None:
-        note(_without_rejections(directory, rejected))
+        note(_without_rejections(directory, rejected, contents))
     else:
         note("no rows yet")
 
 
-def _without_rejections(directory: Path, rule: str) -> str:
+def _without_files(directory: Path, name: str) -> Mapping[str, bytes]:
+    """Return the derived files as the journal gives them if the directory lacks `name`, as during a first run. Else return {}.
+
+    It needs no lock, so it works while another process writes.
+    """
+    from selfinstruct.run import Run
+
+    if (directory / name).exists() or not (directory / JOURNAL).exists():
+        return {}
+    note(f"{directory / name}: does not exist yet. This is what the saved replies give")
+    return Run(directory).files()
+
+
+def _without_rejections(directory: Path, rule: str, contents: Mapping[str, bytes]) -> str:
     """Return a note that a rule rejected nothing. Raises UserMistake, with the nearest rule, if no rule has this name."""
-    used = sorted({line["rule"] for line in _lines(directory / REJECTED)})
+    used = sorted({line["rule"] for line in _lines(directory / REJECTED, contents)})
     known = [*completion.rules(), *used]
     if ":" not in rule and rule not in known:
         near = either(nearest(rule, known)) or f"from {', '.join(['any', *used])}"
@@ -119,11 +134,10 @@ def _status_lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     requests, tokens, remaining = report["requests"], report["tokens"], report["left"]
     ended = "complete" if report["complete"] else "not complete"
     yield "state", f"running (process {report['running']})" if report["running"] else ended
-    accepted = "" if report["acceptance"] is None else f", {100 * report['acceptance']:.0f} % accepted"
-    yield "rows", f"{report['rows']:,} of {report['target']:,} ({counted(report['candidates'], 'candidate')}{accepted})"
+    yield "rows", f"{report['rows']:,} of {report['target']:,} ({_candidates(report)})"
     yield "rejected", tally(report["dropped"])
     yield "requests", f"{requests['answered']:,} answered ({requests['used']:,} used), {requests['in_flight']:,} in flight"
-    yield "calls", f"{requests['calls']:,} in total, without a reply: {tally(requests['faults'])}"
+    yield "calls", f"{requests['calls']:,} in total, without a reply: {tally(requests['without_reply'])}"
     yield "failed", tally(requests["failed"])
     yield "replies", f"finish reasons: {tally(requests['finish_reasons'])}"
     yield "tokens", f"{short(tokens['prompt'])} in prompts, {short(tokens['completion'])} in replies"
@@ -151,6 +165,15 @@ def _status_lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "next", report["next"]
 
 
+def _candidates(report: Mapping[str, Any]) -> str:
+    """Return the number of candidates, and the share of rows among those that were judged."""
+    text = counted(report["candidates"], "candidate")
+    if report["acceptance"] is None:
+        return text
+    judged = "" if report["judged"] == report["candidates"] else f"{report['judged']:,} judged, "
+    return f"{text}, {judged}{100 * report['acceptance']:.0f} % {'of these ' if judged else ''}accepted"
+
+
 def _cost(money: Mapping[str, Any]) -> str:
     if money["usd"] is None:
         return "unknown price"
@@ -162,16 +185,17 @@ def _cost(money: Mapping[str, Any]) -> str:
     return cost
 
 
-def _rows(directory: Path) -> Iterator[str]:
+def _rows(directory: Path, contents: Mapping[str, bytes]) -> Iterator[str]:
     """Yield the rows of a dataset with their origin, each as a text of several lines."""
-    for row, origin in zip(_lines(directory / DATASET), _lines(directory / PROVENANCE), strict=False):
+    rows, origins = (_lines(directory / name, contents) for name in (DATASET, PROVENANCE))
+    for row, origin in zip(rows, origins, strict=False):
         near = "".join(f", ROUGE-L {one['score']:.2f} to {one['id']}" for one in origin["nearest"][:1])
         yield f"{_texts(row)}\n  ({origin['id']}, candidate {origin['candidate']}, model {origin['model']}{near})"
 
 
-def _rejected(directory: Path, rule: str) -> Iterator[str]:
+def _rejected(directory: Path, rule: str, contents: Mapping[str, bytes]) -> Iterator[str]:
     """Yield the candidates that a rule (or "any") rejected, each as a text of several lines."""
-    for line in _lines(directory / REJECTED):
+    for line in _lines(directory / REJECTED, contents):
         if rule in ("any", line["rule"]):
             limit = "" if line["limit"] is None else f" (limit {json.dumps(line['limit'])})"
             reason = f"{line['candidate']} rejected by {line['rule']}: {json.dumps(line['value'], ensure_ascii=False)}{limit}"
@@ -185,10 +209,13 @@ def _texts(row: Mapping[str, Any]) -> str:
     return "\n".join(textwrap.indent(text, "  ").strip() for text in texts)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a derived file. Raises RunDirectoryError when it cannot be read."""
-    again = f"Fix: run `selfinstruct build {path.parent}`."
+def _lines(path: Path, contents: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a derived file, from `contents` if they have it. Raises RunDirectoryError when it cannot be read."""
+    again = f"Fix: run `selfinstruct build {shlex.quote(str(path.parent))}`."
     try:
+        if contents:
+            yield from map(json.loads, contents[path.name].splitlines())
+            return
         with path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
                 yield json.loads(line)

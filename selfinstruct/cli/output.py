@@ -25,20 +25,27 @@ _RULE, _VALUE = 24, 34  # most columns of a rule and of its value in a line of t
 _MANY_ROWS = 5_000  # rows from which the search for nearest neighbours takes a while
 
 
-def opening(run: Run) -> None:
-    """Note what `generate` is about to do: rows, method, teacher, price and limit."""
-    generate = run.recipe.generate
-    if run.is_new and generate.teacher == "local" and not {"teacher", "model"} & run.definition.given.keys():
+def choosing(run: Run) -> None:
+    """Note that a new run uses the embedded teacher, if the user did not choose one. Opening it takes a while."""
+    if run.is_new and run.recipe.generate.teacher == "local" and not {"teacher", "model"} & run.definition.given.keys():
         note("no API key and no --teacher: using the embedded teacher, a small model in this process")
+
+
+def opening(run: Run) -> None:
+    """Note what `generate` is about to do: rows, method, teacher, price, limit and open batches."""
     saved = _count_lines(run.path / DATASET)
     if run.recipe.curate.num < saved:
         note(f"the dataset has {counted(saved, 'row')} now. Their replies stay saved: a larger --num brings the rows back")
-    methods = ", ".join(dict.fromkeys(part.method for part in generate.parts.values()))
-    note(f"{'starting' if run.is_new else 'resuming'} {run.path}: {counted(run.recipe.curate.num, 'row')}, method {methods}")
+    rows = counted(run.recipe.curate.num, "row")
+    note(f"{'starting' if run.is_new else 'resuming'} {run.path}: {rows}, method {run.definition.methods}")
     for line in costs.teachers(run):
         note(line)
     for line in costs.terms(run):
         note(line)
+    with Journal.reading(run.path / JOURNAL) as journal:
+        for name, batch in journal.counts.open_batches.items():
+            note(f"waiting for batch {name[:8]} ({counted(batch.waiting, 'request')}), which is open at the provider")
+            command(f"to cancel it: selfinstruct cancel {_quoted(run.path)}")
 
 
 def closing(run: Run, dataset: Dataset) -> None:
@@ -106,8 +113,7 @@ def built(run: Run, dataset: Dataset, where: Path, given: Mapping[str, Any], cha
         given: The settings that the user gave.
         changes: The text of `changes`, from before the files were written.
     """
-    candidates = counted(len(dataset.rows) + len(dataset.rejected), "candidate")
-    note(f"{counted(len(dataset.rows), 'row')} from {candidates}, without asking a teacher")
+    note(f"{counted(len(dataset.rows), 'row')} from {counted(dataset.candidates, 'candidate')}, without asking a teacher")
     if changes:
         note(changes)
     if spare := dataset.funnel.get("over_target"):
@@ -129,11 +135,11 @@ def _note_lack(run: Run, dataset: Dataset, where: Path, given: Mapping[str, Any]
     elif dataset.ended:
         note(dataset.shortfall(str(where)))
     else:
-        price, path = run.definition.price, _quoted(run.path)
+        path = _quoted(run.path)
         note(dataset.lack)
         if dataset.unanswered:
             command(f"read them:  selfinstruct show {_quoted(where)} --rejected unanswered")
-        paid = "" if price and price.free else " (paid)"
+        paid = " (paid)" if run.definition.paid else ""
         note(f"To request more replies{paid}, first replace the dataset in {run.path} by this one, then resume the run:")
         command(f"  selfinstruct build {path}{typed(given)}")  # the run has other settings, by which these rows are not made
         command(f"  selfinstruct generate {path}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from functools import cached_property
 from typing import TextIO
 
 from selfinstruct.cli.progress_bar import Bar
 from selfinstruct.cli.terminal import clock, columns, dollars, folded, safe, short
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.budget import spent_usd
-from selfinstruct.client.prices import Price
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.report.estimate import estimate_remaining
+from selfinstruct.run import Run
 from selfinstruct.text import counted
 
 _LOW = 0.25  # recent acceptance below which a warning is printed
@@ -20,25 +22,30 @@ _LOW = 0.25  # recent acceptance below which a warning is printed
 class RunProgress:
     """A progress display, to be called with each new state of a run.
 
-    On a terminal it is one moving line, in a log file a plain line now and then. `target` is the number of rows wanted and
-    `price` the price of the teacher's tokens, None if unknown.
+    On a terminal it is one moving line, in a log file a plain line now and then. It appears with the first state.
     """
 
-    def __init__(self, target: int, price: Price | None = None, stream: TextIO | None = None) -> None:
-        self.target = target
-        self.price = price
-        rows = counted(target, "row")
-        details = f"{{n:,}}/{rows}{{postfix}}"
-        with_bar = f"{{n:,}}/{rows} |{{bar}}| {{percentage:3.0f}}%{{postfix}}"
-        self.bar = Bar(target, with_bar, details, stream)
+    def __init__(self, run: Run, stream: TextIO | None = None) -> None:
+        self.run = run
+        self.target = run.recipe.curate.num
+        self.price = run.definition.price
+        self.stream = stream
         self._since = time.time()  # replies of an earlier process say nothing about the speed of this one
         self._latest: tuple[Dataset, DurableAsk] | None = None
         self._warned = False
 
+    @cached_property
+    def bar(self) -> Bar:
+        """The moving line, or the lines of a log file."""
+        rows = counted(self.target, "row")
+        details = f"{{n:,}}/{rows}{{postfix}}"
+        with_bar = f"{{n:,}}/{rows} |{{bar}}| {{percentage:3.0f}}%{{postfix}}"
+        return Bar(self.target, with_bar, details, self.stream)
+
     def __call__(self, dataset: Dataset, ask: DurableAsk) -> None:
         """Show the rows so far and the counters of `ask`."""
-        self._warn(dataset, ask)
         self._latest = dataset, ask
+        self._warn(dataset, ask)
         if not self.bar.is_due(1 + len(ask.used) / 2_000):
             return
         if self.bar.moving is not None:
@@ -50,8 +57,10 @@ class RunProgress:
         self.bar.show(len(dataset.rows), self._details(dataset, ask))
 
     def close(self) -> None:
-        """Show the latest state, even if it came too soon after another one, and end the line."""
-        if self.bar.moving is not None and self._latest:
+        """Show the latest state, even if it came too soon after another one, and end the line. Without a state, do nothing."""
+        if self._latest is None:
+            return
+        if self.bar.moving is not None:
             self._show(*self._latest)
         self.bar.close()
 
@@ -88,7 +97,7 @@ class RunProgress:
             folded(
                 safe(
                     f"warning: only {100 * share:.0f} % of the latest candidates were accepted. Most were rejected by `{rule}`. "
-                    f"Fix: stop with Ctrl-C and read `selfinstruct show DIR --rejected {rule}`."
+                    f"Fix: stop with Ctrl-C and read `selfinstruct show {shlex.quote(str(self.run.path))} --rejected {rule}`."
                 ),
                 self.bar.stream,
             )

@@ -16,7 +16,6 @@ from selfinstruct.text import counted, listed
 
 NOT_JUDGED = frozenset({"over_target", "over_quota", "unanswered"})  # rules that say nothing about a candidate's quality
 RECENT_ROOTS = 100  # root requests over which the recent acceptance is measured
-_SPARE = frozenset({"over_target", "over_quota"})  # rules for good candidates that are not needed
 _FEWEST_ROOTS, _FEWEST_JUDGED = 10, 30  # root requests and candidates before a recent acceptance means anything
 
 
@@ -109,12 +108,18 @@ class Dataset:
 
     @property
     def acceptance(self) -> float | None:
-        """The share (0 to 1) of rows among the judged candidates, or None while there are none.
+        """The share (0 to 1) of rows among the judged candidates, or None while there are none."""
+        return len(self.rows) / self.judged if self.judged else None
 
-        Candidates that are rejected only because they are not needed do not count.
-        """
-        judged = len(self.rows) + sum(decision.rule not in _SPARE for decision in self.rejected)
-        return len(self.rows) / judged if judged else None
+    @property
+    def candidates(self) -> int:
+        """The number of rows and rejected candidates."""
+        return len(self.rows) + len(self.rejected)
+
+    @property
+    def judged(self) -> int:
+        """The number of candidates on whose quality a rule decided: all but those in NOT_JUDGED."""
+        return len(self.rows) + sum(decision.rule not in NOT_JUDGED for decision in self.rejected)
 
     @property
     def lack(self) -> str:

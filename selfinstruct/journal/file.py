@@ -167,7 +167,7 @@ class Journal:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             raise RunLocked(
                 f"{self.path.parent}: process {holder} is writing to this run. Fix: wait until it ends, or stop it "
-                "(`status` and `show` work meanwhile)."
+                "(`status`, `show` and `build --out` work meanwhile)."
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -70,6 +70,7 @@ class Counts:
     noted: bool = False
     tallies: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     lost_calls: int = 0
+    cut_off: int = 0  # of these, calls whose process ended before their outcome was known
     beyond: int = 0  # replies that were billed beyond their bound
     open: dict[str, Sent] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
@@ -124,7 +125,7 @@ class Counts:
     def add(self, line: Line) -> None:
         """Count one more line. The journal has removed outcomes that repeat a key."""
         if isinstance(line, Sent):
-            self.close(line.key, lost=True)  # a call before it that has no outcome was cut off by a crash
+            self._cut_off(line.key)  # a call before it that has no outcome was cut off by a crash
             self.noted = True
             self.calls += 1
             self.open[line.key] = line
@@ -157,7 +158,17 @@ class Counts:
     def close_all(self) -> None:
         """End all calls in flight as lost, because the process that made them is gone."""
         for key in list(self.open):
-            self.close(key, lost=True)
+            self._cut_off(key)
+
+    @property
+    def without_reply(self) -> dict[str, int]:
+        """The number of calls that brought no reply, by cause. `cut off` are those whose process ended first."""
+        return {**({"cut off": self.cut_off} if self.cut_off else {}), **dict(self.faults.most_common())}
+
+    def _cut_off(self, key: str) -> None:
+        """End the call in flight for a key, if there is one, as cut off."""
+        self.cut_off += key in self.open
+        self.close(key, lost=True)
 
     def _add_outcome(self, entry: Entry) -> None:
         self.first_time = min(self.first_time or entry.time, entry.time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 KEY_VARIABLES = ("SELFINSTRUCT_API_KEY", "OPENAI_API_KEY")
 URL_VARIABLE = "OPENAI_BASE_URL"
@@ -15,3 +16,11 @@ def key_from_environment(variable: str = "") -> str | None:
     """Return the API key from this environment variable, or from the usual ones. None if unset."""
     names = (variable,) if variable else KEY_VARIABLES
     return next((key for name in names if (key := os.environ.get(name, "").strip())), None)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address for people to read, with its port unless that is the usual one."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or url, parts.port
+    usual = port is None or port == {"http": 80, "https": 443}.get(parts.scheme)
+    return host if usual else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -31,11 +31,13 @@ def fsck(path: str | Path) -> list[str]:
         raise UserMistake(f"{path}: has no run ({RUN} is missing). Fix: check the path.")
     problems = []
     if process := writing_process(path):
-        problems.append(f"{path}: process {process} is writing, so problems may be temporary. Fix: check again when it ends.")
+        problems.append(
+            f"{path}: process {process} is writing, so the derived files cannot be checked now. Fix: check again when it ends."
+        )
     problems.extend(_foreign_files(path))
     try:
-        problems.extend(_journal(path))
-        problems.extend(_derived_files(path))
+        problems.extend(_journal(path, being_written=process is not None))
+        problems.extend(_derived_files(path) if process is None else ())
     except SelfInstructError as error:
         problems.append(str(error))
     return problems
@@ -46,13 +48,17 @@ def _foreign_files(path: Path) -> Iterator[str]:
     known = {RUN, JOURNAL, LOCK, *layout.DERIVED, *snapshot.file_names(read(path).recipe.generate)}
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") and file.name.endswith(".new"):
-            yield f"{file}: temporary file of a killed process. Fix: remove it."
+            if writing_process(path) is None:  # else it may be the file that is being written
+                yield f"{file}: temporary file of a killed process. Fix: remove it."
         elif file.name not in known:
             yield f"{file}: not a file of a run. Fix: move it elsewhere."
 
 
-def _journal(path: Path) -> Iterator[str]:
-    """Yield damaged or repeated lines of the journal, and calls and batches without an end."""
+def _journal(path: Path, *, being_written: bool) -> Iterator[str]:
+    """Yield damaged or repeated lines of the journal, and calls and batches without an end.
+
+    What a process that is writing may still end is left out.
+    """
     file = path / JOURNAL
     if not file.exists():
         raise RunDirectoryError(f"{file}: missing, and all replies with it. Fix: put it back from a copy.")
@@ -60,7 +66,7 @@ def _journal(path: Path) -> Iterator[str]:
         counts = journal.counts
         if journal.torn_lines:
             yield f"{file}: {_some('torn line', journal.torn_lines)}, left by a crash and ignored. No action needed."
-        if journal.unfinished:
+        if journal.unfinished and not being_written:
             cut_off = counted(journal.unfinished, "byte")
             yield f"{file}: last line is incomplete ({cut_off}). Fix: resume with `selfinstruct generate {path}`."
         if journal.repeated_keys:
@@ -68,7 +74,9 @@ def _journal(path: Path) -> Iterator[str]:
         if counts.unknown:
             lines = counted(counts.unknown, "line")
             yield f"{file}: {lines} of an unknown kind. Fix: install the version of this package that wrote them."
-        if counts.open and writing_process(path) is None:
+        if being_written:
+            return
+        if counts.open:
             yield f"{file}: {_some('call', list(counts.open))} without an outcome, perhaps billed. No action needed."
         for name, batch in counts.open_batches.items():
             yield (

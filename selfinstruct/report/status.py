@@ -6,12 +6,14 @@ The keys of the result of `status`:
 - `running`: id of the process that is writing to the run, or None.
 - `complete`: True if all rows are there and none waits for an output.
 - `rows`, `target`, `candidates`: accepted rows, rows wanted, rows plus rejected candidates.
+- `judged`: candidates on whose quality a rule decided. The others were not needed or have no output yet.
 - `acceptance`: share from 0 to 1 of rows among the candidates judged, or None.
 - `dropped`: rejected candidates by rule, the most frequent rule first.
 - `unanswered`: admitted candidates whose output was never asked for.
 - `requests`: counts. `answered` have a reply, `used` have been decided on, `in_flight` wait for a reply, `in_batches` wait
   in a batch. `failed` are requests without a reply for good, by cause. `calls` counts every attempt, `retries` those after
-  the first, `faults` those without a reply, by cause. `lost` are calls that ended without a reply and may be billed.
+  the first, `faults` those that failed, by cause. `without_reply` has these, and the calls whose process ended before their
+  reply came. `lost` are all calls without a reply that may be billed.
 - `tokens`: tokens of replies. `lost_at_most` is the most that lost calls and replies without a count may be billed for.
 - `limits`: US dollars, tokens and requests that the whole run may use, None for no limit.
 - `money`: US dollars, None where the price is unknown. `usd` is for replies plus lost calls, `usd_reserved` also counts
@@ -70,7 +72,8 @@ def status(path: str | Path) -> dict[str, Any]:
         "complete": dataset.complete,
         "rows": len(dataset.rows),
         "target": dataset.target,
-        "candidates": len(dataset.rows) + len(dataset.rejected),
+        "candidates": dataset.candidates,
+        "judged": dataset.judged,
         "acceptance": None if dataset.acceptance is None else round(dataset.acceptance, 4),
         "dropped": dataset.funnel,
         "unanswered": dataset.unanswered,
@@ -94,7 +97,7 @@ def status(path: str | Path) -> dict[str, Any]:
         "journal": {"torn_lines": counts.torn, "unknown_lines": counts.unknown, "repeated_keys": counts.duplicates},
         "teacher": ", ".join(dict.fromkeys(teacher.teacher for teacher in generate.by_name.values())),
         "model": ", ".join(teacher.model for teacher in generate.by_name.values()),
-        "method": ", ".join(dict.fromkeys(part.method for part in generate.parts.values())),
+        "method": run.definition.methods,
         "teachers": _teachers(run, dataset, counts),
         "rouge": run.recipe.curate.rouge,
         "next": "" if running else _next(run, dataset, counts),
@@ -124,6 +127,7 @@ def _requests(dataset: Dataset, counts: Counts) -> dict[str, Any]:
         "finish_reasons": dict(counts.finish_reasons.most_common()),
         "calls": counts.calls,
         "retries": counts.retries,
+        "without_reply": counts.without_reply,
         "lost": counts.lost_calls,
     }
 

@@ -22,8 +22,9 @@ _TRACING = """\
 Line n of `provenance.jsonl` tells where line n of `dataset.jsonl` came from: its request in the run's `journal.jsonl`, the
 seed tasks shown, the model, the sampling and the nearest neighbours. `rejected.jsonl` has every rejected candidate with the
 rule, the measured value and the limit."""
-_UNSTATED_DOCUMENTS = "not stated (`documents_licence` in the recipe's [card]). The rows may quote them."
-_UNSTATED_SOURCE = "not stated (`source_licence` in the recipe's [card])"
+_UNSTATED_DOCUMENTS = "not stated (`documents_licence` in `[card]` of the recipe). The rows may quote them."
+_UNSTATED_SOURCE = "not stated (`source_licence` in `[card]` of the recipe)"
+_NAME = r"`[a-z_]+`|`\[[a-z_]+\]`"  # such as `licence` and `[card]`
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")  # Unicode categories of characters that cannot be seen
 
 
@@ -111,7 +112,7 @@ def _teachers(dataset: Dataset, definition: Definition) -> list[tuple[str, objec
         shares = [f"{_share(dataset, texts, name)} of the {texts}" for texts in dataset.writers] if name else []
         label = f" {name}" if name else ""
         lines.append((f"Teacher{label}", ", ".join([f"{teacher.teacher}, model {teacher.model}", *shares])))
-    lines.append(("Endpoint", definition.endpoint))
+    lines.append(("Endpoint", definition.hosts))
     lines += [(f"Sampling {name}".strip(), _settings(teacher)) for name, teacher in generate.by_name.items()]
     return list(lines)
 
@@ -171,16 +172,17 @@ def _filters(curate: Curate) -> str:
 def _funnel(dataset: Dataset) -> str:
     """Return a table with the number of candidates that each rule rejected."""
     funnel = dict(dataset.funnel)
-    spare, beyond = funnel.pop("over_target", 0), funnel.pop("over_quota", 0)
-    judged = len(dataset.rows) + sum(funnel.values())
-    share = 100 / judged if judged else 0
-    rows: list[tuple[str, object]] = [("candidates", f"{judged:,}")]
+    spare, beyond, open = (funnel.pop(rule, 0) for rule in ("over_target", "over_quota", "unanswered"))
+    share = 100 / dataset.judged if dataset.judged else 0
+    rows: list[tuple[str, object]] = [("candidates", f"{dataset.candidates:,}"), ("judged", f"{dataset.judged:,} (100 %)")]
     rows += [(f"rejected by `{rule}`", f"{n:,} ({n * share:.1f} %)") for rule, n in funnel.items()]
     rows.append(("rows", f"{len(dataset.rows):,} ({len(dataset.rows) * share:.1f} %)"))
     if spare:
         rows.append(("not needed after the last row", f"{spare:,}"))
     if beyond:
         rows.append(("not needed because their topic had its share", f"{beyond:,}"))
+    if open:
+        rows.append(("without an output yet", f"{open:,}"))
     return _table(rows)
 
 
@@ -189,7 +191,7 @@ def _rights(definition: Definition) -> list[tuple[str, object]]:
     card = definition.recipe.card
     unconfirmed = "NOT CONFIRMED: before you publish this, check that the teacher's terms permit it (`teacher_terms`)"
     return [
-        ("Licence of this dataset", card.licence or "not stated (`licence` in the recipe's [card])"),
+        ("Licence of this dataset", card.licence or "not stated (`licence` in `[card]` of the recipe)"),
         ("Licence of the seed tasks", definition.seeds_licence),
         *([("Licence of the documents", card.documents_licence or _UNSTATED_DOCUMENTS)] if definition.inputs.passages else []),
         *([("Licence of the tasks evolved", card.source_licence or _UNSTATED_SOURCE)] if definition.inputs.source else []),
@@ -209,5 +211,9 @@ def _visible(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text for a cell of a Markdown table, on one line. Borders, HTML, links and images are escaped."""
-    return re.sub(r"([\\`\[\]|])", r"\\\1", _visible(text)).replace("<", "&lt;").replace(">", "&gt;").strip()
+    """Return a text for a cell of a Markdown table, on one line.
+
+    Borders, HTML, links, images and code are escaped, but for the name of a setting or of a section between two backticks.
+    """
+    escaped = re.sub(_NAME + r"|([\\`\[\]|])", lambda found: f"\\{found[1]}" if found[1] else found[0], _visible(text))
+    return escaped.replace("<", "&lt;").replace(">", "&gt;").strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,13 @@ from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeChanged, RecipeError, TopicError, setting
 from selfinstruct.inputs import languages, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
-from selfinstruct.recipe.credentials import DEFAULT_URL
+from selfinstruct.recipe.credentials import DEFAULT_URL, host_of
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
 from selfinstruct.text import counted
 
 _IN_PROCESS = ("local", "scripted")
-_UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
+_UNSTATED = "not stated (`seeds_licence` in `[card]` of the recipe)"
 _ADMISSION = frozenset({"rouge", "tokens", "language", "filters"})  # settings of [curate] that decide what is admitted
 
 
@@ -87,9 +87,27 @@ class Definition:
         return now if now is None or self.earlier_price is None else prices.highest_of_each([self.earlier_price, now])
 
     @property
+    def paid(self) -> bool:
+        """True unless it is known that tokens cost nothing."""
+        return self.price is None or not self.price.free
+
+    @property
+    def methods(self) -> str:
+        """The names of the methods, joined by commas."""
+        return ", ".join(dict.fromkeys(part.method for part in self.recipe.generate.parts.values()))
+
+    @property
     def endpoint(self) -> str:
-        """The hosts that requests go to, for people to read."""
-        return ", ".join(dict.fromkeys(_host(teacher) for teacher in self.recipe.generate.by_name.values()))
+        """The hosts that requests go to, with unusual ports, for people to read."""
+        return self._places(host_of)
+
+    @property
+    def hosts(self) -> str:
+        """The hosts that requests go to, for the dataset card. A server may change its port during a run."""
+        return self._places(lambda address: urlsplit(address).hostname or address)
+
+    def _places(self, named: Callable[[str], str]) -> str:
+        return ", ".join(dict.fromkeys(_place(teacher, named) for teacher in self.recipe.generate.by_name.values()))
 
     def origin(self, part: str) -> dict[str, Any]:
         """Return what the provenance of all rows of one part of the mix has in common."""
@@ -184,10 +202,9 @@ def _addresses(generate: Generate) -> list[tuple[str, ...]]:
     return [one.addresses for one in generate.by_name.values()]
 
 
-def _host(generate: Generate) -> str:
+def _place(generate: Generate, named: Callable[[str], str]) -> str:
     if generate.teacher == "openai":
-        hosts = [urlsplit(address).hostname or "api.openai.com" for address in generate.addresses]
-        return ", ".join(dict.fromkeys(hosts))
+        return ", ".join(dict.fromkeys(named(address or DEFAULT_URL) for address in generate.addresses))
     return "in the same process" if generate.teacher in _IN_PROCESS else "the user's own teacher"
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError, setting
-from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, key_from_environment
+from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, host_of, key_from_environment
 from selfinstruct.records import Allowance, Reply, Request, Usage
 from selfinstruct.teachers._batches import OpenAIBatches
 from selfinstruct.text import shown
@@ -73,7 +73,7 @@ class OpenAI:
 
     def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
         self.model = model
-        self.host = urlsplit(url).hostname or url
+        self.host = host_of(url)
         self._key = key
         self._url = url.rstrip("/")
         self._timeout = timeout
@@ -168,7 +168,7 @@ class OpenAI:
                 finish_reason=str(choice.get("finish_reason") or "unknown"),
                 model=str(raw.get("model") or self.model),
                 usage=_usage(raw.get("usage")),
-                host=self.host,
+                host=urlsplit(self._url).hostname or self._url,
                 created=_count(raw.get("created")),
                 raw=raw,
                 allowances=allowances,

@@ -149,11 +149,15 @@ def test_status_reads_a_run_while_it_is_running_and_afterwards(start_teacher: Ca
         time.sleep(0.01)
     during = json.loads(cli("status", run, "--json").stdout)
     shown = cli("status", run).stdout
+    first_rows, rejected = cli("show", run, "-n", 1), cli("show", run, "--rejected", "any", "-n", 1)
     teacher.end_stall()
     assert process.wait(timeout=120) == 0
     after = json.loads(cli("status", run, "--json").stdout)
     assert (during["running"], during["complete"]) == (process.pid, False)
     assert 0 < during["rows"] < 200
+    assert first_rows.stdout.startswith("instruction: ") and ", candidate 0#" in first_rows.stdout
+    assert f"{run / 'dataset.jsonl'}: does not exist yet. This is what the saved replies give\n" in first_rows.stderr
+    assert (rejected.returncode, " rejected by " in rejected.stdout) == (0, bool(during["dropped"]))
     assert (during["requests"]["answered"], during["requests"]["in_flight"]) == (3, 1)
     assert f"state     running (process {process.pid})\n" in shown
     assert f"rows      {during['rows']} of 200 ({during['candidates']} candidates, " in shown

@@ -12,6 +12,7 @@ from command_line import cli, on_a_terminal
 from fake_openai import FakeOpenAI
 
 from selfinstruct.cli.terminal import cut, width_of
+from selfinstruct.recipe.credentials import host_of
 
 ANSWER = "1. Instruction: {}\n1. Input:\n<noinput>\n1. Output: It is a long river."
 
@@ -65,6 +66,22 @@ def test_every_line_fits_a_terminal_of_80_columns(
     assert [line for shown in seen for line in lines_of(shown) if width_of(line) > 80] == []
     assert "0/1,200 rows" in seen[0] and "busiest rules" in seen[0] and "busiest rules" in seen[2]
     assert "the limit of 30 requests is reached." in " ".join(lines_of(seen[0]))
+
+
+def test_the_port_of_an_endpoint_is_shown_unless_it_is_the_usual_one(tmp_path: Path) -> None:
+    def endpoint(url: str) -> str:
+        shown = cli("generate", tmp_path / "run", "--model", "m", "--dry-run", "--base-url", url, OPENAI_API_KEY="sk-none").stdout
+        return next(line for line in shown.splitlines() if line.startswith("Endpoint: "))
+
+    assert endpoint("http://127.0.0.1:8000/v1") == "Endpoint: 127.0.0.1:8000"
+    assert endpoint("https://api.example.com/v1") == "Endpoint: api.example.com"
+
+
+def test_usual_ports_and_addresses_in_brackets() -> None:
+    assert [host_of(f"{url}/v1") for url in ("http://a.example:80", "https://a.example:443", "https://a.example:80")] == [
+        "a.example", "a.example", "a.example:80",
+    ]  # fmt: skip
+    assert host_of("http://[::1]:8000/v1") == "[::1]:8000" and host_of("http://[::1]/v1") == "::1"
 
 
 def test_a_text_is_cut_by_the_columns_that_it_takes() -> None:

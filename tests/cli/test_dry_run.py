@@ -77,7 +77,8 @@ def test_prices_from_the_price_list_have_their_source(tmp_path: Path, monkeypatc
 def test_max_usd_needs_a_price_and_a_limit_of_reply_tokens(teacher: FakeOpenAI, priced: Path, tmp_path: Path) -> None:
     flags = ("--base-url", teacher.url, "--model", "m", "--max-usd", 1)
     unknown = cli("generate", tmp_path / "unknown", *flags)
-    assert (unknown.returncode, "price = { input" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "set `price` in [runtime] of a recipe" in unknown.stderr) == (2, True)
+    assert "starting" not in unknown.stderr
     unbounded = cli("generate", tmp_path / "unbounded", *flags, "--recipe", priced, "--reply-tokens", 0)
     assert (unbounded.returncode, "set --reply-tokens to a number above 0" in unbounded.stderr) == (2, True)
     assert not teacher.requests()

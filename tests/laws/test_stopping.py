@@ -90,6 +90,9 @@ def test_commands_that_write_are_refused_with_the_number_of_the_writing_process(
         second = cli(*words)
         assert second.returncode == 1
         assert f"process {process.pid} is writing to this run" in second.stderr
+        assert len(second.stderr.splitlines()) == 1, "nothing is announced before the lock is taken"
+    checked = cli("fsck", tmp_path / "run")
+    assert f"process {process.pid} is writing" in checked.stdout and "selfinstruct build" not in checked.stdout
     process.kill()
     process.communicate()
 

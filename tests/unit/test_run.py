@@ -355,3 +355,7 @@ def test_a_notebook_filter_cannot_be_left_out_when_prompts_depend_on_it(
     run = with_notebook_filter(tmp_path / "run", teacher, monkeypatch, **fed_back)
     said = in_a_sentence(cli("build", run.path, "--without", "__main__:no_poems", "--out", tmp_path / "all"))
     assert "the prompts of this run show what its filters admitted" in said and "__main__:no_poems" in said
+
+
+def test_a_run_is_shown_with_its_place_its_rows_and_its_method(tmp_path: Path) -> None:
+    assert repr(si.Run(tmp_path / "run", model="m", num=1000)) == f"<Run at {tmp_path / 'run'}: 1,000 rows wanted, method alpaca>"

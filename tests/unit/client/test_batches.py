@@ -27,6 +27,7 @@ from selfinstruct.report.integrity import fsck
 from selfinstruct.report.status import status
 from selfinstruct.teachers._batches import OpenAIBatches
 from selfinstruct.teachers.openai import OpenAI
+from selfinstruct.text import counted
 
 Start = Callable[..., FakeOpenAI]
 QUICK = {"batch_seconds": 0.1}
@@ -253,7 +254,11 @@ def test_ctrl_c_leaves_a_batch_running_and_the_next_command_collects_it(start_te
     checked = cli("fsck", run)
     assert checked.returncode == 1
     assert batch["id"] in checked.stdout
-    si.Run(run, batch=False).generate()
+    said = cli("generate", run, "--no-batch").stderr
+    assert (
+        f"waiting for batch {batch['name'][:8]} ({counted(batch['requests'], 'request')}), which is open at the provider\n"
+        in said
+    )
     assert ends(run)[0] == "completed"
     assert calls(teacher, "POST /v1/batches") == 1
     assert max(teacher.asked().values()) == 1

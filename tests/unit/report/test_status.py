@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import cli
 
 import selfinstruct as si
 from selfinstruct.errors import UserMistake
-from selfinstruct.records import Request
+from selfinstruct.journal.events import BatchLine, Sent
+from selfinstruct.records import Request, Usage
 from selfinstruct.report.status import status, writing_process
 
 NewRun = Callable[..., si.Run]
@@ -94,6 +96,39 @@ def test_a_running_run_has_the_process_that_writes(new_run: NewRun) -> None:
     assert {report["running"] for report in reports} == {os.getpid()}
     assert all(report["next"] == "" for report in reports)
     assert writing_process(run.path) is None
+
+
+def test_calls_that_were_cut_off_are_calls_without_a_reply(new_run: NewRun) -> None:
+    run = new_run()
+    run.generate()
+    with (run.path / "journal.jsonl").open("ab") as journal:
+        journal.write(Sent("7", Usage(10, 20), 0.0).as_line() + Sent("8", Usage(10, 20), 0.0).as_line())
+    report = status(run.path)
+    assert (report["requests"]["without_reply"], report["requests"]["lost"]) == ({"cut off": 2}, 2)
+    shown = cli("status", run.path).stdout
+    assert "calls     4 in total, without a reply: 2 cut off\n" in shown
+    assert "at most 60 for 2 calls without a reply\n" in shown
+
+
+def test_the_share_of_accepted_candidates_says_of_how_many_it_is(new_run: NewRun) -> None:
+    run = new_run()
+    run.generate()
+    assert "rows      6 of 6 (6 candidates, 100 % accepted)\n" in cli("status", run.path).stdout
+    run.write(run.build(num=2))
+    assert "rows      2 of 2 (3 candidates, 2 judged, 100 % of these accepted)\n" in cli("status", run.path).stdout
+    card = (run.path / "README.md").read_text()
+    assert "| candidates | 3 |\n| judged | 2 (100 %) |\n| rows | 2 (100.0 %) |\n| not needed after the last row | 1 |" in card
+
+
+def test_an_open_batch_is_named_as_what_is_missing(new_run: NewRun) -> None:
+    run = new_run()
+    run.generate()
+    run.write(run.build(num=12))
+    plan = BatchLine("ab" * 16, "planned", 0.0, samplings=({},), requests={"2": ("x", 0, 1, 1), "3": ("x", 0, 1, 1)})
+    with (run.path / "journal.jsonl").open("ab") as journal:
+        journal.write(plan.as_line())
+    collect = f"Fix: run `selfinstruct generate {run.path}` to collect the replies."
+    assert status(run.path)["next"] == f"6 of 12 rows: a batch of 2 requests is open. {collect}"
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:

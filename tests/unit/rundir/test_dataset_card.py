@@ -24,3 +24,13 @@ def test_the_card_shows_text_and_nothing_else(teacher: FakeOpenAI, tmp_path: Pat
     body = card.split("---\n")[2]
     assert body.count("e.invalid") == 9 and "<img" not in body
     assert not re.search(r"(?<!\\)(\\\\)*\]\(", body)  # an even number of backslashes leaves the bracket alive
+
+
+def test_the_card_shows_names_of_settings_as_code(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    run = si.Run(tmp_path / "run", base_url=teacher.url, model="m", num=5, domain="`a|b` `[c]`(d) ``")
+    run.generate()
+    card = (run.path / "README.md").read_text()
+    assert "| Licence of this dataset | not stated (`licence` in `[card]` of the recipe) |" in card
+    assert "(`teacher_terms`) |" in card
+    assert "| Domain | \\`a\\|b\\` `[c]`(d) \\`\\` |" in card
+    assert "| Endpoint | 127.0.0.1 |" in card
