@@ -64,7 +64,7 @@ def check(
     to 1) is above `near`. The seeds are also compared with `others`, which have the names by which findings refer to them.
     """
     findings = (
-        *(Finding("bad_row", row.place, f"{row.field}: {row.reason}") for row in bad_rows),
+        *(Finding("bad_row", row.place, row.problem) for row in bad_rows),
         *_unusable(seeds),
         *_near_duplicates(seeds, near, others or {}),
     )

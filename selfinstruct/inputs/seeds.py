@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from selfinstruct.errors import SeedError
+from selfinstruct.names import nearest
 from selfinstruct.packaged import folder
 from selfinstruct.records import Seed, clean
 from selfinstruct.tables.rows import type_name
@@ -49,14 +50,19 @@ class _AlpacaRow(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be a seed: its place (file and line or row), the field, and the reason."""
+    """A row that cannot be a seed: its place (file and line or row), the field ("" for the whole row), and the reason."""
 
     place: str
     field: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.field}: {self.reason}"
+        return f"{self.place}: {self.problem}"
+
+    @property
+    def problem(self) -> str:
+        """The field, if there is one, and the reason."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 def bundled() -> Path:
@@ -138,7 +144,7 @@ def _json_rows(file: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield place, json.loads(line)
             except ValueError as error:
-                yield place, BadRow(place, "line", f"is not valid JSON ({error})")
+                yield place, BadRow(place, "", f"is not valid JSON ({error})")
 
 
 def _lines_of_rows(text: str) -> Iterator[int]:
@@ -195,7 +201,8 @@ def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
         model = _AlpacaRow
         row = {key: "" if key == "input" and value is None else value for key, value in row.items()}
     else:
-        return BadRow(place, "instances", "is missing (Self-Instruct has `instances`, Alpaca has `output`)")
+        of_self_instruct = "is_classification" in row or nearest("instances", row)
+        return _missing(place, "instances" if of_self_instruct else "output", row)
     row = {
         key: value for key, value in row.items() if value is not None or key not in ("id", "name", "domain", "is_classification")
     }
@@ -204,6 +211,8 @@ def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "row"
+        if first["type"] == "missing" and len(first["loc"]) == 1:
+            return _missing(place, where, row)
         return BadRow(place, where, first["msg"][0].lower() + first["msg"][1:])
     if isinstance(task, _AlpacaRow):
         pairs = [(task.input, task.output)]
@@ -215,3 +224,9 @@ def _seed(place: str, row: Any, number: int) -> Seed | BadRow:
     instances = tuple((clean(input), clean(output)) for input, output in pairs)
     id = id or f"seed_{number:04d}"
     return Seed(id, name or id, clean(task.instruction), instances, is_classification, domain)
+
+
+def _missing(place: str, field: str, row: dict[str, Any]) -> BadRow:
+    """Return a row without a field that it needs. A field of nearly that name is most likely a misspelling."""
+    near = nearest(field, [str(name) for name in row if name not in _SelfInstructRow.model_fields | _AlpacaRow.model_fields])
+    return BadRow(place, field, f"is missing. Fix: rename {near[0]!r} to {field!r}." if near else "is missing")

@@ -87,3 +87,13 @@ def test_a_missing_file_gives_one_line_and_exit_status_2(tmp_path: Path, name: s
     ended = cli("seeds", tmp_path / name)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert len(ended.stderr.splitlines()) == 1 and name in ended.stderr
+
+
+def test_a_bad_row_names_its_line_and_a_misspelled_field(tmp_path: Path) -> None:
+    rows = ['{"x', {"instrucion": "Name a river.", "output": "x"}, {"instruction": "Name a river.", "outptu": "x"}, ALPACA[0]]
+    path = write(tmp_path, lines(*rows, {"instruction": "Name a lake.", "input": ""}))
+    shown = cli("seeds", path).stdout
+    assert f"{path}:1: is not valid JSON (" in shown
+    assert f"{path}:2: instruction: is missing. Fix: rename 'instrucion' to 'instruction'.\n" in shown
+    assert f"{path}:3: output: is missing. Fix: rename 'outptu' to 'output'.\n" in shown
+    assert f"{path}:5: output: is missing\n" in shown and "instances" not in shown
