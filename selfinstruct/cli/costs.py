@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 
 from selfinstruct.cli.terminal import clock, dollars, folded, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
+from selfinstruct.inputs import seed_check
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
 from selfinstruct.layout import JOURNAL
@@ -32,7 +34,7 @@ def plan(run: Run) -> None:
     for message in request.messages:
         print(folded(safe(f"[{message['role']}]\n{message['content']}\n")))
     print(folded(safe(f"Sampling: {json.dumps(dict(request.sampling), default=str)[:300]}")))
-    for line in (*teachers(run), *_prices(run), *_limits(run, request), *_estimate(run, request)):
+    for line in (*seed_findings(run), *teachers(run), *_prices(run), *_limits(run, request), *_estimate(run, request)):
         print(folded(safe(line[0].upper() + line[1:])))
     print("Nothing was asked or written.")
 
@@ -42,6 +44,13 @@ def terms(run: Run) -> Iterator[str]:
     if run.definition.paid:
         yield from _prices(run)
         yield f"limit: {_limits_of(run)}"
+
+
+def seed_findings(run: Run) -> Iterator[str]:
+    """Yield a line on the problems of a new run's seed file, or nothing if there are none."""
+    path = run.recipe.generate.seeds
+    if run.is_new and path and (found := len(seed_check.check(run.definition.inputs.seeds).findings)):
+        yield f"seeds: {counted(found, 'finding')}, see `selfinstruct seeds {shlex.quote(path)}`"
 
 
 def teachers(run: Run) -> Iterator[str]:

@@ -38,6 +38,8 @@ def opening(run: Run) -> None:
         note(f"the dataset has {counted(saved, 'row')} now. Their replies stay saved: a larger --num brings the rows back")
     rows = counted(run.recipe.curate.num, "row")
     note(f"{'starting' if run.is_new else 'resuming'} {run.path}: {rows}, method {run.definition.methods}")
+    for line in costs.seed_findings(run):
+        note(line)
     for line in costs.teachers(run):
         note(line)
     for line in costs.terms(run):

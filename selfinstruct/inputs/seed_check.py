@@ -18,7 +18,7 @@ Kind = Literal["bad_row", "empty_output", "repeated_task", "near_duplicate", "no
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem of a seed file. `row` is the id of the seed, or the file and line of a row that cannot be read."""
+    """A problem of a seed file. `row` is the file and line of the row, or the id of a seed whose place is not known."""
 
     kind: Kind
     row: str
@@ -47,53 +47,61 @@ def check_file(path: str | Path | None = None, near: float = 0.5, against: str |
     Raises: SeedError when one of the files cannot be read at all.
     """
     source = path or seed_files.bundled()
-    seeds, bad_rows = seed_files.read(source)
+    places: dict[str, str] = {}
+    seeds, bad_rows = seed_files.read(source, places)
     others = {f"{against} {seed.id}": seed for seed in seed_files.load(against)} if against else {}
-    result = check(seeds, bad_rows, near=near, others=others)
+    result = check(seeds, bad_rows, near=near, others=others, places=places)
     if seeds or bad_rows:
         return result
     return SeedCheck(result.counts, result.domains, (Finding("no_seeds", str(source), "has no seed tasks"),))
 
 
 def check(
-    seeds: Sequence[Seed], bad_rows: Sequence[BadRow] = (), *, near: float = 0.5, others: Mapping[str, Seed] | None = None
+    seeds: Sequence[Seed],
+    bad_rows: Sequence[BadRow] = (),
+    *,
+    near: float = 0.5,
+    others: Mapping[str, Seed] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> SeedCheck:
     """Check the rows of a seed file.
 
     `bad_rows` are those that could not become seeds. Two instructions are near-duplicates when their ROUGE-L F-measure (0
     to 1) is above `near`. The seeds are also compared with `others`, which have the names by which findings refer to them.
+    `places` has the file and line of each seed by its id.
     """
+    named = [(seed, (places or {}).get(seed.id, seed.id)) for seed in seeds]
     findings = (
         *(Finding("bad_row", row.place, row.problem) for row in bad_rows),
-        *_unusable(seeds),
-        *_near_duplicates(seeds, near, others or {}),
+        *_unusable(named),
+        *_near_duplicates(named, near, others or {}),
     )
     domains = Counter(seed.domain for seed in seeds if seed.domain)
     return SeedCheck(_counts(seeds), dict(domains.most_common()), findings)
 
 
-def _unusable(seeds: Sequence[Seed]) -> Iterator[Finding]:
+def _unusable(named: Sequence[tuple[Seed, str]]) -> Iterator[Finding]:
     """Find seeds with empty outputs, and seeds that repeat the instruction and the input of an earlier one."""
     earlier: dict[tuple[str, str], str] = {}
-    for seed in seeds:
+    for seed, name in named:
         empty = [not output for _, output in seed.instances]
         if any(empty):
             where = "every instance" if all(empty) else "one instance"
-            yield Finding("empty_output", seed.id, f"output: is empty in {where}")
+            yield Finding("empty_output", name, f"output: is empty in {where}")
         key = (seed.instruction.lower(), seed.instances[0][0].lower())
         if key in earlier:
-            yield Finding("repeated_task", seed.id, f"instruction: the same task as {earlier[key]}")
-        earlier.setdefault(key, seed.id)
+            yield Finding("repeated_task", name, f"instruction: the same task as {earlier[key]}")
+        earlier.setdefault(key, name)
 
 
-def _near_duplicates(seeds: Sequence[Seed], near: float, others: Mapping[str, Seed]) -> Iterator[Finding]:
+def _near_duplicates(named: Sequence[tuple[Seed, str]], near: float, others: Mapping[str, Seed]) -> Iterator[Finding]:
     """Find seeds whose instruction is near to one of `others` or to that of an earlier seed."""
     index = RougeIndex(near)
     index.add_all([other.instruction for other in others.values()], list(others))
-    for seed in seeds:
+    for seed, name in named:
         if nearest := index.too_near(seed.instruction):
-            yield Finding("near_duplicate", seed.id, f"instruction: ROUGE-L {nearest.score:.2f} to {nearest.id}")
-        index.add(seed.instruction, seed.id)
+            yield Finding("near_duplicate", name, f"instruction: ROUGE-L {nearest.score:.2f} to {nearest.id}")
+        index.add(seed.instruction, name)
 
 
 def _counts(seeds: Sequence[Seed]) -> dict[str, int]:

@@ -86,14 +86,14 @@ def load(path: str | Path | None = None) -> tuple[Seed, ...]:
     return tuple(seeds)
 
 
-def read(path: str | Path) -> tuple[list[Seed], list[BadRow]]:
-    """Return the seeds and the bad rows of a seed file.
+def read(path: str | Path, places: dict[str, str] | None = None) -> tuple[list[Seed], list[BadRow]]:
+    """Return the seeds and the bad rows of a seed file. `places` receives the file and line of each seed, by its id.
 
     Raises: SeedError when the file cannot be read at all.
     """
     seeds: list[Seed] = []
     bad: list[BadRow] = []
-    first_place: dict[str, str] = {}
+    first_place: dict[str, str] = {} if places is None else places
     for place, row in _rows(path):
         seed = row if isinstance(row, BadRow) else _seed(place, row, len(seeds))
         if isinstance(seed, BadRow):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import cli
+from fake_openai import FakeOpenAI
 
 from selfinstruct.inputs import seeds
 
@@ -59,14 +60,14 @@ def test_findings_are_printed_and_the_exit_status_is_1(tmp_path: Path) -> None:
     ended = cli("seeds", path)
     assert (ended.returncode, ended.stderr) == (1, "")
     assert f"{path}:4: instruction: " in ended.stdout
-    assert "seed_0001: instruction: ROUGE-L 0.86 to a\n" in ended.stdout
-    assert "seed_0002: output: is empty in every instance\n" in ended.stdout
+    assert f"{path}:2: instruction: ROUGE-L 0.86 to {path}:1\n" in ended.stdout
+    assert f"{path}:3: output: is empty in every instance\n" in ended.stdout
     assert ended.stdout.endswith("3 findings\n")
     as_json = cli("seeds", path, "--json")
     assert as_json.returncode == 1
     findings = json.loads(as_json.stdout)["findings"]
     assert [finding["kind"] for finding in findings] == ["bad_row", "empty_output", "near_duplicate"]
-    assert findings[1] == {"kind": "empty_output", "row": "seed_0002", "text": "output: is empty in every instance"}
+    assert findings[1] == {"kind": "empty_output", "row": f"{path}:3", "text": "output: is empty in every instance"}
 
 
 @pytest.mark.slow
@@ -97,3 +98,14 @@ def test_a_bad_row_names_its_line_and_a_misspelled_field(tmp_path: Path) -> None
     assert f"{path}:2: instruction: is missing. Fix: rename 'instrucion' to 'instruction'.\n" in shown
     assert f"{path}:3: output: is missing. Fix: rename 'outptu' to 'output'.\n" in shown
     assert f"{path}:5: output: is missing\n" in shown and "instances" not in shown
+
+
+def test_a_new_run_says_how_many_findings_its_seed_file_has(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    tasks = [{"instruction": text, "input": "", "output": ""} for text in ("Name a river in Mali.", "Name a river of Mali.")]
+    path.write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    words = ("--base-url", teacher.url, "--model", "m", "--seeds", path, "--num", 2)
+    says = f"3 findings, see `selfinstruct seeds {path}`"
+    assert f"Seeds: {says}" in cli("generate", tmp_path / "run", *words, "--dry-run", COLUMNS="400").stdout
+    assert f"seeds: {says}" in cli("generate", tmp_path / "run", *words, COLUMNS="400").stderr
+    assert says not in cli("generate", tmp_path / "run", COLUMNS="400").stderr
