@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from selfinstruct import plugins
+from selfinstruct.languages import codes
 from selfinstruct.recipe.flag import FILTERS, LIMITS, MAKE, RUNNING, STEERING, TEACHER, Flag
 from selfinstruct.text import CONTROL
 
@@ -35,9 +36,8 @@ _Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
 _Weight = Annotated[float, Field(gt=0, le=1e9)]
 _Share = Annotated[float, Field(ge=0, le=1e9)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,30}$")]  # becomes a part of file names and journal lines
-_LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
-# Users may write hyphens or underscores in the name of a bundled plugin. A run records the name of its file.
-_Method = Annotated[str, BeforeValidator(partial(plugins.recorded, "method"))]
+_LanguageCode = Annotated[str, BeforeValidator(codes.canonical)]
+_Method = Annotated[str, BeforeValidator(partial(plugins.recorded, "method"))]  # with hyphens too: the file's name is recorded
 _Teacher = Annotated[str, BeforeValidator(partial(plugins.recorded, "teacher"))]
 _Filters = Annotated[dict[str, FilterSetting], BeforeValidator(_recorded_filters)]
 _Api = Literal["chat", "completions"]
@@ -176,7 +176,9 @@ class Generate(_Section):
     topics: Annotated[
         str, Field(description="File of topics. Each topic may have a quota of the rows."), Flag(STEERING, 2, "FILE")
     ] = ""
-    languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to ask for, by code, with weights.")] = {}
+    languages: Annotated[
+        dict[_LanguageCode, _Weight], Field(description="Several languages to ask for, by code, with weights.")
+    ] = {}
     seed_sampling: Annotated[
         Literal["uniform", "spread"],
         Field(description="Seeds to show: uniform, or spread (prefer seeds with few accepted tasks near them)."),
@@ -252,7 +254,9 @@ class Curate(_Section):
     mean_similarity: Annotated[
         bool, Field(description="Add each row's mean ROUGE-L to all earlier instructions to the provenance, as Alpaca does.")
     ] = False
-    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag(MAKE, 5, "CODE")] = "en"
+    language: Annotated[
+        _LanguageCode, Field(description="Language to ask for, by code: zh, sw, pt-BR."), Flag(MAKE, 5, "CODE")
+    ] = "en"
     filters: Annotated[_Filters, Field(description="Filters by name: true, false, or their options.")] = {}
 
 

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from selfinstruct.client import prices
 from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeChanged, RecipeError, TopicError, setting
-from selfinstruct.inputs import languages, seeds, snapshot
+from selfinstruct.inputs import language_check, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
+from selfinstruct.languages import codes
 from selfinstruct.recipe.credentials import DEFAULT_URL
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
@@ -107,10 +108,12 @@ def admission_of(curate: Curate) -> dict[str, Any]:
 def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     """Return the definition of a new run. Reads the inputs that the recipe names.
 
-    Raises TopicError for more topics than rows, and the errors of the inputs.
+    Raises TopicError for more topics than rows, UserMistake for inputs in another language, and the errors of the inputs.
     """
     generate = recipe.generate
     inputs = snapshot.load(generate)
+    if not given.get("language") and not given.get("languages"):
+        language_check.check(inputs, generate)
     if len(inputs.topics) > recipe.curate.num:
         raise TopicError(
             f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} for {counted(recipe.curate.num, 'row')}). "
@@ -123,7 +126,7 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
         version("selfinstruct"),
         given,
         admission_of(recipe.curate),
-        {code: languages.name_of(code) for code in generate.languages},
+        {code: codes.name_of(code) for code in generate.languages},
         _listed_prices(generate),
     )
 
@@ -139,6 +142,8 @@ def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Defi
         parts.append("")
     inputs = snapshot.reload(old.inputs, recipe.generate, set(given), parts)
     check_same(old, replace(old, recipe=recipe, inputs=inputs))
+    if given.get("language") and recipe.curate.language != old.recipe.curate.language:
+        _refuse({"language": (old.recipe.curate.language, recipe.curate.language)})
     if given.get("prompt") and recipe.generate.mix:
         raise RecipeError(
             f"{setting('prompt')}: this run has several methods, and each has its own prompt. Fix: remove it, or set prompt in "
@@ -156,16 +161,22 @@ def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Defi
 def check_same(old: Definition, new: Definition) -> None:
     """Raise RecipeChanged, with each difference, unless both ask for the same things."""
     before, after = old.frozen, new.frozen
-    changes = [
-        f"{setting(name) if name in Generate.model_fields else name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
-    ]
+    names = dict.fromkeys([*before, *after])
+    changes = {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
     if changes:
-        raise RecipeChanged(
-            "this run started with other settings, and its saved replies answer those. "
-            "Fix: remove these changes, or use a new directory:\n  " + "\n  ".join(changes)
-        )
+        _refuse(changes)
+
+
+def _refuse(changes: Mapping[str, tuple[Any, Any]]) -> NoReturn:
+    """Raise RecipeChanged with the value before and after of each change."""
+    settings = (*Generate.model_fields, *Curate.model_fields)
+    lines = [
+        f"{setting(name) if name in settings else name}: {_shown(old)} -> {_shown(new)}" for name, (old, new) in changes.items()
+    ]
+    raise RecipeChanged(
+        "this run started with other settings, and its saved replies answer those. "
+        "Fix: remove these changes, or use a new directory:\n  " + "\n  ".join(lines)
+    )
 
 
 def _listed_prices(generate: Generate) -> dict[str, Price | None]:
