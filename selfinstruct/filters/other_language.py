@@ -11,6 +11,8 @@ from selfinstruct.languages.detection import Guess, detect, share_in_scripts
 from selfinstruct.records import Example, Rejection
 
 _WHOLE = 2  # times `from_letters`, from which an output counts without its instruction
+_LIKELIEST = 0.5  # least score of one language, where several together are sure enough
+_LONG = 3  # times `from_letters`, where these several count
 _HEAD = 8  # letters before a colon that tell their language well enough
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|„[^“\n]*“|«[^»\n]*»|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|(?<!\w)'[^'\n]{4,}'(?!\w)")  # noqa: RUF001
 _MATERIAL = re.compile(
@@ -65,7 +67,11 @@ def _begins_in(code: str, instruction: str) -> bool:
 
 
 def _sure(guess: Guess, code: str, score: float, letters: int) -> bool:
-    return guess.letters >= letters and guess.score >= score and guess.other_than(code)
+    if guess.letters < letters or not guess.other_than(code):
+        return False
+    return guess.score >= score or (
+        guess.letters >= _LONG * letters and guess.score >= _LIKELIEST and guess.against(code) >= score
+    )
 
 
 def _may_answer_in(language: str, code: str, example: Example) -> bool:

