@@ -143,13 +143,16 @@ class MethodContext:
             fields["seed"] = root_of(key)
         prefix = f"{step}_"
         own = {name.removeprefix(prefix): value for name, value in self.step_options.items() if name.startswith(prefix)}
+        if "response_format" in profile.sampling:
+            fields.pop("response_format", None)  # what the user sets in `extra` wins over what the prompt's notation asks for
         sampling = {**profile.sampling, **fields, **own}
+        wishes = frozenset(fields.keys() - own.keys() - {"seed"})
         if raw or (profile.api == "completions" and text):
             if completion_stop:
                 sampling.setdefault("stop", list(completion_stop))
-            return Request(sampling, prompt=text, teacher=profile.name)
+            return Request(sampling, prompt=text, teacher=profile.name, wishes=wishes)
         last = ({"role": "user", "content": text},) if text else ()
-        return Request(sampling, messages=(*messages, *last), teacher=profile.name)
+        return Request(sampling, messages=(*messages, *last), teacher=profile.name, wishes=wishes)
 
 
 @dataclass(frozen=True)

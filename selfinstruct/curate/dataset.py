@@ -64,6 +64,7 @@ class Dataset:
         unanswered: Number of admitted candidates whose output was never asked for.
         target: Number of rows wanted.
         ended: The reason why no further request can help, or "".
+        remedy: What to do about that reason, as an imperative, or "" for the usual advice.
         requests: Number of requests answered for these root requests.
         tallies: Tokens of these requests by teacher.
         writers: Number of instructions and outputs of the rows by teacher.
@@ -78,6 +79,7 @@ class Dataset:
     unanswered: int = 0
     target: int = 0
     ended: str = ""
+    remedy: str = ""
     requests: int = 0
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     writers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class Dataset:
         have = f"{len(self.rows):,} of {counted(self.target, 'row')}"
         if limit:
             return f"{have}: {limit}"
+        if self.ended and self.remedy:
+            return f"{have}: {self.ended}. Fix: {self.remedy}."
         if self.ended:
             command = f"selfinstruct show {path} --rejected any"
             return f"{have}: {self.ended}. Fix: check `{command}`, then loosen a filter or choose another prompt."

@@ -135,9 +135,12 @@ def _profiles(generate: Generate, part: MixedMethod) -> tuple[TeacherProfile, ..
     for name, teacher in generate.by_name.items():
         if part.teachers and name not in part.teachers:
             continue
-        sampling: dict[str, Any] = {"temperature": teacher.temperature, "top_p": teacher.top_p}
+        stated = {"temperature": teacher.temperature, "top_p": teacher.top_p}
+        sampling: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
         if teacher.reply_tokens:
             sampling["max_tokens"] = teacher.reply_tokens
+        if teacher.reasoning_effort:
+            sampling["reasoning_effort"] = teacher.reasoning_effort
         weights = generate.teachers.get(name)
         propose, solve = (weights.propose, weights.solve) if weights else (1.0, 1.0)
         profiles.append(TeacherProfile(name, propose, solve, teacher.api, sampling | teacher.extra))

@@ -10,7 +10,8 @@ from selfinstruct import plugins
 from selfinstruct.errors import RecipeError
 from selfinstruct.languages.codes import base
 from selfinstruct.recipe.credentials import URL_VARIABLE, key_from_environment
-from selfinstruct.recipe.schema import Curate, FilterSetting, check_address
+from selfinstruct.recipe.schema import Curate
+from selfinstruct.recipe.values import FilterSetting, check_address
 
 METHOD = "alpaca"
 

@@ -23,6 +23,7 @@ from selfinstruct.text import counted
 
 _IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in the recipe's [card])"
+_OF_THE_ADDRESS = ("base_url", "key_variable", "key_header", "headers")  # settings that say how to reach a teacher
 _ADMISSION = frozenset({"rouge", "tokens", "language", "filters"})  # settings of [curate] that decide what is admitted
 
 
@@ -63,9 +64,13 @@ class Definition:
 
         The endpoints' addresses are not part of it: a server may move, but what it is asked may not change.
         """
-        generate = self.recipe.generate.model_dump(exclude={*BY_CONTENT, "base_url", "key_variable"})
+        generate = self.recipe.generate.model_dump(exclude={*BY_CONTENT, *_OF_THE_ADDRESS})
         for teacher in generate["teachers"].values():
-            del teacher["base_url"], teacher["key_variable"]
+            for name in _OF_THE_ADDRESS:
+                del teacher[name]
+        for one in (generate, *generate["teachers"].values()):
+            if not one["reasoning_effort"]:
+                del one["reasoning_effort"]  # runs of earlier versions do not have it
         for part in generate["mix"].values():
             del part["prompt"]  # its text is compared, not its name
         return {**generate, **self.inputs.digests, "admission": dict(self.admission)}
