@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import ceil
+from unicodedata import category
 
 from selfinstruct.contracts import FilterContext, Stage, filter
 from selfinstruct.languages.codes import ENGLISH, base
@@ -40,6 +41,7 @@ def _words(text: str, language: str) -> tuple[int, int]:
     spaced = len(rest.split())
     fewest = alone + spaced
     if base(language) != ENGLISH:
-        letters = sum(map(str.isalpha, rest)) + len(_HANGUL.findall(rest))  # a syllable of Hangul has two letters or three
+        # Vowel signs count, and a syllable of Hangul has two letters or three.
+        letters = sum(category(sign)[0] in "LM" for sign in rest) + len(_HANGUL.findall(rest))
         fewest = max(fewest, alone + ceil(letters / _LETTERS))
     return fewest, spaced + ceil((alone - sounds) / _CHARACTERS + sounds / _SOUNDS)

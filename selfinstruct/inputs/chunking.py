@@ -241,7 +241,7 @@ def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.P
     for start, end in itertools.pairwise(places):
         part = _stripped(text, _Block(start, end, block.title))
         if part.start < part.end:
-            yield from _parts(text, part, words, count, ends[1:])
+            yield from _parts(text, part, words, count, ends[1:]) if ends else (part,)
 
 
 def _between_letters(text: str, block: _Block, cuts: list[int]) -> list[int]:

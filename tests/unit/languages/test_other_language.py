@@ -1,6 +1,6 @@
 """The filter `other_language`: rows in another language are rejected, and code, names and translations are accepted."""
 
-# ruff: noqa: RUF001 (letters and signs of other scripts are meant)
+# ruff: noqa: E501 (wide letters count twice)
 from __future__ import annotations
 
 import itertools
