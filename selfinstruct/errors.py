@@ -18,6 +18,7 @@ SelfInstructError                   1   root of the tree
 ├── TeacherError                    1   the teacher gave no answer
 │   ├── TransientError                  try again: rate limit, 5xx, timeout, broken connection
 │   ├── RequestRefused                  this request gets no answer, others do
+│   │   └── FieldRefused                a field of the request is not taken, without it there is an answer
 │   ├── TeacherStop                     no request gets an answer: bad key, unknown model, no credit
 │   │   └── BatchGone                   the provider does not have this batch, or its results
 │   └── TeacherUnavailable          4   no answer for the time that --patience allows
@@ -202,6 +203,24 @@ class RequestRefused(TeacherError):
         super().__init__(message)
         self.cause = cause
         self.status = status
+
+
+class FieldRefused(RequestRefused):
+    """Raised when the teacher refuses one field of the request, such as its temperature.
+
+    The client leaves the field out, or renames it, and asks again.
+
+    Attributes:
+        field: The field as it was sent.
+        instead: The name to send instead, or "".
+        value_only: True if the teacher takes the field with another value.
+    """
+
+    def __init__(self, message: str, field: str, *, instead: str = "", value_only: bool = False, status: int = 400) -> None:
+        super().__init__(message, cause="field_refused", status=status)
+        self.field = field
+        self.instead = instead
+        self.value_only = value_only
 
 
 class TeacherStop(TeacherError):

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from selfinstruct.client.ask import DurableAsk
+from selfinstruct.client.first_replies import FEW, likely_cause
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import NOT_JUDGED, RECENT_ROOTS, Dataset
 from selfinstruct.errors import ReplyMissing, RequestRefused
@@ -24,6 +25,7 @@ from selfinstruct.generate.ordering import Sequencer
 from selfinstruct.records import Candidate, Decision, ParseDefect, ParsedTask
 
 Watch = Callable[[Dataset, DurableAsk], None]
+_OF_NO_USE = frozenset({"refusal", "empty_output", "empty_instruction", "request_refused", "unanswered"})
 _TICK = 0.5  # seconds between two calls of a watcher while nothing else happens
 
 
@@ -81,16 +83,19 @@ class GenerationLoop:
         self._admission = Sequencer()
         self._collection = Sequencer()
         self._empty_streak = 0
+        self._some_ended = asyncio.Event()
+        # Until a task can be read, only a few root requests are begun: a teacher that gives none must not cost much.
+        self._careful = not lookahead.in_rounds
+        self._all_useless = True
 
     async def run(self, window: int) -> None:
         """Begin root requests until the loop is over, at most `window` at a time."""
         under_way: set[asyncio.Task[None]] = set()
-        some_ended = asyncio.Event()
         errors: list[BaseException] = []
 
         def ended(task: asyncio.Task[None]) -> None:
             under_way.discard(task)
-            some_ended.set()
+            self._some_ended.set()
             if not task.cancelled() and (error := task.exception()):
                 errors.append(error)
 
@@ -98,13 +103,14 @@ class GenerationLoop:
         self.ask.replay_first()
         try:
             while under_way or not self.over:
-                for _ in range(0 if self.over else self.lookahead.to_begin(index, len(under_way), window)):
+                number = 0 if self.over else self.lookahead.to_begin(index, len(under_way), window)
+                for _ in range(min(number, FEW - index) if self._careful else number):
                     task = asyncio.create_task(self.root(index))
                     under_way.add(task)
                     task.add_done_callback(ended)
                     index += 1
-                some_ended.clear()
-                await some_ended.wait()
+                self._some_ended.clear()
+                await self._some_ended.wait()
                 if errors:
                     raise errors[0]  # what a method or a filter raised
         finally:
@@ -117,6 +123,9 @@ class GenerationLoop:
             candidates = await self.propose(index)
             await self._admission.wait_for(index)
             decisions = self.curator.admit(candidates)
+            if self._careful and not all(is_useless(decision) for decision in decisions):
+                self._careful = False
+                self._some_ended.set()
             self.task_pool.add(candidates, decisions)
             self._admission.advance()
             if any(decision.accepted and decision.candidate.task.output is None for decision in decisions):
@@ -161,8 +170,11 @@ class GenerationLoop:
         gained = len(self.dataset.rows) - before
         self._empty_streak = 0 if unanswered or gained else self._empty_streak + 1
         self.dataset.recent.add(gained, sum(one.rule not in NOT_JUDGED for one in final))
+        self._all_useless = self._all_useless and not unanswered and all(map(is_useless, final))
         if len(self.dataset.rows) == self.num:
             self.finish()
+        elif self._all_useless and self.dataset.roots == FEW and not self._has_more():
+            self._end_early(final)
         elif self._empty_streak >= self.give_up_after:
             self.dataset.ended = f"the last {self._empty_streak} root requests gave no new row"
             self.finish()
@@ -182,6 +194,18 @@ class GenerationLoop:
         (self.dataset.rows if decision.accepted else self.dataset.rejected).append(decision)
         return decision
 
+    def _has_more(self) -> bool:
+        """Return True if the journal has a reply of a later root request, as in a run by batch."""
+        return any(key in self.ask.journal for key in (f"{self.dataset.roots}", f"{self.dataset.roots}/1"))
+
+    def _end_early(self, latest: list[Decision]) -> None:
+        """End the run, because none of the first root requests gave a task. Say the likely cause and what to do."""
+        keys = [decision.candidate.solved_by or decision.candidate.key for decision in latest]
+        entry = self.ask.journal.get(keys[0] if keys else f"{self.dataset.roots - 1}")
+        problem, self.dataset.remedy = likely_cause(entry.outcome if entry else None)
+        self.dataset.ended = f"the first {FEW} replies {problem}"
+        self.finish()
+
     def saturation(self) -> str:
         """Return why the run should end, if the last 100 root requests gave too few rows. Else return an empty text."""
         share, recent = self.dataset.recent_acceptance, self.dataset.recent
@@ -200,6 +224,11 @@ class GenerationLoop:
         self._admission.close(after)
         self._collection.close(after)
         self.task_pool.close(after)
+
+
+def is_useless(decision: Decision) -> bool:
+    """Return True for a candidate that has no task or no answer, whatever the filters are."""
+    return decision.candidate.task.defect is not None or decision.rule in _OF_NO_USE
 
 
 async def _all(steps: Iterable[Coroutine[Any, Any, list[Decision]]]) -> list[list[Decision]]:
@@ -236,3 +265,4 @@ async def _reporting(ask: DurableAsk, watch: Watch | None) -> AsyncIterator[Call
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        watch(latest, ask)

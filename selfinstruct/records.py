@@ -14,7 +14,26 @@ from typing import Any
 from selfinstruct.text import with_line_feeds
 
 TOKEN_LIMIT, CONTENT_FILTER = "length", "content_filter"  # finish reasons of a reply that does not end by itself
+WHOLE, CUT, FILTERED, BROKEN = "whole", "cut", "filtered", "broken"  # endings of a reply
+_ENDINGS = {
+    WHOLE: "stop end_turn stop_sequence stop_token eos eos_token eosfound complete completed finished end tool_calls tool_call "
+    "tool_use function_call unknown none null finish_reason_unspecified",
+    CUT: "length max_tokens max_output_tokens max_completion_tokens max_length model_length model_context_window_exceeded "
+    "context_length_exceeded context_window token_limit tokens incomplete truncated",
+    FILTERED: "content_filter content_filtered safety recitation refusal refused blocklist prohibited_content spii image_safety "
+    "language guardrail_intervened guardrails error_toxic flagged sensitive censored moderation policy_violation blocked",
+    BROKEN: "error insufficient_system_resource abort aborted cancel cancelled canceled failed failure network_error "
+    "server_error timeout overloaded interrupted malformed_function_call malformed_response pause_turn "
+    "unexpected_tool_call other",
+}
+_ENDING = {word: ending for ending, words in _ENDINGS.items() for word in words.split()}
+_ENDING_BY_PART = {  # for words that the table does not have: the first part that such a word contains decides
+    FILTERED: ("filter", "safety", "policy", "moderat", "sensitive", "prohibit", "refus", "block", "guard", "toxic"),
+    BROKEN: ("error", "abort", "cancel", "fail", "resource", "timeout", "time_limit", "interrupt", "overload", "malformed"),
+    CUT: ("length", "max_", "token", "limit", "truncat", "context"),
+}
 _TEMPLATE_TOKENS = 16  # a chat template's own tokens around one message, at most
+_ASSUMED_REPLY = 4096  # tokens of a reply that nothing bounds, for what a call without an outcome may have cost
 _READABLE = json.JSONEncoder(ensure_ascii=False, default=str)
 _ESCAPED = json.JSONEncoder(ensure_ascii=True, default=str)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -41,9 +60,29 @@ def root_of(key: str) -> int:
     return int(key.partition("/")[0].partition(".")[0])
 
 
+def step_of(key: str) -> str:
+    """Return the name of the step that a key belongs to: "solve" for "41.3/solve", "" for "41" and for "41/2"."""
+    last = key.rpartition("/")[2] if "/" in key else ""
+    return "" if last.isdecimal() else last
+
+
 def digest(value: Any) -> str:
     """Return the SHA-256 (hex) of a JSON value. The order of keys does not matter."""
     return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
+
+
+def ending_of(finish_reason: str) -> str:
+    """Return the ending that a provider's finish reason stands for: whole, cut, filtered or broken.
+
+    A word that no provider is known to use is judged by its parts, such as "filter" or "error". Without such a part the reply
+    counts as whole.
+    """
+    if known := _ENDING.get(finish_reason):
+        return known
+    word = finish_reason.strip().lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
+    if known := _ENDING.get(word):
+        return known
+    return next((ending for ending, parts in _ENDING_BY_PART.items() if any(part in word for part in parts)), WHOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +176,14 @@ class Request:
         messages: The messages of a chat request.
         prompt: The text of a completions request.
         teacher: The name of the teacher where a recipe names several, else "".
+        wishes: Names of fields in `sampling` that the method sets by itself. They are not part of what the recipe asks for.
     """
 
     sampling: Mapping[str, Any]
     messages: tuple[Mapping[str, str], ...] = ()
     prompt: str | None = None
     teacher: str = ""
+    wishes: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def digest(self) -> str:
@@ -156,16 +197,25 @@ class Request:
 
         No tokenizer makes more tokens than there are bytes of UTF-8. Chat templates add a few to each message.
         """
-        texts = [self.prompt or "", *(text for message in self.messages for text in message.values())]
         bounds = [self.sampling[name] for name in ("max_tokens", "max_completion_tokens") if name in self.sampling]
         several = [self.sampling[name] for name in ("n", "best_of") if name in self.sampling]
         if not bounds or not all(type(value) is int and value > 0 for value in [*bounds, *several]):
             return None
-        longest, count = max(bounds), max([1, *several])
+        return Usage(self._prompt_bound, max(bounds) * max([1, *several]))
+
+    @property
+    def assumed_bound(self) -> Usage:
+        """The bound, or where nothing bounds the reply, the tokens that it hardly ever takes more of."""
+        return self.bound or Usage(self._prompt_bound, _ASSUMED_REPLY)
+
+    @property
+    def _prompt_bound(self) -> int:
+        """The most tokens that the provider can count for the prompt."""
+        texts = [self.prompt or "", *(text for message in self.messages for text in message.values())]
         size = sum(len(text.encode(errors="replace")) for text in texts)
         # Tools and response formats, which some providers count with the prompt, are part of the sampling.
         size += len(json.dumps(dict(self.sampling), default=str))
-        return Usage(size + _TEMPLATE_TOKENS * (2 + len(self.messages)), longest * count)
+        return size + _TEMPLATE_TOKENS * (2 + len(self.messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +278,7 @@ class Reply:
         created: The provider's time of the reply in Unix seconds, or None.
         raw: The provider's JSON.
         allowances: The provider's limits by kind ("requests", "tokens"). They change quickly and are not journaled.
+        reasoning: The thinking that a model wrote before its answer, or "". It never becomes a part of a row.
     """
 
     text: str
@@ -238,16 +289,22 @@ class Reply:
     created: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     allowances: Mapping[str, Allowance] = field(default_factory=dict, compare=False)
+    reasoning: str = ""
+
+    @property
+    def ending(self) -> str:
+        """The ending of the reply: "whole", "cut", "filtered" or "broken" (see `ending_of`)."""
+        return ending_of(self.finish_reason)
 
     @property
     def cut(self) -> bool:
         """True when the reply ended at the token limit."""
-        return self.finish_reason == TOKEN_LIMIT
+        return self.ending == CUT
 
     @property
     def filtered(self) -> bool:
         """True when the provider's content filter ended the reply."""
-        return self.finish_reason == CONTENT_FILTER
+        return self.ending == FILTERED
 
 
 @dataclass(frozen=True, slots=True)

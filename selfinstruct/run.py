@@ -18,20 +18,20 @@ from selfinstruct.contracts import Teacher
 from selfinstruct.curate.curator import Curator
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.curate.rules import rules
-from selfinstruct.errors import RecipeChanged, RunDirectoryError, UserMistake, setting
+from selfinstruct.errors import RecipeChanged, RunDirectoryError, SelfInstructError, UserMistake, setting
 from selfinstruct.generate.assembly import assemble, first_request
 from selfinstruct.generate.mixture import Mixture
 from selfinstruct.inputs.topics import row_quotas
 from selfinstruct.journal.file import Journal
 from selfinstruct.layout import JOURNAL, RUN
-from selfinstruct.pipeline import Watch, generate_rows
+from selfinstruct.pipeline import Watch, generate_rows, is_useless
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.arguments import read_arguments
 from selfinstruct.recipe.resolve import merge, resolve
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import Request
 from selfinstruct.rundir import dataset_card, derived_files, exporting, manifest
-from selfinstruct.rundir.definition import Definition, begin, check_same, continued
+from selfinstruct.rundir.definition import Definition, begin, continued
 from selfinstruct.rundir.exporting import Exported
 from selfinstruct.text import counted
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 OnStart = Callable[[], None] | None
 OnStop = Callable[[int, float], None]
 OnWrite = Callable[[int], None]
+_FEW_REPLIES = 200  # of a run that may be defined again because none of them has a task
 _BATCHED_AHEAD = 20_000  # root requests under way if they are sent by batch
 
 
@@ -154,7 +155,8 @@ class Run:
             with self._open_journal() as journal:
                 if on_start:
                     on_start()
-                self._record()
+                manifest.record(self.path, self.definition, journal, self._nothing_usable if self.is_new else None)
+                self.is_new = False
                 ask, batching = connect(journal, runtime, self.definition.price, self._teachers)
                 self._ask, self._loop = ask, asyncio.get_running_loop()
                 if self._interrupted:
@@ -348,11 +350,22 @@ class Run:
         try:
             return continued(stored, resolve(given, stored.recipe), given)
         except RecipeChanged:
-            if not manifest.has_no_replies(self.path):
+            if not manifest.has_no_replies(self.path) and not self._nothing_usable(stored):
                 raise
-            self.is_new = True  # no reply depends on the former settings, so a wrong model name can be corrected
+            self.is_new = True  # no row depends on the former settings, so a wrong model name can be corrected
             given = merge(given, stored.given, RUN)
             return begin(resolve(given), given)
+
+    def _nothing_usable(self, stored: Definition) -> bool:
+        """Return True if the replies of a run are few and none of them has a task, so that the run may be defined again."""
+        with Journal.reading(self.path / JOURNAL) as journal:
+            if len(journal) > _FEW_REPLIES or journal.counts.open_batches:
+                return False
+            try:
+                dataset = event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, stored))
+            except SelfInstructError:
+                return False
+        return not dataset.rows and all(map(is_useless, dataset.rejected))
 
     def _prepare(self) -> None:
         """Check limits and, for a new run, the teachers, before anything is written. A continued run opens them when needed."""
@@ -363,15 +376,6 @@ class Run:
     def _open_journal(self) -> Journal:
         manifest.make(self.path)
         return Journal.writing(self.path / JOURNAL)
-
-    def _record(self) -> None:
-        """Write the run's definition, now that this process holds the lock of the directory."""
-        if manifest.exists(self.path) and not manifest.has_no_replies(self.path):
-            check_same(manifest.read(self.path), self.definition)
-            manifest.update(self.path, self.definition)
-        else:
-            manifest.create(self.path, self.definition)
-        self.is_new = False
 
     async def _replay_and_ask(self, ask: DurableAsk, window: int, watch: Watch | None, by: Definition | None = None) -> Dataset:
         definition = by or self.definition

@@ -22,21 +22,30 @@ UNSAFE_ON_A_TERMINAL = CONTROL + "\u202a-\u202e\u2066-\u2069" + LONE_SURROGATE
 
 # Scripts that write no spaces between words. One letter of them counts as a word and is a token of ROUGE-L.
 # The ranges hold all letters, marks and digits of these scripts and of no other. They leave out marks that other scripts share.
-WITHOUT_SPACES = (
-    "\u0e00-\u109f"  # Thai, Lao, Tibetan, Burmese
-    "\u1780-\u17ff"  # Khmer
-    "\u1950-\u19df"  # Tai Le, New Tai Lue
-    "\u1a20-\u1aaf\u1b00-\u1b7f"  # Tai Tham, Balinese
+_HAN_AND_KANA = (
     "\u3005\u3007\u3021-\u3029\u3038-\u303b"  # Han: iteration mark, zero, numerals
     "\u3040-\u3098\u309b-\u312f\u31a0-\u31bf\u31f0-\u31ff"  # Kana, Bopomofo
     "\u3400-\u4dbf\u4e00-\ua48f"  # Han, Yi
-    "\ua980-\ua9ce\ua9d0-\ua9ff\uaa60-\uaadf"  # Javanese, more Burmese, Tai Viet
     "\uf900-\ufaff\uff66-\uff9f"  # Han and Kana, compatibility forms
-    "\U000116d0-\U000116ff"  # more Burmese
     "\U00016fe0-\U00016fe3\U00016ff0-\U00018aff\U00018d00-\U00018dff"  # Tangut, and marks of Nushu and Han
     "\U0001aff0-\U0001b2ff"  # Kana, Nushu
     "\U00020000-\U0003cfff"  # Han
 )
+SPELLED_WITHOUT_SPACES = (  # the scripts among them in which a letter is a sound, so that a word has many letters
+    "\u0e00-\u109f"  # Thai, Lao, Tibetan, Burmese
+    "\u1780-\u17ff"  # Khmer
+    "\u1950-\u19df"  # Tai Le, New Tai Lue
+    "\u1a20-\u1aaf\u1b00-\u1b7f"  # Tai Tham, Balinese
+    "\ua980-\ua9ce\ua9d0-\ua9ff\uaa60-\uaadf"  # Javanese, more Burmese, Tai Viet
+    "\U000116d0-\U000116ff"  # more Burmese
+)
+WITHOUT_SPACES = SPELLED_WITHOUT_SPACES + _HAN_AND_KANA
+
+# Marks at the end of a sentence: Latin, full-width, Arabic, Indian, Burmese, Khmer, Ethiopic, Armenian.
+SENTENCE_MARKS = ".!?\u2026\u3002\uff0e\uff61\uff01\uff1f\u061f\u06d4\u0964\u0965\u104a\u104b\u17d4\u17d5\u1362\u1367\u0589"
+COLONS = ":\uff1a\ufe55\ufe13\u1365\u1366"  # also full-width and Ethiopic
+COMMAS = ",\uff0c\u3001\uff64\ufe50\ufe51\u060c\u055d\u1363\u07f8"  # also full-width, Arabic, Armenian, Ethiopic
+END_MARKS = SENTENCE_MARKS + COLONS + " "  # what may stand after the last word of an instruction
 
 
 def read_text(path: Path, error: MakeError) -> str:

@@ -130,6 +130,8 @@ def _kind(annotation: Any) -> Any:
     members = [one for one in typing.get_args(annotation) if one is not types.NoneType]
     if typing.get_origin(annotation) is typing.Literal:
         return str
+    if typing.get_origin(annotation) is dict:
+        return list[str]
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         if any(typing.get_origin(member) is tuple for member in members):
             return list[str]

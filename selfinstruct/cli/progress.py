@@ -33,6 +33,7 @@ class RunProgress:
         self._since = time.time()  # replies of an earlier process say nothing about the speed of this one
         self._latest: tuple[Dataset, DurableAsk] | None = None
         self._warned = False
+        self._said = 0  # notices
 
     @cached_property
     def bar(self) -> Bar:
@@ -44,6 +45,9 @@ class RunProgress:
 
     def __call__(self, dataset: Dataset, ask: DurableAsk) -> None:
         """Show the rows so far and the counters of `ask`."""
+        for notice in ask.notices[self._said :]:
+            self.bar.say(folded(safe(f"note: {notice}"), self.bar.stream))
+        self._said = len(ask.notices)
         self._latest = dataset, ask
         self._warn(dataset, ask)
         if not self.bar.is_due(1 + len(ask.used) / 2_000):

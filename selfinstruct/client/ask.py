@@ -32,8 +32,15 @@ class DurableAsk:
     Without a source, as in a rebuild, a reply that the journal lacks raises ReplyMissing.
     """
 
-    def __init__(self, journal: Journal, source: ReplySource | None = None, shutdown: Shutdown | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        source: ReplySource | None = None,
+        shutdown: Shutdown | None = None,
+        notices: list[str] | None = None,
+    ) -> None:
         self.journal = journal
+        self.notices = notices if notices is not None else []  # sentences that the user should see at once
         self.shutdown = shutdown or Shutdown()
         self.obtained = 0  # outcomes that were not in the journal before
         self.used: dict[str, tuple[Usage, bool, str]] = {}  # by key: the tokens, True if by batch, the teacher's name

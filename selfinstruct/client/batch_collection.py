@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from selfinstruct.client.live import FAILURES_IN_A_ROW, Live
 from selfinstruct.contracts import BatchEndpoint
-from selfinstruct.errors import BatchGone, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
+from selfinstruct.errors import BatchGone, FieldRefused, RequestRefused, TeacherStop, TeacherUnavailable, TransientError
 from selfinstruct.journal.events import BatchLine, BatchState, Entry, Outcome
 from selfinstruct.journal.totals import Batch
-from selfinstruct.records import Failure, Reply, Usage
+from selfinstruct.records import Failure, Reply, Request, Usage
 
 T = TypeVar("T")
 _FIRST_LOOK, LONGEST_LOOK = 0.5, 60.0  # seconds between two looks at a batch
@@ -137,6 +137,8 @@ class Collector:
             results.stop = outcome if isinstance(outcome, TeacherStop) else results.stop
             if key not in batch.plan.requests or key in self.journal:
                 continue  # of another run, or noted already
+            if isinstance(outcome, FieldRefused) and self._learned(batch, key, outcome):
+                continue  # it has no outcome yet, and is asked again without the field
             results.add(key, outcome)
             if not isinstance(outcome, Reply):
                 continue
@@ -159,6 +161,18 @@ class Collector:
                     self.live.note(_entry(batch, key, error))
         await self.live.saved()
         return results
+
+    def _learned(self, batch: Batch, key: str, refusal: FieldRefused) -> bool:
+        """Return True if a refused field of a request can be left out, and note that once."""
+        sampling = batch.plan.samplings[batch.plan.requests[key][1]]
+        if refusal.field == "response_format":  # the journal's plan does not repeat it
+            sampling = {**sampling, refusal.field: None}
+        taken, sent = self.live.fields[batch.plan.teacher], Request(sampling, teacher=batch.plan.teacher)
+        if not taken.can_leave_out(sent, refusal, bound_needed=self.live.budget.limits.need_bounds):
+            return False
+        for learned in taken.learn(sent, sent, refusal):
+            self.live.note(learned)
+        return True
 
     async def keep_trying(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step that has no side effects until it succeeds, and return its result.

@@ -40,10 +40,14 @@ BATCHES_AT_MOST = 3  # in which one request is tried before it is asked live
 
 @dataclass(eq=False)
 class _Pending:
-    """A request that waits for a batch. `placed` becomes True when a batch has it, and False when none ever will."""
+    """A request that waits for a batch, and the request as it is `sent`.
+
+    `placed` becomes True when a batch has it, and False when none ever will.
+    """
 
     key: str
     request: Request
+    sent: Request
     line: bytes
     bound: Usage | None
     placed: asyncio.Future[bool]
@@ -123,8 +127,9 @@ class Batching:
 
     async def _wait_for_batch(self, key: str, request: Request) -> None:
         """Add a request to the pending ones, and wait until a batch has it. Raises ReplyMissing if none ever will."""
-        line = self._open(request.teacher).line(key, request)
-        pending = _Pending(key, request, line, request.bound, asyncio.get_running_loop().create_future())
+        sent = self.live.fields[request.teacher].fit(request)
+        line = self._open(request.teacher).line(key, sent)
+        pending = _Pending(key, request, sent, line, sent.bound, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
         self._last_came = time.monotonic()
         self._changed.set()
@@ -181,7 +186,7 @@ class Batching:
     async def _fits(self, pending: _Pending) -> bool:
         """Wait until a request fits the budget. Return False if it never will."""
         try:
-            await self.live.wait_for_budget(pending.request, batch=True)
+            await self.live.wait_for_budget(pending.sent, batch=True)
         except ReplyMissing:
             return False
         return True
@@ -271,11 +276,11 @@ def _plan(name: str, batch: Sequence[_Pending]) -> BatchLine:
     numbers: dict[str, int] = {}
     requests = {}
     for pending in batch:
-        sampling = sampling_of(pending.request)
+        sampling = sampling_of(pending.sent)
         text = str(sampling)
         samplings.setdefault(text, sampling)
         number = numbers.setdefault(text, len(numbers))
-        bound = pending.bound or Usage()
+        bound = pending.sent.assumed_bound
         requests[pending.key] = (pending.request.digest, number, bound.prompt_tokens, bound.completion_tokens)
     plan = BatchLine(name, "planned", time.time(), samplings=tuple(samplings.values()), requests=requests)
     return replace(plan, teacher=batch[0].request.teacher)

@@ -10,6 +10,7 @@ from selfinstruct import plugins
 from selfinstruct.client.ask import DurableAsk
 from selfinstruct.client.batch_submission import Batching
 from selfinstruct.client.budget import Budget, Limits
+from selfinstruct.client.fields_taken import USUAL_BOUND, FieldsTaken
 from selfinstruct.client.live import Live
 from selfinstruct.client.load_balancer import LoadBalancer
 from selfinstruct.client.prices import Price
@@ -44,9 +45,19 @@ def connect(journal: Journal, runtime: Runtime, price: Price | None, teachers: T
         pace = runtime.of(name)
         balancers[name] = LoadBalancer(partial(teachers.open, name), pace.concurrency or 1, pace.rpm, pace.tpm)
     budget = Budget(limits, journal.counts, price)
-    live = Live(journal, balancers, budget, shutdown, patience=runtime.patience, timeout=runtime.timeout)
+    notices: list[str] = []
+    fields = {name: fields_taken(journal, name, one, limits, notices) for name, one in teachers.settings.items()}
+    how = {"patience": runtime.patience, "timeout": runtime.timeout}
+    live = Live(journal, balancers, budget, shutdown, **how, fields=fields, notices=notices)
     batching = Batching(live, teachers.batches, new=runtime.batch)
-    return DurableAsk(journal, batching, shutdown), batching
+    return DurableAsk(journal, batching, shutdown, notices), batching
+
+
+def fields_taken(journal: Journal, name: str, generate: Generate, limits: Limits, notices: list[str]) -> FieldsTaken:
+    """Return what a teacher takes, as far as the journal knows, with the bound that the limits need."""
+    bound = USUAL_BOUND if limits.need_bounds and generate.reply_tokens is None else 0
+    learned = (line for line in journal.counts.learned if line.teacher == name)
+    return FieldsTaken(generate.model, bound, generate.reply_tokens or 0, name, learned, notices)
 
 
 async def cancel_batches(journal: Journal, runtime: Runtime, teachers: Teachers) -> dict[str, str]:
@@ -76,6 +87,11 @@ class Teachers:
     def names(self) -> tuple[str, ...]:
         """The teachers' names, "" for the only teacher."""
         return tuple(self._recipe().generate.by_name)
+
+    @property
+    def settings(self) -> dict[str, Generate]:
+        """The settings of each teacher, by its name."""
+        return self._recipe().generate.by_name
 
     def open(self, name: str = "") -> Sequence[Teacher]:
         """Return one teacher for each endpoint of a name, opened once. Raises UserMistake or TeacherStop."""

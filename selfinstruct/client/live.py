@@ -9,12 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from selfinstruct.client.budget import Budget
+from selfinstruct.client.fields_taken import FieldsTaken
+from selfinstruct.client.first_replies import FirstReplies
 from selfinstruct.client.load_balancer import LoadBalancer
-from selfinstruct.client.retry import call_with_retries
+from selfinstruct.client.retry import FIELD_REFUSED, THINKING, call_with_retries
 from selfinstruct.client.shutdown import Shutdown
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import (
     RATE_LIMIT,
+    FieldRefused,
     JournalError,
     RecipeError,
     ReplyMissing,
@@ -27,17 +30,21 @@ from selfinstruct.errors import (
 )
 from selfinstruct.journal.events import Entry, Fault, Line, Outcome, Sent
 from selfinstruct.journal.file import Journal
-from selfinstruct.records import Failure, Reply, Request, Usage, root_of
+from selfinstruct.records import Failure, Reply, Request, Usage, root_of, step_of
+from selfinstruct.teachers._reply import with_parts
 
 _NOT_SAMPLING = {"response_format"}  # part of the request, but too long to repeat in every line of the journal
 FAILURES_IN_A_ROW = 20
 _ATTEMPTS = 8  # calls for one request that fail while other requests are answered
+_FIRST_PATIENCE = 45.0  # seconds of faults while nothing was ever answered, so that nothing shows that it ever will be
+_LOADING = {RATE_LIMIT, "http_503"}  # causes by which a server says that it will answer later
 
 
 class Live:
     """Replies from the endpoints of teachers. `balancers` has one entry for each teacher, by its name.
 
-    `timeout` is the seconds for one call, `patience` the seconds without any answer after which the run stops.
+    `timeout` is the seconds for one call, `patience` the seconds without any answer after which the run stops. `fields` has what
+    each teacher takes, by its name. `notices` collects sentences that the user should see at once.
     """
 
     def __init__(
@@ -49,6 +56,8 @@ class Live:
         *,
         patience: float,
         timeout: float,
+        fields: Mapping[str, FieldsTaken],
+        notices: list[str] | None = None,
     ) -> None:
         self.journal = journal
         self.balancers = balancers
@@ -57,10 +66,14 @@ class Live:
         self.patience = patience
         self.timeout = timeout
         self._budget_changed = asyncio.Event()
+        self.fields = fields
+        self.first = FirstReplies(journal.counts.useful_steps)
+        self.notices = notices if notices is not None else []
+        self._ever_answered = bool(journal.counts.replies)
         self._failures_in_a_row = 0
         self._last_answer = time.monotonic()
         self._trouble_since: float | None = None
-        shutdown.on_close += [*(balancer.stop for balancer in balancers.values()), self._budget_changed.set]
+        shutdown.on_close += [*(balancer.stop for balancer in balancers.values()), self._budget_changed.set, self.first.close]
 
     async def obtain(self, key: str, request: Request) -> Entry:
         """Return the outcome of a request that had none, once it is in the journal and on the disk.
@@ -77,7 +90,9 @@ class Live:
         except TransientError as fault:
             if not self._only_this_request_fails(faults):
                 raise ReplyMissing(key) from None
-            entry = entry_of(key, request, self._count_failure(Failure(fault.cause, str(fault))), 0.0, len(faults))
+            failure = self._count_failure(Failure(fault.cause, str(fault)))
+            entry = entry_of(key, request, request, failure, 0.0, len(faults))
+            self._count_first(key, failure)
             self.note(entry)
         await self.saved()
         return entry
@@ -127,24 +142,46 @@ class Live:
 
         There is no `await` between the reply and its line in the journal, so a cancelled task cannot lose a paid reply.
         """
-        bound = request.bound
-        expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
-        balancer = self._opened(key, request)
-        async with balancer.slot(expected, root_of(key)) as slot:
-            await self.wait_for_budget(request)
-            await self._note_sent(key, request, bound)
-            try:
-                started = time.monotonic()
-                outcome = await self._outcome(slot.teacher, key, request)
-                entry = self._note_outcome(entry_of(key, request, outcome, time.monotonic() - started, number))
-            except TransientError as fault:
-                slot.failed(fault)
-                self.note(Fault(key, fault.cause, fault.charged, time.time()))
-                raise
-            reply = entry.outcome if isinstance(entry.outcome, Reply) else None
-            slot.answered(reply.usage.tokens if reply and reply.usage else None, reply.allowances if reply else {})
-            self._last_answer, self._trouble_since = time.monotonic(), None
-            return entry
+        balancer, taken, step = self._opened(key, request), self.fields[request.teacher], step_of(key)
+        await self.first.enter(step)
+        try:
+            sent = taken.fit(request)
+            fields = await taken.wait_for_turn(sent)
+            while (changed := taken.fit(request)) != sent:
+                sent = changed
+                fields = await taken.wait_for_turn(sent)
+            bound = sent.bound
+            expected = bound.prompt_tokens / 4 + bound.completion_tokens / 2 if bound else 1000.0
+            async with balancer.slot(expected, root_of(key)) as slot:
+                await self.wait_for_budget(sent)
+                await self._note_sent(key, sent, sent.assumed_bound)
+                try:
+                    started = time.monotonic()
+                    outcome = await self._outcome(slot.teacher, key, sent)
+                    for learned in taken.learn_thinking(request, sent, outcome):
+                        self.note(learned)
+                    if taken.used_up_by_thinking(sent, outcome) and taken.fit(request) != sent:
+                        raise TransientError("thinking used up the reply", cause=THINKING, charged=True)
+                    self._count_first(key, outcome)
+                    entry = self._note_outcome(entry_of(key, request, sent, outcome, time.monotonic() - started, number))
+                except FieldRefused as refusal:
+                    slot.answered(None, {})
+                    self.note(Fault(key, FIELD_REFUSED, False, time.time()))
+                    for learned in taken.learn(request, sent, refusal):
+                        self.note(learned)
+                    taken.refused(fields)
+                    raise TransientError(str(refusal), cause=FIELD_REFUSED) from None
+                except TransientError as fault:
+                    slot.failed(fault)
+                    self.note(Fault(key, fault.cause, fault.charged, time.time()))
+                    raise
+                taken.taken(fields)
+                reply = entry.outcome if isinstance(entry.outcome, Reply) else None
+                slot.answered(reply.usage.tokens if reply and reply.usage else None, reply.allowances if reply else {})
+                self._last_answer, self._trouble_since = time.monotonic(), None
+                return entry
+        finally:
+            self.first.leave(step)
 
     def _opened(self, key: str, request: Request) -> LoadBalancer:
         """Return the opened endpoints of a request's teacher. If they cannot be opened, stop the run."""
@@ -156,7 +193,7 @@ class Live:
             raise ReplyMissing(key) from None
         return balancer
 
-    async def _note_sent(self, key: str, request: Request, bound: Usage | None) -> None:
+    async def _note_sent(self, key: str, request: Request, bound: Usage) -> None:
         """Note that a call is about to be made, with the most it can cost."""
         self.note(Sent(key, bound, time.time(), request.teacher))
         if self.budget.limits.any:  # a limit must hold even if the power fails now
@@ -186,9 +223,15 @@ class Live:
                 self.note(Fault(key, "given_up", True, time.time()))
                 raise ReplyMissing(key) from None
             raise TransientError(
-                f"{teacher.host} did not answer within {self.timeout:g} s", cause="timeout", charged=True
+                f"{teacher.host}: no answer within {self.timeout:g} s. Fix: set {setting('timeout')} to more seconds.",
+                cause="timeout",
+                charged=True,
             ) from None
         except RequestRefused as error:
+            if isinstance(error, FieldRefused) and self.fields[request.teacher].can_leave_out(
+                request, error, bound_needed=self.budget.limits.need_bounds
+            ):
+                raise
             return self._count_failure(Failure(error.cause, str(error), error.status))
         except TeacherStop as error:
             self.note(Fault(key, "teacher_stop", False, time.time()))
@@ -204,7 +247,13 @@ class Live:
             )
             raise ReplyMissing(key)
         self._failures_in_a_row = 0
-        return reply
+        self._ever_answered = True
+        return with_parts(reply)
+
+    def _count_first(self, key: str, outcome: Outcome) -> None:
+        """Stop the run if the first outcomes of a step are all of no use."""
+        if stop := self.first.count(step_of(key), outcome):
+            self.shutdown.close(stop)
 
     def _give_up(self, fault: TransientError, faults: list[float]) -> bool:
         """Return True if a request that failed now is not to be tried again. Stops the run when patience is over.
@@ -212,14 +261,21 @@ class Live:
         `faults` collects the times of this request's failures, in seconds. Rate limits do not count.
         """
         now = time.monotonic()
+        if fault.cause in (FIELD_REFUSED, THINKING):
+            return self.shutdown.closed
         if fault.cause != RATE_LIMIT:
             faults.append(now)
+        if not self._trouble_since and not self._ever_answered:
+            self.notices.append(f"{str(fault).rstrip('.')}. Trying again.")
         self._trouble_since = self._trouble_since or now
-        left = self._trouble_since + self.patience - now
+        patience = self.patience
+        if not self._ever_answered and fault.cause not in _LOADING:
+            patience = min(patience, _FIRST_PATIENCE)
+        left = self._trouble_since + patience - now
         if left <= 0:
             self.shutdown.close(
                 TeacherUnavailable(
-                    f"{str(fault).rstrip('.')}. The teacher gave no answer for {self.patience:g} s. Fix: {_remedy(fault)}."
+                    f"{str(fault).rstrip('.')}. The teacher gave no answer for {patience:g} s. Fix: {_remedy(fault)}."
                 )
             )
         for balancer in self.balancers.values():
@@ -243,9 +299,9 @@ class Live:
         return failure
 
 
-def entry_of(key: str, request: Request, outcome: Outcome, seconds: float, attempts: int) -> Entry:
-    """Return the journal's line for the outcome of a request."""
-    how = sampling_of(request), seconds, attempts, time.time()
+def entry_of(key: str, request: Request, sent: Request, outcome: Outcome, seconds: float, attempts: int) -> Entry:
+    """Return the journal's line for the outcome of a request. `sent` is the request with the fields that were really sent."""
+    how = sampling_of(sent), seconds, attempts, time.time()
     return Entry(key, request.digest, outcome, *how, teacher=request.teacher)
 
 
@@ -257,7 +313,8 @@ def sampling_of(request: Request) -> dict[str, Any]:
 def _plain(reply: Reply) -> Reply:
     """Return a reply without the side fields that cannot be written as JSON."""
     usage = reply.usage if isinstance(reply.usage, Usage) else None
-    return Reply(reply.text, str(reply.finish_reason), str(reply.model), usage, str(reply.host))
+    reasoning = reply.reasoning if isinstance(reply.reasoning, str) else ""
+    return Reply(reply.text, str(reply.finish_reason), str(reply.model), usage, str(reply.host), reasoning=reasoning)
 
 
 def _remedy(fault: TransientError) -> str:

@@ -2,7 +2,8 @@
 
 Rate limits, 5xx, timeouts, broken connections and unreadable bodies are retried. The wait before each retry is random and
 grows (exponential backoff with full jitter). A rate limit needs no wait here, because the endpoint's limiter holds all calls
-back for as long as the endpoint asked. Every other error is raised at once. This is the only place where a call is retried.
+back for as long as the endpoint asked. A request that was refused for a field is sent again at once without it. Every other
+error is raised at once. This is the only place where a call is retried.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from selfinstruct.errors import RATE_LIMIT, TransientError
 
 T = TypeVar("T")
+FIELD_REFUSED, THINKING = "field_refused", "thinking"  # causes of faults after which the request is sent again, changed
+AT_ONCE = {RATE_LIMIT, FIELD_REFUSED, THINKING}  # causes after which no wait is needed here
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds
 _backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
 
@@ -43,11 +46,11 @@ async def call_with_retries(
     except TransientError as error:
         if give_up(error):
             raise
-        await sleep(0.0 if error.cause == RATE_LIMIT else random.uniform(0, _FIRST_WAIT))
+        await sleep(0.0 if error.cause in AT_ONCE else random.uniform(0, _FIRST_WAIT))
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
         stop=lambda state: give_up(fault(state)),
-        wait=lambda state: 0.0 if fault(state).cause == RATE_LIMIT else _backoff(state),
+        wait=lambda state: 0.0 if fault(state).cause in AT_ONCE else _backoff(state),
         sleep=sleep,
         reraise=True,
     )

@@ -32,11 +32,13 @@ class FilterContext:
         seed_instructions: Instructions of the seed tasks in lower case, each with and without its end mark.
         rows: The output of each accepted row by its instruction and input in lower case. Empty before `Stage.AMONG_ROWS`.
         cut: True when the reply ended at the token limit inside this example.
+        language: Code of the language that the example was asked for, such as "en" or "pt-BR".
     """
 
     seed_instructions: frozenset[str]
     rows: Mapping[tuple[str, str], str]
     cut: bool = False
+    language: str = "en"
 
 
 class Filter(Protocol):

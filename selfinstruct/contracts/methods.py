@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from selfinstruct.contracts.notations import Notation, Prompt
 from selfinstruct.records import Candidate, ParsedTask, Passage, Reply, Request, Seed, Topic, root_of
 
+_USUAL_LANGUAGE = "English"  # in rules of a prompt, where a run asks for no other
+
 
 class Ask(Protocol):
     """The durable call that a method is built around. A key that has a reply in the journal is never sent again.
@@ -77,6 +79,7 @@ class MethodContext:
         source: The tasks to evolve. These are the seeds if the recipe names no others.
         passages: The passages of the recipe's documents.
         step_options: The recipe's options of the form `<step>_<field>`, such as `solve_temperature`. `request` applies them.
+        languages: English names of the languages to ask for, by code.
     """
 
     seeds: tuple[Seed, ...]
@@ -89,6 +92,15 @@ class MethodContext:
     source: tuple[Seed, ...] = ()
     passages: tuple[Passage, ...] = ()
     step_options: Mapping[str, Any] = field(default_factory=dict)
+    languages: Mapping[str, str] = field(default_factory=dict)
+
+    def answer_language(self, candidate: Candidate) -> str:
+        """Return the words that ask for the answer to a candidate in its language, "" if no language was asked for.
+
+        A method puts them at `{{answer_language}}` of its prompt.
+        """
+        name = self.languages.get(candidate.trace.get("language", ""))
+        return self.prompt.fill("answer_language", language=name) if name else ""
 
     def rng(self, index: int, use: str = "") -> random.Random:
         """Return a random stream for a root request and a use. Concurrency cannot change what it gives."""
@@ -131,13 +143,16 @@ class MethodContext:
             fields["seed"] = root_of(key)
         prefix = f"{step}_"
         own = {name.removeprefix(prefix): value for name, value in self.step_options.items() if name.startswith(prefix)}
+        if "response_format" in profile.sampling:
+            fields.pop("response_format", None)  # what the user sets in `extra` wins over what the prompt's notation asks for
         sampling = {**profile.sampling, **fields, **own}
+        wishes = frozenset(fields.keys() - own.keys() - {"seed"})
         if raw or (profile.api == "completions" and text):
             if completion_stop:
                 sampling.setdefault("stop", list(completion_stop))
-            return Request(sampling, prompt=text, teacher=profile.name)
+            return Request(sampling, prompt=text, teacher=profile.name, wishes=wishes)
         last = ({"role": "user", "content": text},) if text else ()
-        return Request(sampling, messages=(*messages, *last), teacher=profile.name)
+        return Request(sampling, messages=(*messages, *last), teacher=profile.name, wishes=wishes)
 
 
 @dataclass(frozen=True)
@@ -184,8 +199,17 @@ class Draw:
         return "\n".join(lines)
 
     def fill(self, section: str, shown: Seed | Candidate | None = None, **values: object) -> str:
-        """Return a section of the prompt with its placeholders replaced, `{{steering}}` by `steering(shown)`."""
-        return self.prompt.fill(section, **values, steering=self.steering(shown))
+        """Return a section of the prompt with its placeholders replaced, `{{steering}}` by `steering(shown)`.
+
+        A section without a place for the language begins with it.
+        """
+        kind = "one_subject" if self.domain or self.topic else "any_subject"
+        subject = self.prompt.fill(kind) if self.prompt.has(kind) else ""
+        rules = {"subject": subject, "language": self.language or _USUAL_LANGUAGE}
+        text = self.prompt.fill(section, **{**rules, **values}, steering=self.steering(shown))
+        if not self.language or shown is not None or self.prompt.names_language(section):
+            return text
+        return f"{self.prompt.fill('language', language=self.language)}\n\n{text}"
 
     def candidates(
         self, key: str, tasks: Iterable[ParsedTask], shown: Sequence[Seed | Candidate] = (), **trace: Any

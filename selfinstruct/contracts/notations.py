@@ -39,6 +39,9 @@ class Prompt(Protocol):
     def has(self, section: str) -> bool:
         """Return True if the file has this section."""
 
+    def names_language(self, section: str) -> bool:
+        """Return True if a section has a place for the language."""
+
     def require(self, *sections: str) -> None:
         """Raise PromptError unless the file has all of these sections. A method calls it before anything is asked."""
 

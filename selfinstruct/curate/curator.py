@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from selfinstruct.contracts import FilterContext, Stage
 from selfinstruct.curate.rules import Filters, Step, rules, steps
 from selfinstruct.errors import PluginError
+from selfinstruct.languages.codes import base
 from selfinstruct.recipe.schema import Curate
 from selfinstruct.records import Candidate, Decision, Neighbour, Rejection, Seed
 from selfinstruct.rouge import RougeIndex
+from selfinstruct.text import END_MARKS
 
 NEIGHBOURS = 10  # nearest earlier instructions that the provenance of a row names
 
@@ -43,12 +45,11 @@ class Curator:
         self.pool = RougeIndex(curate.rouge, tokens=curate.tokens)
         self.pool.add_all([seed.instruction for seed in seeds], [f"seed:{seed.id}" for seed in seeds])
         shown = frozenset(seed.instruction.lower() for seed in seeds)
-        seed_instructions = shown | {text.rstrip(".!?: ") for text in shown}
+        seed_instructions = shown | {text.rstrip(END_MARKS) for text in shown}
         self._outputs: dict[tuple[str, str], str] = {}
-        self._whole, self._cut = (
-            _Contexts(FilterContext(seed_instructions, {}, cut), FilterContext(seed_instructions, self._outputs, cut))
-            for cut in (False, True)
-        )
+        self._language = curate.language
+        self._seed_instructions = seed_instructions
+        self._contexts: dict[tuple[str, bool], _Contexts] = {}
         # A filter runs once on each candidate, as soon as what it reads is there.
         self._on_unsolved_proposal = steps(self.rules, Stage.PROPOSED)
         self._on_finished_proposal = steps(self.rules, Stage.PROPOSED, Stage.FINISHED)
@@ -83,6 +84,14 @@ class Curator:
         self._rows_of_topic[candidate.trace.get("topic", "")] += 1
         self._outputs[example.instruction.lower(), example.input.lower()] = example.output
 
+    def _context(self, language: str, cut: bool) -> _Contexts:
+        if (language, cut) not in self._contexts:
+            self._contexts[language, cut] = _Contexts(
+                FilterContext(self._seed_instructions, {}, cut, language),
+                FilterContext(self._seed_instructions, self._outputs, cut, language),
+            )
+        return self._contexts[language, cut]
+
     def _compared(self, decision: Decision, near: Neighbour | None) -> Decision:
         return Decision(decision.candidate, "rouge", near.score, self.limit, (near,)) if near else decision
 
@@ -91,10 +100,10 @@ class Curator:
         if defect := candidate.task.defect:
             return Decision(candidate, defect.rule, defect.detail)
         example = candidate.example
-        contexts = self._cut if candidate.task.cut else self._whole
         language = candidate.trace.get("language")
+        contexts = self._context(language or self._language, candidate.task.cut)
         for step in steps:
-            if language and step.languages and language not in step.languages:
+            if language and step.languages and base(language) not in step.languages:
                 continue
             if rejection := step.function(example, contexts.among_rows if step.reads_rows else contexts.alone):
                 if not isinstance(rejection, Rejection):

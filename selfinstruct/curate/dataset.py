@@ -64,6 +64,7 @@ class Dataset:
         unanswered: Number of admitted candidates whose output was never asked for.
         target: Number of rows wanted.
         ended: The reason why no further request can help, or "".
+        remedy: What to do about that reason, as an imperative, or "" for the usual advice.
         requests: Number of requests answered for these root requests.
         tallies: Tokens of these requests by teacher.
         writers: Number of instructions and outputs of the rows by teacher.
@@ -79,6 +80,7 @@ class Dataset:
     unanswered: int = 0
     target: int = 0
     ended: str = ""
+    remedy: str = ""
     requests: int = 0
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     writers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -150,6 +152,8 @@ class Dataset:
             requests = counted(sum(in_batches), "request")
             batches = f"a batch of {requests} is" if len(in_batches) == 1 else f"{len(in_batches)} batches of {requests} are"
             return f"{have}: {batches} open. Fix: run `selfinstruct generate {run}` to collect the replies."
+        if self.ended and self.remedy:
+            return f"{have}: {self.ended}. Fix: {self.remedy}."
         if self.ended:
             command = f"selfinstruct show {run} --rejected any"
             return f"{have}: {self.ended}. Fix: check `{command}`, then loosen a filter or choose another prompt."

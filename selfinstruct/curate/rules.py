@@ -10,7 +10,7 @@ from typing import Any
 from selfinstruct import plugins
 from selfinstruct.contracts import FilterContext, Stage
 from selfinstruct.errors import PluginError
-from selfinstruct.recipe.schema import FilterSetting
+from selfinstruct.recipe.values import FilterSetting
 from selfinstruct.records import Example, Rejection
 
 Filters = Mapping[str, Callable[..., Any]]  # functions passed to `Run`, by the name under which they are recorded

@@ -6,8 +6,10 @@ import re
 
 from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
+from selfinstruct.text import COLONS, COMMAS, SENTENCE_MARKS
 
-_SAYS = re.compile("[^\\s.,;:_\u2026\u2013\u2014-]")
+_SILENT = "".join({*SENTENCE_MARKS, *COLONS, *COMMAS} - {"!", "?"}) + ";_\u2013\u2014\uff1b\u061b-"
+_SAYS = re.compile(rf"[^\s{re.escape(_SILENT)}]")
 
 
 def empty_output(example: Example, context: FilterContext) -> Rejection | None:

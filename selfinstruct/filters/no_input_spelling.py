@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from selfinstruct.contracts import FilterContext, Stage, filter
+from selfinstruct.languages.codes import ENGLISH, base
+from selfinstruct.languages.no_input import says_no_input
 from selfinstruct.records import Example, Rejection
 
 _SPELLING = re.compile(
@@ -15,7 +17,9 @@ _SPELLING = re.compile(
 )
 
 
-@filter(stage=Stage.PROPOSED, languages=("en",))
+@filter(stage=Stage.PROPOSED)
 def no_input_spelling(example: Example, context: FilterContext) -> Rejection | None:
-    """Reject an input that only says in words that there is none ("N/A", "No input required.")."""
-    return Rejection(example.input) if _SPELLING.fullmatch(example.input) else None
+    """Reject an input that only says in words that there is none ("N/A", "No input required.", "无")."""
+    english = base(context.language) == ENGLISH
+    spelled = _SPELLING.fullmatch(example.input) if english else says_no_input(example.input)
+    return Rejection(example.input) if spelled and example.input else None

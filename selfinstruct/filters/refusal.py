@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.contracts import FilterContext, filter
+from selfinstruct.contracts import FilterContext
+from selfinstruct.filters._refusals import OTHERS
+from selfinstruct.languages.codes import base
 from selfinstruct.records import Example, Rejection
 
 _CANNOT = r"(can't|cannot|can not|could not|couldn't|won't|am unable|'m unable|am not able|'m not able|must decline)"
@@ -33,11 +35,12 @@ _SIGNS = (
 _STARTS = ("i", "sorry", "unfortunately")
 
 
-@filter(languages=("en",))
 def refusal(example: Example, context: FilterContext) -> Rejection | None:
-    """Reject an output in which the teacher refuses, or calls itself an AI, a chatbot or a language model."""
+    """Reject an output in which the teacher refuses, or calls itself an AI or a language model. It knows 12 languages."""
     output = example.output.replace("\u2019", "'")
     found = _REFUSAL.search(output) if _may_refuse(output) else None
+    if not found and (pattern := OTHERS.get(base(context.language))):
+        found = pattern.search(output)
     return Rejection(found[0][:120]) if found else None
 
 

@@ -6,6 +6,7 @@ import re
 
 from selfinstruct.contracts import FilterContext
 from selfinstruct.records import Example, Rejection
+from selfinstruct.text import COLONS, COMMAS
 
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
@@ -16,6 +17,6 @@ def truncated_output(example: Example, context: FilterContext) -> Rejection | No
         return Rejection("the reply ended at the token limit")
     if len(_FENCE.findall(example.output)) % 2:
         return Rejection("a code block without an end")
-    if example.output.endswith((",", ":")):
+    if example.output.endswith(tuple(COMMAS + COLONS)):
         return Rejection(f"ends in {example.output[-1]!r}")
     return None

@@ -16,7 +16,7 @@ from selfinstruct.generate.mixture import Mixture, Part, make_method
 from selfinstruct.generate.options import MethodOptions
 from selfinstruct.generate.task_pool import TaskPool
 from selfinstruct.generate.turns import Turns
-from selfinstruct.inputs.prompts import STEERING, PromptFile
+from selfinstruct.inputs.prompts import TEMPLATE, PromptFile
 from selfinstruct.names import rename
 from selfinstruct.recipe.schema import Curate, Generate, MixedMethod
 from selfinstruct.records import Reply, Request
@@ -99,6 +99,7 @@ def _part(definition: Definition, name: str, function: MethodFunction, settings:
         send_seed=generate.send_seed,
         source=inputs.source or definition.seeds,
         passages=inputs.passages,
+        languages=definition.languages,
     )
     method = make_method(function, part.method, context)
     if method.rows_at_most < 1:
@@ -134,9 +135,12 @@ def _profiles(generate: Generate, part: MixedMethod) -> tuple[TeacherProfile, ..
     for name, teacher in generate.by_name.items():
         if part.teachers and name not in part.teachers:
             continue
-        sampling: dict[str, Any] = {"temperature": teacher.temperature, "top_p": teacher.top_p}
+        stated = {"temperature": teacher.temperature, "top_p": teacher.top_p}
+        sampling: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
         if teacher.reply_tokens:
             sampling["max_tokens"] = teacher.reply_tokens
+        if teacher.reasoning_effort:
+            sampling["reasoning_effort"] = teacher.reasoning_effort
         weights = generate.teachers.get(name)
         propose, solve = (weights.propose, weights.solve) if weights else (1.0, 1.0)
         profiles.append(TeacherProfile(name, propose, solve, teacher.api, sampling | teacher.extra))
@@ -153,11 +157,12 @@ def _check_prompt(generate: Generate, prompt: PromptFile, sections: dict[str, fr
     """Raise PromptError for a section that the method does not know, and for steering that the prompt has no words for."""
     if sections is not None:
         prompt.check(sections)
-    wanted = {"domain": generate.domain, "topic": generate.topics, "language": generate.languages}
-    for name in STEERING:
-        if wanted[name]:
-            if not prompt.can_steer:
-                raise PromptError(
-                    f"prompt {prompt.name!r}: has no place for a {name}. Fix: add a line {{{{steering}}}} to a section."
-                )
+    # A chat template has one place for words to the model. Other sections may begin with the language.
+    needs = {"domain": generate.domain, "topic": generate.topics, "language": generate.languages and prompt.has(TEMPLATE)}
+    for name, wanted in needs.items():
+        if wanted and not (prompt.can_steer if name != "language" else prompt.names_language(TEMPLATE)):
+            raise PromptError(
+                f"prompt {prompt.name!r}: has no place for a {name}. Fix: add a line {{{{steering}}}} to a section."
+            )
+        if wanted:
             prompt.require(name)

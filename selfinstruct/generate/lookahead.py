@@ -22,7 +22,7 @@ class Lookahead:
     def __init__(self, num: int, most: int, *, in_rounds: bool) -> None:
         self.num = num
         self.most = most
-        self._in_rounds = in_rounds
+        self.in_rounds = in_rounds
         self._rows = self._roots = self._planned = 0
         self.record(0, 0)
 
@@ -37,7 +37,7 @@ class Lookahead:
 
         At most `window` may be under way at a time. Where none is, the result is at least 1.
         """
-        wanted = self._planned - begun if self._in_rounds else ceil((self.num - self._rows) / self._yield(_BELIEF)) - under_way
+        wanted = self._planned - begun if self.in_rounds else ceil((self.num - self._rows) / self._yield(_BELIEF)) - under_way
         return max(0 if under_way else 1, min(wanted, window - under_way))
 
     def _yield(self, belief: int) -> float:

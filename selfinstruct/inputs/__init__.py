@@ -1,4 +1,4 @@
-"""Load what requests are made from: seed tasks, prompts, documents, topics and languages.
+"""Load what requests are made from: seed tasks, prompts, documents and topics.
 
 - `seeds`: seed tasks
 - `seed_check`: the problems of a seed file
@@ -6,7 +6,7 @@
 - `documents`: the passages of documents
 - `chunking`: split a text into passages
 - `topics`: topics and their quotas
-- `languages`: the names of languages
+- `language_check`: inputs in another language than the tasks will be in
 - `json_lines`: read passages and topics back from a run directory
 - `snapshot`: all inputs of a run, and their copies in its run directory
 """

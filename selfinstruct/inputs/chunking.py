@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from selfinstruct.text import WITHOUT_SPACES
+from selfinstruct.text import SPELLED_WITHOUT_SPACES, WITHOUT_SPACES
 
 _SMALL = 4  # a piece with less than a fourth of the wanted words joins its neighbour, even if the two are a little too large
 _TOLERANCE = 1.25  # times the wanted words, which such a joined piece may have at most
@@ -23,7 +23,13 @@ _LONGEST_FENCE = 8  # times the wanted words: longer code between fences is spli
 
 # A letter of a script without spaces counts as a word. In text without spaces, such as base64, 24 characters count as a word.
 _WORD = re.compile(rf"[{WITHOUT_SPACES}]|[^\s{WITHOUT_SPACES}]{{1,24}}")
-_SENTENCE_END = re.compile(r"""[.!?…]["'”’»)\]]*\s+|[。！？]["'”’」』）]*\s*""")  # noqa: RUF001 (these characters are meant)
+# Marks that end a sentence without a space after them: full-width, Indian, Urdu, Burmese, Khmer, Tibetan, Ethiopic.
+_CLOSED = "\u3002\uff0e\uff61\uff01\uff1f\u0964\u0965\u06d4\u104b\u17d4\u17d5\u0f0d\u0f0e\u1362\u1367\u1368"
+_SENTENCE_END = re.compile(
+    rf"""[.!?…\u061f\u0589]["'”’»)\]]*\s+|[{_CLOSED}]+["'”’»)\]」』）】》〉]*\s*"""  # noqa: RUF001 (these characters are meant)
+)
+# Thai, Lao, Burmese and Khmer have spaces between clauses, and Chinese and Japanese have commas of their own.
+_CLAUSE_END = re.compile(rf"(?<=[{SPELLED_WITHOUT_SPACES}])\s+|[\u3001\uff0c\uff1b]\s*")
 _LINE_END = re.compile(r"\n")
 
 _LONGEST_TITLE = 120  # characters of one heading in a title
@@ -216,11 +222,14 @@ def _pieces(text: str, block: _Block, words: int, count: _Count) -> list[_Block]
     if size <= words or (block.is_code and size <= words * _LONGEST_FENCE):
         return [block]
     even = math.ceil(size / math.ceil(size / words) * _UNEVEN)  # two halves rather than one full part and a rest
-    return _joined(_parts(text, block, words, count, (_SENTENCE_END, _LINE_END)), min(words, even), count)
+    return _joined(_parts(text, block, words, count, (_SENTENCE_END, _LINE_END, _CLAUSE_END)), min(words, even), count)
 
 
 def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.Pattern[str], ...]) -> Iterator[_Block]:
-    """Yield the parts of a block, cut at `ends`: first sentences, then lines for what is still too large, then words."""
+    """Yield the parts of a block, cut at `ends`: first sentences, then, where still too large, lines, clauses and words.
+
+    No part begins or ends inside a letter, that is inside a grapheme cluster of Unicode.
+    """
     if count(block.start, block.end) <= words:
         yield block
         return
@@ -228,11 +237,21 @@ def _parts(text: str, block: _Block, words: int, count: _Count, ends: tuple[re.P
         cuts = [match.end() for match in ends[0].finditer(text, block.start, block.end)]
     else:
         cuts = [word.end() for word in _WORD.finditer(text, block.start, block.end)][words - 1 :: words]
-    places = [block.start, *cuts, block.end]
+    places = [block.start, *_between_letters(text, block, cuts), block.end]
     for start, end in itertools.pairwise(places):
         part = _stripped(text, _Block(start, end, block.title))
         if part.start < part.end:
-            yield from _parts(text, part, words, count, ends[1:])
+            yield from _parts(text, part, words, count, ends[1:]) if ends else (part,)
+
+
+def _between_letters(text: str, block: _Block, cuts: list[int]) -> list[int]:
+    """Return cuts of a block, each moved to the end of the letter, with its marks and joiners, in which it lies."""
+    if text.isascii():
+        return cuts
+    import regex  # `re` does not know grapheme clusters
+
+    ends = [letter.end() for letter in regex.finditer(r"\X", text, pos=block.start, endpos=block.end)]
+    return sorted({ends[bisect_left(ends, cut)] for cut in cuts})
 
 
 def _joined(pieces: Iterable[_Block], words: int, count: _Count, tolerance: float = 1) -> list[_Block]:

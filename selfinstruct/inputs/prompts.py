@@ -13,9 +13,12 @@ A prompt file is a header of `name: value` lines, followed by sections that each
 A placeholder is a lower-case name in double braces. Single braces, `%`, `$` and JSON need no escape. The values put in are
 not searched for placeholders, so that text from seeds or teachers cannot act as a template.
 
-A `{{steering}}` at the beginning of a line is removed with its line break where a run is steered to nothing. The sections
-`domain`, `topic` and `language` replace the usual words for what a run is steered to. The method decides which other
-sections and placeholders a prompt may have (see `PromptFile.check`).
+A `{{steering}}` stands for what a run is steered to, in the words of the sections `domain`, `topic` and `language`. Beside it,
+a section may have two placeholders for rules that must agree with these words: `{{language}}` is the name of the language, and
+`{{subject}}` is the section `any_subject`, or `one_subject` if there is a domain or a topic. A request for an answer has
+`{{answer_language}}`, in the words of that section. `{{steering}}` and `{{answer_language}}` at the beginning of a line are
+removed with the line break if they are empty. The method decides which other sections and placeholders a prompt may have (see
+`PromptFile.check`).
 """
 
 from __future__ import annotations
@@ -33,9 +36,14 @@ from selfinstruct.packaged import folder
 from selfinstruct.text import read_text
 
 _STEERING = re.compile(r"\{\{\s*steering\s*\}\}")
-_STEERING_LINE = re.compile(r"(?:\A\{\{\s*steering\s*\}\}\n?|\n\{\{\s*steering\s*\}\})")
+_LANGUAGE = re.compile(r"\{\{\s*(?:steering|language)\s*\}\}")
+_REMOVED_IF_EMPTY = {  # with their lines, and with the blank line above an answer's language
+    "steering": re.compile(r"(?:\A\{\{\s*steering\s*\}\}\n?|\n\{\{\s*steering\s*\}\})"),
+    "answer_language": re.compile(r"(?:\A\{\{\s*answer_language\s*\}\}\n?|\n{1,2}\{\{\s*answer_language\s*\}\})"),
+}
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}\n]+?)\s*\}\}")
 _SECTION = re.compile(r"^===\s*([a-z_]+)\s*$")
+TEMPLATE = "template"  # the section with a model's chat template, to which no text can be added
 _HEADER = ("name", "notation", "about")
 
 # The sections that any prompt may have for steering, each with its placeholders.
@@ -43,6 +51,14 @@ STEERING = {
     "domain": frozenset({"domain"}),
     "topic": frozenset({"topic", "about"}),
     "language": frozenset({"language"}),
+    "answer_language": frozenset({"language"}),
+    "any_subject": frozenset[str](),
+    "one_subject": frozenset[str](),
+}
+_BESIDE_STEERING = frozenset({"subject", "language"})  # placeholders that a section with `steering` may have
+_USUAL_WORDS = {  # of sections that a prompt may leave out
+    "language": "Write in {{language}}.",
+    "answer_language": "Answer in {{language}} unless the task asks for another language.",
 }
 
 
@@ -67,10 +83,14 @@ class PromptFile:
         """True if a section has the placeholder for the domain, the topic and the language."""
         return any(_STEERING.search(body) for body in self.sections.values())
 
+    def names_language(self, section: str) -> bool:
+        """Return True if a section has a place for the language."""
+        return bool(_LANGUAGE.search(self.sections.get(section, "")))
+
     def require(self, *sections: str) -> None:
-        """Raise PromptError unless the file has all of these sections."""
+        """Raise PromptError unless the file has all of these sections. The words for the language may be left out."""
         for section in sections:
-            if section not in self.sections:
+            if section not in self.sections and section not in _USUAL_WORDS:
                 sections_here = ", ".join(self.sections)
                 raise PromptError(
                     f"prompt {self.name!r}: has no section {section!r}, which the method needs (it has: {sections_here}). "
@@ -83,14 +103,15 @@ class PromptFile:
         Raises: PromptError when the section is missing or has a placeholder without a value.
         """
         self.require(section)
-        text = self.sections[section]
-        if not values.get("steering"):
-            text = _STEERING_LINE.sub("", text)
-            values = {**values, "steering": ""}
+        text = self.sections.get(section) or _USUAL_WORDS[section]
+        for name, line in _REMOVED_IF_EMPTY.items():
+            if not values.get(name):
+                text = line.sub("", text)
+                values = {**values, name: ""}
         try:
             return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), text)
         except KeyError as error:
-            known = ", ".join(sorted(values)) or "none"
+            known = ", ".join(sorted(name for name in values if name not in _REMOVED_IF_EMPTY or values[name])) or "none"
             raise PromptError(
                 f"prompt {self.name!r}: unknown placeholder {error} in section {section!r} (the method knows: {known}). "
                 "Fix: rename it."
@@ -101,7 +122,8 @@ class PromptFile:
 
         `known` has the placeholders of each section that the method uses.
         """
-        sections = {**known, **STEERING}
+        steered = {name: names | _BESIDE_STEERING if "steering" in names else names for name, names in known.items()}
+        sections = {**steered, **STEERING}
         section = ""
         for number, line in enumerate(self.text.split("\n"), 1):
             if start := _SECTION.match(line):
@@ -113,6 +135,8 @@ class PromptFile:
                     )
             elif section:
                 for match in _PLACEHOLDER.finditer(line):
+                    if match[1] == "subject":
+                        self.require("any_subject", "one_subject")
                     if match[1] not in sections[section]:
                         allowed = ", ".join(sorted(sections[section])) or "none"
                         raise PromptError(

@@ -5,6 +5,8 @@
 - `reply`: the request's reply.
 - `failure`: the request will never be answered.
 - `batch`: a batch was planned, submitted or ended at the provider.
+- `learned`: a teacher does not take a field of the requests, or wants it under another name.
+- `redefined`: the run was defined again, because no reply before this line was of use.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 from selfinstruct.records import Failure, Reply, Usage, json_line
 
 VERSION = 1
-_KINDS = {"sent", "fault", "reply", "failure", "batch"}
+_KINDS = {"sent", "fault", "reply", "failure", "batch", "learned", "redefined"}
 Outcome = Reply | Failure
 
 
@@ -103,6 +105,7 @@ class Entry:
             return json_line(head | {"cause": failure.cause, "message": failure.message, "status": failure.status})
         reply = self.outcome
         body = {"text": reply.text, "finish_reason": reply.finish_reason, "model": reply.model, "usage": _listed(reply.usage)}
+        body |= {"reasoning": reply.reasoning} if reply.reasoning else {}
         return json_line(head | body | {"host": reply.host, "created": reply.created, "raw": dict(reply.raw)})
 
 
@@ -137,7 +140,39 @@ class BatchLine:
         return json_line(line)
 
 
-Line = Sent | Fault | Entry | BatchLine
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A field that a model does not take as the recipe or the method asks for it.
+
+    `how` is one of `left_out`, `value` (only this `value` is left out), `renamed` (to the name in `value`), `format` (this
+    response format is not taken) and `thinks` (the method's bound is left out, because the model's thinking uses it up).
+    """
+
+    model: str
+    field: str
+    how: str
+    value: Any = None
+    time: float = 0.0
+    teacher: str = ""
+
+    def as_line(self) -> bytes:
+        """Return the line as JSON with a newline."""
+        line = _head("learned", self.field, self.time) | {"model": self.model, "how": self.how, "value": self.value}
+        return json_line(line | _named(self.teacher))
+
+
+@dataclass(frozen=True, slots=True)
+class Redefined:
+    """The run was defined again. Outcomes before this line answer requests of another definition, and only their cost counts."""
+
+    time: float
+
+    def as_line(self) -> bytes:
+        """Return the line as JSON with a newline."""
+        return json_line(_head("redefined", "", self.time))
+
+
+Line = Sent | Fault | Entry | BatchLine | Learned | Redefined
 
 
 def decoded(line: Mapping[str, Any]) -> Line | None:
@@ -156,6 +191,9 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
         raise TypeError("the name of a teacher must be a text")
     if kind == "sent":
         return Sent(key, _usage(line["bound"]), time, teacher)
+    if kind in ("learned", "redefined"):
+        known = kind == "learned" and Learned(str(line["model"]), key, str(line["how"]), line.get("value"), time, teacher)
+        return known or Redefined(time)
     if kind == "fault":
         return Fault(key, str(line["cause"]), bool(line["charged"]), time)
     if kind == "batch":
@@ -163,14 +201,20 @@ def decoded(line: Mapping[str, Any]) -> Line | None:
         samplings = tuple(line.get("samplings", ()))
         lost = _usage(line.get("lost"))
         return BatchLine(key, line["state"], time, line["id"], line["detail"], samplings, requests, lost, teacher)
+    return _entry(line, teacher)
+
+
+def _entry(line: Mapping[str, Any], teacher: str) -> Entry:
+    """Return the outcome that a line stands for."""
     outcome: Outcome
-    if kind == "failure":
+    if line["kind"] == "failure":
         outcome = Failure(line["cause"], line["message"], line["status"])
     else:
         usage = _usage(line["usage"])
-        outcome = Reply(line["text"], line["finish_reason"], line["model"], usage, line["host"], line["created"], line["raw"])
-    how = line["sampling"], line["seconds"], line["attempts"], time, line.get("batch"), teacher
-    return Entry(key, line["request"], outcome, *how)
+        side = usage, line["host"], line["created"], line["raw"]
+        outcome = Reply(line["text"], line["finish_reason"], line["model"], *side, reasoning=str(line.get("reasoning", "")))
+    how = line["sampling"], line["seconds"], line["attempts"], line["time"], line.get("batch"), teacher
+    return Entry(line["key"], line["request"], outcome, *how)
 
 
 def _head(kind: str, key: str, time: float) -> dict[str, Any]:

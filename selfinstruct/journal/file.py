@@ -24,7 +24,7 @@ from typing import Self
 
 from selfinstruct import layout
 from selfinstruct.errors import JournalError, RunLocked
-from selfinstruct.journal.events import VERSION, Entry, Line, decoded
+from selfinstruct.journal.events import VERSION, Entry, Line, Redefined, decoded
 from selfinstruct.journal.totals import Counts
 
 
@@ -233,6 +233,8 @@ class Journal:
                 self.counts.close(entry.key, lost=True)
                 return
             self._places[entry.key] = (start, length)
+        elif isinstance(entry, Redefined):
+            self._places.clear()
         self.counts.add(entry)
 
 

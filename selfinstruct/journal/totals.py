@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 
-from selfinstruct.journal.events import BatchLine, Entry, Fault, Line, Sent
-from selfinstruct.records import Failure, Usage
+from selfinstruct.journal.events import BatchLine, Entry, Fault, Learned, Line, Redefined, Sent
+from selfinstruct.records import Failure, Usage, step_of
 
 _RECENT = 120.0  # seconds
 _LATEST = 200  # outcomes from which the present speed is computed
@@ -81,6 +81,8 @@ class Counts:
     duplicates: int = 0
     first_time: float | None = None
     last_time: float | None = None
+    learned: list[Learned] = field(default_factory=list)
+    useful_steps: set[str] = field(default_factory=set)  # steps with a reply that has a text
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=_LATEST))
 
     @property
@@ -135,6 +137,10 @@ class Counts:
             self.close(line.key, lost=line.charged)
         elif isinstance(line, BatchLine):
             self._add_batch(line)
+        elif isinstance(line, Learned):
+            self.learned.append(line)
+        elif isinstance(line, Redefined):
+            self._begin_again()
         else:
             self._add_outcome(line)
 
@@ -149,6 +155,14 @@ class Counts:
             tally.lost += sent.bound or Usage()
             self.lost_calls += 1
         return sent.bound
+
+    def _begin_again(self) -> None:
+        """Forget the outcomes so far, which answer an earlier definition of the run. What they cost stays."""
+        self.replies, self.without_usage, self.retries = 0, 0, 0
+        self.failures.clear()
+        self.finish_reasons.clear()
+        self.useful_steps.clear()
+        self.latest.clear()
 
     @property
     def open_batches(self) -> dict[str, Batch]:
@@ -187,13 +201,16 @@ class Counts:
             return
         self.replies += 1
         self.finish_reasons[entry.outcome.finish_reason] += 1
+        if entry.outcome.text:
+            self.useful_steps.add(step_of(entry.key))
         usage = entry.outcome.usage
         if usage is None:
             self.without_usage += 1
             tally.lost += bound or Usage()  # its cost is unknown, so its worst case counts
             return
         tally.usage += usage
-        if bound and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
+        stated = "max_tokens" in entry.sampling or "max_completion_tokens" in entry.sampling
+        if bound and stated and (usage.prompt_tokens > bound.prompt_tokens or usage.completion_tokens > bound.completion_tokens):
             self.beyond += 1
         if batch:
             tally.batched += usage

@@ -12,8 +12,8 @@ INSTRUCTION_TOKENS = 96  # enough for some 70 words; a longer instruction is mos
 NEEDED = ("solve", "solve_without_input")  # sections that a prompt must have for `answer`
 SECTIONS = {
     "solve_system": frozenset[str](),
-    "solve": frozenset({"instruction", "input"}),
-    "solve_without_input": frozenset({"instruction"}),
+    "solve": frozenset({"instruction", "input", "answer_language"}),
+    "solve_without_input": frozenset({"instruction", "answer_language"}),
 }
 
 
@@ -26,7 +26,8 @@ async def answer(context: MethodContext, candidate: Candidate, ask: Ask) -> list
     """
     task, prompt = candidate.task, context.prompt
     section = "solve" if task.input else "solve_without_input"
-    values = {"instruction": task.instruction} | ({"input": task.input} if task.input else {})
+    values = {"instruction": task.instruction, "answer_language": context.answer_language(candidate)}
+    values |= {"input": task.input} if task.input else {}
     messages = [{"role": "user", "content": prompt.fill(section, **values)}]
     if prompt.has("solve_system"):
         messages.insert(0, {"role": "system", "content": prompt.fill("solve_system")})

@@ -18,7 +18,7 @@ PROMPT = "documents"
 KINDS = ("question", "task")
 SECTIONS = {
     **dict.fromkeys(KINDS, frozenset({"passage", "title", "steering"})),
-    **dict.fromkeys(("answer", "answer_plain"), frozenset({"passage", "title", "instruction"})),
+    **dict.fromkeys(("answer", "answer_plain"), frozenset({"passage", "title", "instruction", "answer_language"})),
 }
 OPTIONS = {
     "kinds": Option("both", "tasks to ask for on each passage", choices=("both", *KINDS)),
@@ -85,7 +85,8 @@ class _Documents:
         """Return the task with its answer. The answer's quote is looked up in the passage."""
         passage = self.passages[candidate.trace["passage"]["id"]]
         values = {"passage": passage.text, "title": passage.title, "instruction": candidate.task.instruction}
-        prompt = self.context.prompt.fill(self.section, **values)
+        language = self.context.answer_language(candidate)
+        prompt = self.context.prompt.fill(self.section, **values, answer_language=language)
         key = f"{candidate.key}.{candidate.position}/solve"
         reply = await ask(key, self.context.request("solve", key, prompt, completion_stop=_ENDS))
         text = clean(_without_label(prompt, reply.text))

@@ -24,8 +24,8 @@ STEPS = ("propose", "classify", "instances")
 SECTIONS = {
     "user": frozenset({"count", "examples", "next", "lead", "steering"}),
     "classify": frozenset({"instruction"}),
-    "input_first": frozenset({"instruction"}),
-    "output_first": frozenset({"instruction"}),
+    "input_first": frozenset({"instruction", "answer_language"}),
+    "output_first": frozenset({"instruction", "answer_language"}),
 }
 OPTIONS = {
     "seeds_per_request": Option(6, "seeds shown in a request", least=1),
@@ -80,7 +80,8 @@ class _SelfInstruct:
         verdict = await ask(key, request("classify", key, text, completion_stop=["\n"], temperature=0))
         labels = bool(re.match(r"\W*yes\b", verdict.text, re.IGNORECASE))
         key = f"{candidate.key}.{candidate.position}/instances"
-        text = prompt.fill("output_first" if labels else "input_first", instruction=instruction)
+        language = self.context.answer_language(candidate)
+        text = prompt.fill("output_first" if labels else "input_first", instruction=instruction, answer_language=language)
         reply = await ask(key, request("instances", key, text, completion_stop=["\nTask:"]))
         pairs = list(_pairs(reply, labels))[: self.context.options["instances_per_task"]]
         solved = replace(candidate, solved_by=key, trace={**candidate.trace, "classification": labels})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.errors import UserMistake
+from selfinstruct.errors import RecipeError, UserMistake, setting
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ def read_arguments(
     Raises UserMistake for filters that cannot be told apart by name, or that are not functions.
     """
     plain: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    if isinstance(fields := plain.get("extra"), list | tuple):
+        plain["extra"] = _table_of(fields)
     objects: dict[str, Any] = {}
     if teacher is not None:
         recorded, objects = _recorded_teacher("", teacher)
@@ -55,6 +58,22 @@ def read_arguments(
         by_name = filters if isinstance(filters, Mapping) else dict.fromkeys(functions, True)
         plain["filters"] = {plugins.recorded("filter", name): setting for name, setting in by_name.items()}
     return Arguments(plain, method if callable(method) else None, functions, objects)
+
+
+def _table_of(fields: Sequence[object]) -> dict[str, Any]:
+    """Return texts of the form `key=value` as a table. A value is read as JSON where it can be. Raises RecipeError."""
+    table: dict[str, Any] = {}
+    for one in fields:
+        name, equals, text = str(one).partition("=")
+        if not equals or not name.strip():
+            raise RecipeError(
+                f"{setting('extra')}: must be written as KEY=VALUE (got {str(one)!r}). Fix: write it like top_k=40."
+            )
+        try:
+            table[name.strip()] = json.loads(text)
+        except ValueError:
+            table[name.strip()] = text
+    return table
 
 
 def _recorded_teacher(name: str, teacher: Any) -> tuple[dict[str, Any], dict[str, Any]]:

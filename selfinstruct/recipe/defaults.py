@@ -8,8 +8,10 @@ from typing import Any
 
 from selfinstruct import plugins
 from selfinstruct.errors import RecipeError
+from selfinstruct.languages.codes import base
 from selfinstruct.recipe.credentials import URL_VARIABLE, key_from_environment
-from selfinstruct.recipe.schema import Curate, FilterSetting, check_address
+from selfinstruct.recipe.schema import Curate
+from selfinstruct.recipe.values import FilterSetting, check_address
 
 METHOD = "alpaca"
 
@@ -67,7 +69,7 @@ def with_all_filters(curate: Curate, languages: Collection[str] = ()) -> Curate:
     filters: dict[str, FilterSetting] = {}
     for name in plugins.names("filter"):
         fitting = languages_of(name)
-        filters[name] = fitting is None or not set(fitting).isdisjoint(asked)
+        filters[name] = fitting is None or not set(fitting).isdisjoint(map(base, asked))
     return curate.model_copy(update={"filters": filters | curate.filters})
 
 

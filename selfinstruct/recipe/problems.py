@@ -29,7 +29,6 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
         "must be a name of at most 31 characters: small letters, digits, - and _",
         "give a name such as first",
     ),
-    "^[a-z]{2,3}$": ("must be a language code of two or three small letters", "give a code such as en or sw, without a region"),
 }
 _KEY = "[key]"  # pydantic's mark of a name in a table, not of its value
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfinstruct.errors import RecipeError, setting
+from selfinstruct.languages.codes import ENGLISH
 from selfinstruct.recipe import defaults, problems
 from selfinstruct.recipe.loading import section_of, with_settings
 from selfinstruct.recipe.schema import NamedTeacher, Recipe
@@ -32,6 +33,8 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = {
     "teachers": ("teacher", "model", "base_url", "pace"),
     "method": ("mix",),
     "mix": ("method", "prompt", "options"),
+    "language": ("languages",),
+    "languages": ("language",),
 }
 _GO_TOGETHER = ("pace",)  # belongs to the teachers of its own layer
 _OF_A_METHOD = ("prompt", "options")  # go with the method of a weaker layer, if a stronger one names another method
@@ -142,9 +145,17 @@ def _over_defaults(given: Mapping[str, Any]) -> Recipe:
     if not given.get("mix"):
         settings["method"] = settings.get("method") or defaults.METHOD
         settings["prompt"] = settings.get("prompt") or defaults.prompt_for(settings["method"])
-    recipe = with_settings(Recipe(), settings)
+    recipe = _asking_for_its_language(with_settings(Recipe(), settings))
     curate = defaults.with_all_filters(recipe.curate, recipe.generate.languages)
     return recipe.model_copy(update={"curate": curate})
+
+
+def _asking_for_its_language(recipe: Recipe) -> Recipe:
+    """Return a recipe in which the language of the dataset is what the teacher is asked for. Prompts are in English anyway."""
+    language = recipe.curate.language
+    if language == ENGLISH or recipe.generate.languages:
+        return recipe
+    return recipe.model_copy(update={"generate": recipe.generate.model_copy(update={"languages": {language: 1.0}})})
 
 
 def _complete_teacher(row: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

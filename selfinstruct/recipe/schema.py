@@ -12,78 +12,40 @@ here is its help text on the command line and its line in the table of settings.
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from selfinstruct import plugins
 from selfinstruct.recipe.flag import FILTERS, LIMITS, MAKE, RUNNING, STEERING, TEACHER, Flag
+from selfinstruct.recipe.values import (
+    Api,
+    Concurrency,
+    Filters,
+    Headers,
+    KeyHeader,
+    LanguageCode,
+    Method,
+    Price,
+    Rpm,
+    Share,
+    TableName,
+    Teacher,
+    Temperature,
+    Tokens,
+    TopP,
+    Tpm,
+    Variable,
+    Weight,
+    addresses_of,
+    check_address,
+    check_extra,
+    check_price,
+)
 from selfinstruct.text import CONTROL
-
-FilterSetting = bool | dict[str, Any]
-
-
-def _recorded_filters(filters: Any) -> Any:
-    if not isinstance(filters, dict):
-        return filters
-    return {plugins.recorded("filter", name): setting for name, setting in filters.items()}
-
-
-_Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$")]
-_Weight = Annotated[float, Field(gt=0, le=1e9)]
-_Share = Annotated[float, Field(ge=0, le=1e9)]
-_Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,30}$")]  # becomes a part of file names and journal lines
-_LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
-# Users may write hyphens or underscores in the name of a bundled plugin. A run records the name of its file.
-_Method = Annotated[str, BeforeValidator(partial(plugins.recorded, "method"))]
-_Teacher = Annotated[str, BeforeValidator(partial(plugins.recorded, "teacher"))]
-_Filters = Annotated[dict[str, FilterSetting], BeforeValidator(_recorded_filters)]
-_Api = Literal["chat", "completions"]
-_Temperature = Annotated[float, Field(ge=0, le=2)]
-_TopP = Annotated[float, Field(gt=0, le=1)]
-_Tokens = Annotated[int, Field(ge=0)]
-_Concurrency = Annotated[int, Field(ge=1, le=10_000)]
-_Rpm = Annotated[float, Field(ge=0.1)]
-_Tpm = Annotated[float, Field(ge=1)]
-_Price = dict[Literal["input", "output", "cached_input", "batch"], Annotated[float, Field(ge=0)]]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
-
-
-def check_address(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """Return one address or several, a single one as a text. Raises ValueError for a bad one, or one with a password."""
-    for address in [value] if isinstance(value, str) else value:
-        try:
-            parts = urlsplit(address)
-            good = not address or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
-            secret = parts.username or parts.password
-        except ValueError:
-            good, secret = False, None
-        if secret:
-            raise ValueError("holds a name or a password, which would be written to the disk. Fix: set a key variable instead.")
-        if not good:
-            raise ValueError("is not an http(s) address. Fix: write it like http://localhost:8000/v1.")
-    return value if isinstance(value, str) or len(value) != 1 else value[0]
-
-
-def _check_extra(value: dict[str, Any]) -> dict[str, Any]:
-    if own := value.keys() & {"model", "messages", "prompt", "stream"}:
-        raise ValueError(f"cannot set {min(own)!r}, which this package sets itself. Fix: remove it.")
-    return value
-
-
-def _check_price(value: dict[str, float]) -> dict[str, float]:
-    if value and not {"input", "output"} <= value.keys():
-        raise ValueError("needs both input and output, in US dollars per million tokens. Fix: add the missing one.")
-    return value
-
-
-def _addresses(base_url: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (base_url,) if isinstance(base_url, str) else base_url or ("",)
 
 
 class NamedTeacher(_Section):
@@ -92,33 +54,36 @@ class NamedTeacher(_Section):
     A sampling setting that is left out is taken from [generate].
     """
 
-    teacher: _Teacher = ""
+    teacher: Teacher = ""
     base_url: str | tuple[str, ...] = ""
     model: str = ""
-    key_variable: Annotated[_Variable, Field(description="Environment variable with the API key of this teacher.")] = ""
-    api: _Api | None = None
-    propose: Annotated[_Share, Field(description="Weight among the teachers that propose tasks. 0: never.")] = 1.0
-    solve: Annotated[_Share, Field(description="Weight among the teachers that do all other steps. 0: never.")] = 1.0
-    temperature: _Temperature | None = None
-    top_p: _TopP | None = None
-    reply_tokens: _Tokens | None = None
+    key_variable: Annotated[Variable, Field(description="Environment variable with the API key of this teacher.")] = ""
+    key_header: Annotated[KeyHeader, Field(description="Header for the API key of this teacher.")] = ""
+    headers: Annotated[Headers, Field(description="More headers of this teacher's calls.")] = {}
+    api: Api | None = None
+    propose: Annotated[Share, Field(description="Weight among the teachers that propose tasks. 0: never.")] = 1.0
+    solve: Annotated[Share, Field(description="Weight among the teachers that do all other steps. 0: never.")] = 1.0
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    reply_tokens: Tokens | None = None
+    reasoning_effort: str = ""
     extra: dict[str, Any] = {}
 
     _address = field_validator("base_url")(check_address)
-    _extra = field_validator("extra")(_check_extra)
+    _extra = field_validator("extra")(check_extra)
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The endpoints' addresses, or one empty text where none is named."""
-        return _addresses(self.base_url)
+        return addresses_of(self.base_url)
 
 
 class MixedMethod(_Section):
     """One of several methods in a run: its weight, its prompt, its options and its teachers."""
 
-    method: _Method
+    method: Method
     prompt: Annotated[str, Field(description="Empty: the prompt that fits the method.")] = ""
-    weight: _Weight = 1.0
+    weight: Weight = 1.0
     options: dict[str, float | int | str] = {}
     teachers: Annotated[tuple[str, ...], Field(description="Names of the teachers that it may ask. Empty: all.")] = ()
 
@@ -127,7 +92,7 @@ class Generate(_Section):
     """Settings of the requests. Fixed once the run has replies."""
 
     teacher: Annotated[
-        _Teacher,
+        Teacher,
         Field(description="Kind of teacher: openai (an OpenAI-compatible endpoint), local (in this process) or scripted."),
         Flag(TEACHER, 3, "NAME", default="openai, or local without a key"),
     ] = "openai"
@@ -139,15 +104,21 @@ class Generate(_Section):
     model: Annotated[
         str, Field(description="Name of the model, or a GGUF file for the local teacher."), Flag(TEACHER, 1, "NAME")
     ] = ""
-    key_variable: Annotated[_Variable, Field(description="Environment variable that has the API key. none: send no key.")] = ""
-    api: Annotated[_Api, Field(description="API to use: chat or completions."), Flag(TEACHER, 4, "NAME")] = "chat"
-    teachers: Annotated[dict[_Name, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
+    key_variable: Annotated[Variable, Field(description="Environment variable that has the API key. none: send no key.")] = ""
+    key_header: Annotated[
+        KeyHeader, Field(description="Header that carries the API key, such as api-key. Empty: Authorization.")
+    ] = ""
+    headers: Annotated[
+        Headers, Field(description='More headers of each call. A value "env:NAME" is read from the environment variable NAME.')
+    ] = {}
+    api: Annotated[Api, Field(description="API to use: chat or completions."), Flag(TEACHER, 4, "NAME")] = "chat"
+    teachers: Annotated[dict[TableName, NamedTeacher], Field(description="Several teachers instead of one, by name.")] = {}
     method: Annotated[
-        _Method,
+        Method,
         Field(description="Generation method. Run `selfinstruct list` for all methods."),
         Flag(MAKE, 6, "NAME", default="fits the teacher"),
     ] = ""
-    mix: Annotated[dict[_Name, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
+    mix: Annotated[dict[TableName, MixedMethod], Field(description="Several methods instead of one, by name.")] = {}
     prompt: Annotated[
         str,
         Field(description="Name or file of a prompt. Run `selfinstruct list` for all prompts."),
@@ -176,7 +147,9 @@ class Generate(_Section):
     topics: Annotated[
         str, Field(description="File of topics. A topic can have a quota: its share of the rows."), Flag(STEERING, 2, "FILE")
     ] = ""
-    languages: Annotated[dict[_LanguageCode, _Weight], Field(description="Languages to request, by code, with weights.")] = {}
+    languages: Annotated[
+        dict[LanguageCode, Weight], Field(description="Several languages to request, by code, with weights.")
+    ] = {}
     seed_sampling: Annotated[
         Literal["uniform", "spread"],
         Field(description="Seeds to show: uniform, or spread (prefer seeds with few accepted tasks near them)."),
@@ -186,18 +159,35 @@ class Generate(_Section):
         int, Field(ge=1, le=100_000, description="Number of root requests before an admitted task can be shown in a prompt.")
     ] = 32
     seed: Annotated[int, Field(ge=0, description="Random seed for the sampling of seed tasks."), Flag(STEERING, 4)] = 0
-    temperature: Annotated[_Temperature, Field(description="Sampling temperature of the replies."), Flag(TEACHER, 5)] = 1.0
-    top_p: Annotated[_TopP, Field(description="Nucleus sampling: the share of the probability to sample from.")] = 1.0
-    reply_tokens: Annotated[_Tokens, Field(description="Maximum tokens of one reply. 0: no limit."), Flag(TEACHER, 6)] = 4096
+    temperature: Annotated[
+        Temperature | None,
+        Field(description="Sampling temperature of the replies. Not sent if unset."),
+        Flag(TEACHER, 5, default="the model's"),
+    ] = None
+    top_p: Annotated[
+        TopP | None, Field(description="Nucleus sampling: the share of the probability to sample from. Not sent if unset.")
+    ] = None
+    reply_tokens: Annotated[
+        Tokens | None,
+        Field(description="Maximum tokens of one reply. 0: never sent. Unset: sent only if a limit of the run needs it."),
+        Flag(TEACHER, 6, default="the model's, or 4096 under a limit"),
+    ] = None
+    reasoning_effort: Annotated[
+        str, Field(description="Effort of a thinking model, such as low. Sent as reasoning_effort."), Flag(TEACHER, 7, "LEVEL")
+    ] = ""
     send_seed: Annotated[bool, Field(description="Send a sampler seed with each request.")] = False
     give_up_after: Annotated[int, Field(ge=1, description="End the run after this many root requests without a new row.")] = 100
     options: Annotated[
         dict[str, float | int | str], Field(description="Options of the method. Run `selfinstruct list` for all.")
     ] = {}
-    extra: Annotated[dict[str, Any], Field(description="More fields for the body of each request.")] = {}
+    extra: Annotated[
+        dict[str, Any],
+        Field(description="One more field of each request's body, such as top_k=40. Repeat it for more fields."),
+        Flag(TEACHER, 8, "KEY=VALUE"),
+    ] = {}
 
     _address = field_validator("base_url")(check_address)
-    _extra = field_validator("extra")(_check_extra)
+    _extra = field_validator("extra")(check_extra)
 
     @field_validator("domain")
     @classmethod
@@ -216,16 +206,21 @@ class Generate(_Section):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The endpoints' addresses, or one empty text where none is named."""
-        return _addresses(self.base_url)
+        return addresses_of(self.base_url)
 
     @property
     def by_name(self) -> dict[str, Generate]:
         """These settings as each teacher has them, by its name ("" for the only one)."""
         each: dict[str, Generate] = {}
         for name, teacher in self.teachers.items():
-            stated = teacher.model_dump(exclude_none=True, exclude={"propose", "solve", "extra"})
-            each[name] = self.model_copy(update={**stated, "extra": {**self.extra, **teacher.extra}, "teachers": {}})
+            stated = teacher.model_dump(exclude_none=True, exclude={"propose", "solve", "extra", "headers"})
+            tables = {"extra": {**self.extra, **teacher.extra}, "headers": {**self.headers, **teacher.headers}, "teachers": {}}
+            each[name] = self.model_copy(update={**self._inherited(stated), **tables})
         return each or {"": self}
+
+    def _inherited(self, stated: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of one of several teachers without empty texts, in whose place those of [generate] count."""
+        return {name: value for name, value in stated.items() if value or name not in ("key_header", "reasoning_effort")}
 
     @property
     def parts(self) -> dict[str, MixedMethod]:
@@ -249,30 +244,33 @@ class Curate(_Section):
         Literal["unicode", "ascii"],
         Field(description="Words that ROUGE-L compares: unicode (all scripts), or ascii (as rouge_score)."),
     ] = "unicode"
+    reasoning: Annotated[bool, Field(description="Add the thinking of each row's reply to the provenance.")] = False
     mean_similarity: Annotated[
         bool, Field(description="Write the mean ROUGE-L to all earlier instructions into the provenance, as Alpaca does.")
     ] = False
-    language: Annotated[_LanguageCode, Field(description="Language of the dataset."), Flag(MAKE, 5, "CODE")] = "en"
-    filters: Annotated[_Filters, Field(description="Filters by name: true, false, or their options.")] = {}
+    language: Annotated[
+        LanguageCode, Field(description="Language to ask for, by code: zh, sw, pt-BR."), Flag(MAKE, 5, "CODE")
+    ] = "en"
+    filters: Annotated[Filters, Field(description="Filters by name: true, false, or their options.")] = {}
 
 
 class TeacherPace(_Section):
     """Limits of rate and prices of one of several teachers. A setting that is left out is taken from [runtime]."""
 
-    concurrency: _Concurrency | None = None
-    rpm: _Rpm | None = None
-    tpm: _Tpm | None = None
-    price: _Price = {}
+    concurrency: Concurrency | None = None
+    rpm: Rpm | None = None
+    tpm: Tpm | None = None
+    price: Price = {}
 
-    _price = field_validator("price")(_check_price)
+    _price = field_validator("price")(check_price)
 
 
 class Runtime(_Section):
     """Speed and hard limits. They never change which rows you get."""
 
-    concurrency: Annotated[_Concurrency, Field(description="Maximum requests in flight at a time."), Flag(RUNNING, 2)] = 8
-    rpm: Annotated[_Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag(RUNNING, 3)] = None
-    tpm: Annotated[_Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag(RUNNING, 4)] = None
+    concurrency: Annotated[Concurrency, Field(description="Maximum requests in flight at a time."), Flag(RUNNING, 2)] = 8
+    rpm: Annotated[Rpm | None, Field(description="Maximum requests per minute. Learned if unset."), Flag(RUNNING, 3)] = None
+    tpm: Annotated[Tpm | None, Field(description="Maximum tokens per minute. Learned if unset."), Flag(RUNNING, 4)] = None
     max_requests: Annotated[
         int | None, Field(ge=1, description="Hard limit of requests for the whole run. Retries count."), Flag(LIMITS, 3)
     ] = None
@@ -287,11 +285,13 @@ class Runtime(_Section):
     grace: Annotated[float, Field(ge=0, description="Seconds for requests in flight after Ctrl-C."), Flag(RUNNING, 7)] = 30.0
     batch: Annotated[bool, Field(description="Send the requests through the provider's Batch API."), Flag(LIMITS, 4)] = False
     price: Annotated[
-        _Price, Field(description="US dollars per million tokens: input, output, cached_input. batch: factor for batches.")
+        Price, Field(description="US dollars per million tokens: input, output, cached_input. batch: factor for batches.")
     ] = {}
-    pace: Annotated[dict[_Name, TeacherPace], Field(description="Concurrency, rpm, tpm and price of each teacher, by name.")] = {}
+    pace: Annotated[
+        dict[TableName, TeacherPace], Field(description="Concurrency, rpm, tpm and price of each teacher, by name.")
+    ] = {}
 
-    _price = field_validator("price")(_check_price)
+    _price = field_validator("price")(check_price)
 
     def of(self, teacher: str) -> TeacherPace:
         """Return the limits and prices that hold for one teacher."""

@@ -38,7 +38,8 @@ def unicode_tokens(text: str) -> list[str]:
 
     A word that can be written in two ways becomes one token. The text is normalized by NFKC and case folding, as in
     Unicode's NFKC_Casefold. Characters that are invisible, stretch a word or enclose one (joiners, soft hyphens, variation
-    selectors, Arabic tatweel, keycaps) are removed, except the zero-width space, which ends a word.
+    selectors, Arabic tatweel, keycaps) are removed, except the zero-width space, which ends a word. Vowel marks that a writer
+    may leave out, in Arabic and Hebrew, are removed too.
 
     Scripts without spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan and others) give one token for each
     letter or digit. Punctuation, emoji, and marks without a letter give none.
@@ -46,11 +47,11 @@ def unicode_tokens(text: str) -> list[str]:
     text = text.translate(_ENGLISH_SIGNS)
     if text.isascii():
         return ascii_tokens(text)
-    run, ignored, piled = _patterns()
+    run, ignored, piled, vowels = _patterns()
     normal = ignored.sub("", unicodedata.normalize("NFKC", piled.sub("", text))).casefold()
     normal = normal.replace("i\u0307", "i")  # Python's case folding of the Turkish capital I with a dot
     found: list[str] = []
-    for word in run.findall(unicodedata.normalize("NFKC", normal)):
+    for word in run.findall(vowels.sub("", unicodedata.normalize("NFKC", normal))):
         if word.isascii():
             found.append(word)
         else:
@@ -74,8 +75,8 @@ def tokenizer(kind: Kind = "unicode", stem: bool = False) -> Tokenizer:
 
 
 @cache
-def _patterns() -> tuple[Any, Any, Any]:
-    """Return patterns of words, of ignored characters, and of marks after the thirtieth in a row.
+def _patterns() -> tuple[Any, Any, Any, Any]:
+    """Return patterns of words, of ignored characters, of marks after the thirtieth in a row, and of optional vowel marks.
 
     Long rows of marks would make normalization slow.
     """
@@ -86,6 +87,11 @@ def _patterns() -> tuple[Any, Any, Any]:
         regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"),
         regex.compile(f"(?V1){ignored}"),
         regex.compile(r"\p{M}{30}\K\p{M}+"),
+        # Arabic tashkil and signs of the Quran, without the hamza and madda above or below a letter, and Hebrew niqqud.
+        re.compile(
+            "[\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
+            "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]+"
+        ),
     )
 
 

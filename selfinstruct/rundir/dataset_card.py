@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from selfinstruct.curate.dataset import Dataset
 from selfinstruct.recipe.schema import Curate, Generate
@@ -158,8 +159,9 @@ def _price(dataset: Dataset, definition: Definition) -> list[tuple[str, object]]
 
 def _settings(generate: Generate) -> str:
     """Return a teacher's sampling in words."""
-    values = {"temperature": generate.temperature, "top_p": generate.top_p, "max_tokens": generate.reply_tokens}
-    return ", ".join(f"{name} {value}" for name, value in {**values, **generate.options, **generate.extra}.items())
+    values: dict[str, Any] = {"temperature": generate.temperature, "top_p": generate.top_p, "max_tokens": generate.reply_tokens}
+    values |= {"reasoning_effort": generate.reasoning_effort or None, **generate.options, **generate.extra}
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "the model's own"
 
 
 def _filters(curate: Curate) -> str:

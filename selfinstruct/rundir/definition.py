@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from selfinstruct.client import prices
 from selfinstruct.client.prices import Price
 from selfinstruct.errors import RecipeChanged, RecipeError, TopicError, setting
-from selfinstruct.inputs import languages, seeds, snapshot
+from selfinstruct.inputs import language_check, seeds, snapshot
 from selfinstruct.inputs.snapshot import BY_CONTENT, Inputs
+from selfinstruct.languages import codes
 from selfinstruct.recipe.credentials import DEFAULT_URL, host_of
 from selfinstruct.recipe.schema import Curate, Generate, Recipe
 from selfinstruct.records import Seed
@@ -22,6 +23,7 @@ from selfinstruct.text import counted
 
 _IN_PROCESS = ("local", "scripted")
 _UNSTATED = "not stated (`seeds_licence` in `[card]` of the recipe)"
+_OF_THE_ADDRESS = ("base_url", "key_variable", "key_header", "headers")  # settings that say how to reach a teacher
 _ADMISSION = frozenset({"rouge", "tokens", "language", "filters"})  # settings of [curate] that decide what is admitted
 
 
@@ -62,9 +64,13 @@ class Definition:
 
         The endpoints' addresses are not part of it: a server may move, but what it is asked may not change.
         """
-        generate = self.recipe.generate.model_dump(exclude={*BY_CONTENT, "base_url", "key_variable"})
+        generate = self.recipe.generate.model_dump(exclude={*BY_CONTENT, *_OF_THE_ADDRESS})
         for teacher in generate["teachers"].values():
-            del teacher["base_url"], teacher["key_variable"]
+            for name in _OF_THE_ADDRESS:
+                del teacher[name]
+        for one in (generate, *generate["teachers"].values()):
+            if not one["reasoning_effort"]:
+                del one["reasoning_effort"]  # runs of earlier versions do not have it
         for part in generate["mix"].values():
             del part["prompt"]  # its text is compared, not its name
         return {**generate, **self.inputs.digests, "admission": dict(self.admission)}
@@ -125,10 +131,12 @@ def admission_of(curate: Curate) -> dict[str, Any]:
 def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
     """Return the definition of a new run. Reads the inputs that the recipe names.
 
-    Raises TopicError for more topics than rows, and the errors of the inputs.
+    Raises TopicError for more topics than rows, UserMistake for inputs in another language, and the errors of the inputs.
     """
     generate = recipe.generate
     inputs = snapshot.load(generate)
+    if not given.get("language") and not given.get("languages"):
+        language_check.check(inputs, generate)
     if len(inputs.topics) > recipe.curate.num:
         raise TopicError(
             f"{generate.topics}: more topics than rows (got {len(inputs.topics):,} for {counted(recipe.curate.num, 'row')}). "
@@ -141,7 +149,7 @@ def begin(recipe: Recipe, given: Mapping[str, Any]) -> Definition:
         version("selfinstruct"),
         given,
         admission_of(recipe.curate),
-        {code: languages.name_of(code) for code in generate.languages},
+        {code: codes.name_of(code) for code in generate.languages},
         _listed_prices(generate),
     )
 
@@ -157,6 +165,8 @@ def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Defi
         parts.append("")
     inputs = snapshot.reload(old.inputs, recipe.generate, set(given), parts)
     check_same(old, replace(old, recipe=recipe, inputs=inputs))
+    if given.get("language") and recipe.curate.language != old.recipe.curate.language:
+        _refuse({"language": (old.recipe.curate.language, recipe.curate.language)})
     if given.get("prompt") and recipe.generate.mix:
         raise RecipeError(
             f"{setting('prompt')}: this run has several methods, and each has its own prompt. Fix: remove it, or set prompt in "
@@ -174,16 +184,22 @@ def continued(old: Definition, recipe: Recipe, given: Mapping[str, Any]) -> Defi
 def check_same(old: Definition, new: Definition) -> None:
     """Raise RecipeChanged, with each difference, unless both ask for the same things."""
     before, after = old.frozen, new.frozen
-    changes = [
-        f"{setting(name) if name in Generate.model_fields else name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
-    ]
+    names = dict.fromkeys([*before, *after])
+    changes = {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
     if changes:
-        raise RecipeChanged(
-            "this run started with other settings, and its saved replies answer those. "
-            "Fix: remove these changes, or use a new directory:\n  " + "\n  ".join(changes)
-        )
+        _refuse(changes)
+
+
+def _refuse(changes: Mapping[str, tuple[Any, Any]]) -> NoReturn:
+    """Raise RecipeChanged with the value before and after of each change."""
+    settings = (*Generate.model_fields, *Curate.model_fields)
+    lines = [
+        f"{setting(name) if name in settings else name}: {_shown(old)} -> {_shown(new)}" for name, (old, new) in changes.items()
+    ]
+    raise RecipeChanged(
+        "this run started with other settings, and its saved replies answer those. "
+        "Fix: remove these changes, or use a new directory:\n  " + "\n  ".join(lines)
+    )
 
 
 def _listed_prices(generate: Generate) -> dict[str, Price | None]:

@@ -36,7 +36,8 @@ def provenance(dataset: Dataset, journal: Journal, origin_of: OriginOf) -> Itera
 
     The nearest neighbours of the rows are searched on all cores.
     """
-    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key)))  # the rows of one reply follow one another
+    thinking = bool(dataset.curate and dataset.curate.reasoning)
+    call_of = lru_cache(_REMEMBERED)(lambda key: _call(journal.get(key), thinking))  # the rows of one reply follow one another
     for row, nearest, mean in zip(dataset.rows, dataset.nearest(), dataset.mean_similarities(), strict=True):
         yield provenance_line(row, nearest, mean, call_of, origin_of(row.candidate.root))
 
@@ -92,8 +93,8 @@ def rejected_line(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _call(entry: Entry | None) -> dict[str, Any]:
-    """Return a request of the journal as provenance describes it."""
+def _call(entry: Entry | None, thinking: bool) -> dict[str, Any]:
+    """Return a request of the journal as provenance describes it, with the model's `thinking` where that is True."""
     assert entry is not None and isinstance(entry.outcome, Reply)
     reply = entry.outcome
     seconds = entry.time
@@ -110,6 +111,7 @@ def _call(entry: Entry | None) -> dict[str, Any]:
         "sampling": dict(entry.sampling),
         "finish_reason": reply.finish_reason,
         "usage": usage and {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens},
+        **({"reasoning": reply.reasoning} if thinking and reply.reasoning else {}),
     }
 
 

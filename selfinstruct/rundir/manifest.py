@@ -12,21 +12,35 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.client.prices import recorded
-from selfinstruct.errors import DocumentError, PromptError, RunDirectoryError, SeedError, TopicError, UserMistake
+from selfinstruct.errors import (
+    DocumentError,
+    PromptError,
+    RecipeChanged,
+    RunDirectoryError,
+    SeedError,
+    TopicError,
+    UserMistake,
+)
 from selfinstruct.inputs import snapshot
+from selfinstruct.journal.events import Redefined
+from selfinstruct.journal.file import Journal
 from selfinstruct.layout import DATASET, JOURNAL, LOCK, RUN
 from selfinstruct.recipe import loading
 from selfinstruct.recipe.schema import Recipe
 from selfinstruct.records import digest
 from selfinstruct.rundir import derived_files
-from selfinstruct.rundir.definition import Definition
+from selfinstruct.rundir.definition import Definition, check_same
 
+_LATER = ("key_header", "headers", "reasoning_effort", "reasoning")  # settings that came after the format of run.json
 _VERSION = 2  # of the format of run.json
 _PROMPT = re.compile(r"prompt\.[a-z0-9_-]+\.txt")
+_REDEFINED = re.compile(rb'"kind": "redefined"')
 _DEPENDENT = re.compile(rb'"kind": "(reply|failure|batch)"')
 
 
@@ -59,12 +73,20 @@ def _may_precede_run_json(name: str) -> bool:
 
 
 def has_no_replies(path: Path) -> bool:
-    """Return True if the journal has no outcome and no batch, so that the run may still be defined differently."""
-    journal = path / JOURNAL
+    """Return True if the journal has no outcome and no batch, so that the run may still be defined differently.
+
+    Lines before the last definition of the run do not count.
+    """
+    journal, depends = path / JOURNAL, False
     if not journal.exists():
         return True
     with journal.open("rb") as lines:
-        return not any(_DEPENDENT.search(line[:60]) or not line.startswith(b'{"v"') for line in lines if line.strip())
+        for line in lines:
+            if line.strip() and (_DEPENDENT.search(line[:60]) or not line.startswith(b'{"v"')):
+                depends = True
+            elif _REDEFINED.search(line[:60]):
+                depends = False
+    return not depends
 
 
 def make(path: Path) -> None:
@@ -141,6 +163,39 @@ def update(path: Path, definition: Definition) -> None:
         derived_files.replace(path, {RUN: content})
 
 
+def record(
+    path: Path, definition: Definition, journal: Journal, nothing_usable: Callable[[Definition], bool] | None = None
+) -> None:
+    """Write the definition of a run whose `journal` is open for writing.
+
+    `nothing_usable` tells whether the replies of the stored definition are of no use. Then the run may be defined again.
+    Raises RecipeChanged if the journal's replies answer another definition.
+    """
+    if not exists(path) or has_no_replies(path):
+        create(path, definition)
+        return
+    stored = read(path)
+    try:
+        check_same(stored, definition)
+    except RecipeChanged:
+        if nothing_usable is None or not nothing_usable(stored):
+            raise
+        journal.append(Redefined(time.time()))  # first of all, because the replies do not fit the new definition
+        create(path, definition)
+    else:
+        update(path, definition)
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as plain values. Settings that earlier versions did not have are left out where nothing is set."""
+    sections: dict[str, Any] = recipe.model_dump()
+    for one in (sections["curate"], sections["generate"], *sections["generate"]["teachers"].values()):
+        for name in _LATER:
+            if name in one and not one[name]:
+                del one[name]
+    return sections
+
+
 def _run_json(definition: Definition) -> bytes:
     contents = {
         "version": _VERSION,
@@ -158,6 +213,6 @@ def _run_json(definition: Definition) -> bytes:
         "given": dict(definition.given),
         "listed_prices": {name: price and price.as_values() for name, price in definition.listed.items()},
         "price": definition.price and definition.price.as_values(),
-        **definition.recipe.model_dump(),
+        **_recipe(definition.recipe),
     }
     return (json.dumps(contents, indent=2, ensure_ascii=False, default=str) + "\n").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from selfinstruct.errors import BatchGone, RequestRefused, TeacherError, TeacherStop, TransientError
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LABEL = "selfinstruct"  # the key in a batch's metadata that holds this package's name for the batch
 _PAGE = 100
+_FIELDS = dict.fromkeys(  # fields that a model may refuse; which of them a line has, the client knows
+    ("temperature", "top_p", "max_tokens", "max_completion_tokens", "response_format", "seed", "stop", "reasoning_effort"), True
+)
 
 
 class OpenAIFormat(Protocol):
@@ -27,7 +30,7 @@ class OpenAIFormat(Protocol):
     def body(self, request: Request) -> dict[str, Any]: ...
     def read(self, text: str) -> Reply: ...
     def error(self, error: Exception) -> TeacherError: ...
-    def error_of_status(self, status: int, body: Any) -> TeacherError: ...
+    def error_of_status(self, status: int, body: Any, *, sent: Mapping[str, Any]) -> TeacherError: ...
 
 
 class OpenAIBatches:
@@ -116,7 +119,7 @@ class OpenAIBatches:
             except TeacherError as unreadable:
                 return key, unreadable
         status = response.get("status_code")
-        return key, self._endpoint.error_of_status(status if isinstance(status, int) else 500, body)
+        return key, self._endpoint.error_of_status(status if isinstance(status, int) else 500, body, sent=_FIELDS)
 
     async def _lines(self, file_id: str) -> AsyncIterator[bytes]:
         """Yield the lines of a file, which may be larger than the memory."""

@@ -9,21 +9,29 @@ TeacherStop (the user must act first). The reply is read from the provider's raw
 
 from __future__ import annotations
 
-import email.utils
 import json
 import os
-import re
-import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from selfinstruct.contracts import Teacher
 from selfinstruct.errors import RATE_LIMIT, RecipeError, RequestRefused, TeacherError, TeacherStop, TransientError, setting
-from selfinstruct.recipe.credentials import DEFAULT_URL, KEY_VARIABLES, LOOPBACK, NO_KEY, host_of, key_from_environment
-from selfinstruct.records import Allowance, Reply, Request, Usage
+from selfinstruct.recipe.credentials import (
+    DEFAULT_URL,
+    KEY_VARIABLES,
+    LOOPBACK,
+    NO_KEY,
+    headers_from,
+    host_of,
+    key_from_environment,
+)
+from selfinstruct.records import Allowance, Reply, Request
+from selfinstruct.teachers import _connection, _refusals
 from selfinstruct.teachers._batches import OpenAIBatches
+from selfinstruct.teachers._body import allowances_of, created_of, decoded, json_of, usage_of, wait_of
+from selfinstruct.teachers._reply import content_of, is_broken, with_parts
 from selfinstruct.text import shown
 
 if TYPE_CHECKING:
@@ -35,8 +43,7 @@ if TYPE_CHECKING:
 _ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}  # as the official client does
 _AGENT = f"selfinstruct/{version('selfinstruct')}"
 _TRANSIENT = {408, 409, 425, 429, 498}
-_DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_LONGEST_RESET = 86_400.0  # seconds; a larger number is a point in time, not a duration
+_LONGEST_HEADER = 1 << 16  # bytes of one header of an answer
 
 
 def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
@@ -58,8 +65,12 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
         raise TeacherStop(
             f"the API key in {wanted or ' or '.join(KEY_VARIABLES)} has characters outside ASCII. Fix: set it again."
         )
+    headers = headers_from(generate.headers)
     try:
-        return OpenAI(url, generate.model, key or "none", timeout)
+        _connection.check(url)
+        return OpenAI(url, generate.model, key or "none", timeout, generate.key_header, headers)
+    except TeacherStop:
+        raise
     except Exception as error:  # noqa: BLE001 (errors of many types, from proxy and certificate variables of the environment)
         raise TeacherStop(
             f"{host}: no connection can be set up (got {error}). Fix: check the proxy and certificate variables."
@@ -67,18 +78,29 @@ def openai(generate: Generate, timeout: float = 120.0) -> Teacher:
 
 
 class OpenAI:
-    """A teacher behind an OpenAI-compatible endpoint. `timeout` is the seconds for one attempt."""
+    """A teacher behind an OpenAI-compatible endpoint.
+
+    `timeout` is the seconds for one attempt. The key is sent in the header `key_header`, and `headers` are sent beside it.
+    """
 
     name = "openai"
 
-    def __init__(self, url: str, model: str, key: str, timeout: float) -> None:
+    def __init__(
+        self, url: str, model: str, key: str, timeout: float, key_header: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         self.model = model
+        parts = urlsplit(url)
         self.host = host_of(url)
         self._key = key
-        self._url = url.rstrip("/")
+        self._address = parts._replace(path=parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/"))
         self._timeout = timeout
+        bearer = key_header.lower() in ("", "authorization")
+        self._key_headers = {"Authorization": f"Bearer {key}"} if bearer else {key_header: key}
+        self._headers = {**self._key_headers, **(headers or {})}
+        self._secrets = [secret for secret in (key, *(headers or {}).values()) if len(secret) > 7 and secret != "none"]
         self._session: aiohttp.ClientSession | None = None
         self._client: AsyncOpenAI | None = None
+        self._answered = False
 
     @property
     def batches(self) -> OpenAIBatches:
@@ -86,16 +108,23 @@ class OpenAI:
         from openai import AsyncOpenAI
 
         if self._client is None:
-            self._client = AsyncOpenAI(base_url=self._url, api_key=self._key, max_retries=0, timeout=self._timeout)
+            self._client = AsyncOpenAI(
+                base_url=urlunsplit(self._address._replace(query="")),
+                api_key=self._key,
+                max_retries=0,
+                timeout=self._timeout,
+                default_headers=self._headers,
+                default_query=dict(parse_qsl(self._address.query)),
+            )
         return OpenAIBatches(self, self._client)
 
     async def reply(self, key: str, request: Request) -> Reply:
         """Make one attempt at a request and return the reply. Raises TransientError, RequestRefused or TeacherStop."""
         import aiohttp
 
-        content = json.dumps(self.body(request)).encode()
+        content = json.dumps({**self.body(request), "stream": False}).encode()
         try:
-            async with self._opened().post(self._url + self.path(request), data=content, allow_redirects=False) as response:
+            async with self._opened().post(self._url_of(request), data=content, allow_redirects=False) as response:
                 text = (await response.read()).decode(errors="replace")
         except TimeoutError as error:
             raise self._unreached(error, "timeout") from None
@@ -108,8 +137,11 @@ class OpenAI:
                 f"Fix: set {setting('base_url')} to that address."
             )
         if response.ok:
-            return self.read(text, _allowances(response.headers))
-        raise self.error_of_status(response.status, _decoded(text), _wait(response.headers), " ".join(text.split()))
+            reply = self.read(text, allowances_of(response.headers))
+            self._answered = True
+            return reply
+        wait = wait_of(response.headers)
+        raise self.error_of_status(response.status, decoded(text), wait, " ".join(text.split()), request.sampling)
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the connections, made at the first call because they need an event loop."""
@@ -119,14 +151,17 @@ class OpenAI:
 
             # The limiter bounds the calls in flight, so the pool of connections must not be a second, hidden bound (limit=0).
             # Certificates are checked, by the context that the official client uses.
-            secure = httpx2.create_ssl_context() if self._url.startswith("https:") else True
-            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json", "User-Agent": _AGENT}
+            secure = httpx2.create_ssl_context() if self._address.scheme == "https" else True
+            headers = {"Content-Type": "application/json", "User-Agent": _AGENT}
             headers |= {name: os.environ[variable] for name, variable in _ACCOUNT.items() if os.environ.get(variable)}
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=secure),
-                headers=headers,
+                headers={**headers, **self._headers},
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
                 trust_env=True,
+                proxy=_connection.proxy_for_all(self._address.scheme, self.host),
+                max_line_size=_LONGEST_HEADER,
+                max_field_size=_LONGEST_HEADER,
             )
         return self._session
 
@@ -141,8 +176,12 @@ class OpenAI:
         """Return the path of a request at the endpoint."""
         return "/chat/completions" if request.prompt is None else "/completions"
 
+    def _url_of(self, request: Request) -> str:
+        """Return the whole address of a request, with the query of the endpoint's address."""
+        return urlunsplit(self._address._replace(path=self._address.path + self.path(request)))
+
     def body(self, request: Request) -> dict[str, Any]:
-        """Return the body of a request as it is sent."""
+        """Return the body of a request, without the field `stream`."""
         sampling = dict(request.sampling)
         if "max_tokens" in sampling and request.prompt is None and self.host.endswith("openai.com"):
             # Newer models of OpenAI refuse the older name. Most other servers know only that one.
@@ -153,25 +192,36 @@ class OpenAI:
     def read(self, text: str, allowances: Mapping[str, Allowance] = {}) -> Reply:
         """Return the reply in a body.
 
-        Raises TransientError for a body that cannot be read, or the TeacherError that an error in the body stands for.
+        Raises TransientError for a body that cannot be read or is not finished, or the TeacherError that an error in the body
+        stands for.
         """
         try:
-            raw = json.loads(text)
-            if "choices" not in raw and isinstance(raw.get("error"), dict):  # an error sent with a status of success
-                code = raw["error"].get("code")
-                raise self.error_of_status(code if type(code) is int and 400 <= code < 600 else 500, raw)
+            raw = json_of(text)
+            if not raw.get("choices") and raw.get("error"):  # an error sent with a status of success
+                raise self._error_inside(raw["error"])
             choice = raw["choices"][0]
+            if choice.get("error"):
+                raise self._error_inside(choice["error"], charged=True)
             message = choice.get("message")
-            content = choice.get("text") if message is None else message.get("content") or message.get("refusal")
-            return Reply(
-                text=content if isinstance(content, str) else "",
-                finish_reason=str(choice.get("finish_reason") or "unknown"),
-                model=str(raw.get("model") or self.model),
-                usage=_usage(raw.get("usage")),
-                host=urlsplit(self._url).hostname or self._url,
-                created=_count(raw.get("created")),
-                raw=raw,
-                allowances=allowances,
+            answer, reasoning = content_of(message) if message is not None else (choice.get("text"), "")
+            finish_reason = str(choice.get("finish_reason") or "unknown")
+            if is_broken(finish_reason):
+                raise TransientError(
+                    f"{self.host} did not finish a reply (it ended with {finish_reason!r})", cause="broken_reply", charged=True
+                )
+            answer = answer if isinstance(answer, str) else ""
+            return with_parts(
+                Reply(
+                    text=answer,
+                    finish_reason=finish_reason,
+                    model=str(raw.get("model") or self.model),
+                    usage=usage_of(raw.get("usage"), answer),
+                    host=self._address.hostname or self.host,
+                    created=created_of(raw.get("created")),
+                    raw=raw,
+                    allowances=allowances,
+                    reasoning=reasoning,
+                )
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             start = shown(self._safe(text[:2000]))
@@ -179,10 +229,27 @@ class OpenAI:
             message = f"{self.host} {sent} (got {start})"
             raise TransientError(message, cause="unreadable", charged=True) from None
 
-    def _unreached(self, error: Exception, cause: str) -> TransientError:
+    def _error_inside(self, error: Any, *, charged: bool = False) -> TeacherError:
+        """Return the TeacherError that an error in an answer with a status of success stands for."""
+        body = error if isinstance(error, dict) else {"message": error}
+        code = next((body[name] for name in ("code", "status", "status_code") if str(body.get(name) or "").isdecimal()), 0)
+        said = str(body.get("message") or "")
+        if not 400 <= int(code) < 600:
+            if _refusals.credit_is_used_up(200, str(body.get("code") or body.get("type") or ""), said):
+                code = 402
+            else:
+                code = 404 if _refusals.is_wrong_address(said) else 500
+        found = self.error_of_status(int(code), {"error": body})
+        if isinstance(found, TransientError):
+            found.charged = charged
+        return found
+
+    def _unreached(self, error: Exception, cause: str) -> TeacherError:
         """Return the error for a call without an answer. It is charged unless the connection was never made."""
         import aiohttp
 
+        if stop := _connection.only_the_user_can_correct(error, self.host, self._safe):
+            return stop
         root: BaseException = error
         connected = True
         while True:
@@ -190,8 +257,12 @@ class OpenAI:
             if root.__cause__ is None:
                 break
             root = root.__cause__
-        if cause == "timeout" and isinstance(root, TimeoutError):
-            return TransientError(f"{self.host} did not answer in time", cause=cause, charged=connected)
+        if cause == "timeout":
+            return TransientError(
+                f"{self.host}: no answer within {self._timeout:g} s. Fix: set {setting('timeout')} to more seconds.",
+                cause=cause,
+                charged=connected,
+            )
         number = getattr(root, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else getattr(root, "strerror", "") or str(root) or type(root).__name__
         reason = self._safe(reason)
@@ -206,108 +277,64 @@ class OpenAI:
         if isinstance(error, APIConnectionError):
             return self._unreached(error, "connection")
         if isinstance(error, APIStatusError):
-            return self.error_of_status(error.status_code, error.body, _wait(error.response.headers), str(error.message))
+            return self.error_of_status(error.status_code, error.body, wait_of(error.response.headers), str(error.message))
         message = f"unreadable answer from {self.host}: {self._safe(str(error))}"
         return TransientError(message, cause="unreadable", charged=True)
 
-    def error_of_status(self, status: int, body: Any, wait: float | None = None, message: str = "") -> TeacherError:
+    def error_of_status(
+        self, status: int, body: Any, wait: float | None = None, message: str = "", sent: Mapping[str, Any] = {}
+    ) -> TeacherError:
         """Return the TeacherError that an HTTP status and its body stand for, of a call or in a batch's file.
 
-        `wait` is the seconds that the server asks to wait. `message` is used where the body has none.
+        `wait` is the seconds that the server asks to wait. `message` is used where the body has none. `sent` are the fields of
+        the request that the server may refuse by name.
         """
+        body = body[0] if isinstance(body, list) and len(body) == 1 else body
         body = body if isinstance(body, dict) else {}
         body = body["error"] if isinstance(body.get("error"), dict) else body
         code = f"{body.get('code') or ''} {body.get('type') or ''}"
-        said = self._safe(str(body.get("message") or message))[:300]
+        said = body.get("message") or body.get("error") or body.get("detail") or message
+        said = self._safe(said if isinstance(said, str) else json.dumps(said, default=str))[:300]
         said = "a web page" if said.startswith("<") else said or "without a reason"
         foreign = status == 403 and not body  # from a proxy or a firewall, not from the provider
-        if status == 401 or (status == 403 and body) or "invalid_api_key" in code or "api key not valid" in said.lower():
-            return TeacherStop(
-                f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: set {' or '.join(KEY_VARIABLES)} to a valid key."
-            )
-        if status == 402 or "insufficient_quota" in code or "billing" in code:
+        if _refusals.credit_is_used_up(status, code, said):
             return TeacherStop(
                 f"the credit at {self.host} is used up ({said}). Fix: add credit, then run the same command again."
             )
+        bad_key = status == 401 or "invalid_api_key" in code or "api key not valid" in said.lower()
+        if bad_key or (status == 403 and body):
+            return self._bad_key(status, said) if bad_key else self._forbidden(body, code, said)
         if status == 404 or "model_not_found" in code:
             return TeacherStop(
                 f"{self.host} does not know the model {self.model!r} or the address (HTTP {status}: {said}). "
                 f"Fix: check {setting('model')} and {setting('base_url')}, which often ends in /v1."
             )
-        if status in _TRANSIENT or status >= 500 or foreign:
+        refused = _refusals.refused_field(status, body, said, sent)
+        if refused is None and (status in _TRANSIENT or status >= 500 or foreign):
             cause = RATE_LIMIT if status == 429 else f"http_{status}"
             return TransientError(f"{self.host} answered HTTP {status} ({said})", cause=cause, wait=wait)
         filtered = "content_filter" in code or "content_policy" in code
         cause = "content_policy" if filtered else "refused"
-        return RequestRefused(f"HTTP {status}: {said}", cause=cause, status=status)
+        return refused or RequestRefused(f"HTTP {status}: {said}", cause=cause, status=status)
+
+    def _forbidden(self, body: Mapping[str, Any], code: str, said: str) -> TeacherError:
+        """Return the error for a provider's answer with status 403: one flagged prompt, the country, or the key."""
+        if _refusals.is_about_country(code, said):
+            return TeacherStop(
+                f"{self.host} does not serve this country (HTTP 403: {said}). Fix: choose another provider with "
+                f"{setting('base_url')}."
+            )
+        if _refusals.is_flagged(body, said) or (self._answered and not _refusals.is_about_key(code, said)):
+            return RequestRefused(f"HTTP 403: {said}", cause="content_policy", status=403)
+        return self._bad_key(403, said)
+
+    def _bad_key(self, status: int, said: str) -> TeacherStop:
+        return TeacherStop(
+            f"{self.host} refuses the API key (HTTP {status}: {said}). Fix: set {' or '.join(KEY_VARIABLES)} to a valid key."
+        )
 
     def _safe(self, text: str) -> str:
         """Return a provider's words on one line, without the API key if they repeat it."""
-        text = text.replace(self._key, "[key]") if self._key != "none" else text
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
         return " ".join(text.split())
-
-
-def _count(value: Any) -> int | None:
-    """Return a whole number of reasonable size, or None. A wrong side field must never cost the reply."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
-
-
-def _usage(value: Any) -> Usage | None:
-    """Return the tokens as the server counted them, or None."""
-    counted = value if isinstance(value, dict) else {}
-    prompt = _count(counted.get("prompt_tokens"))
-    details = counted.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    completion, total = _count(counted.get("completion_tokens")), _count(counted.get("total_tokens"))
-    if prompt is None or completion is None:
-        return None
-    if total is not None:  # some count a model's thinking in the total alone
-        completion = max(completion, total - prompt)
-    return Usage(prompt, completion, min(cached or 0, prompt))
-
-
-def _allowances(headers: Mapping[str, str]) -> dict[str, Allowance]:
-    """Return what OpenAI's headers say of the server's limits, by `requests` and `tokens`. Unreadable headers are ignored."""
-    found = {}
-    for name in ("requests", "tokens"):
-        remaining, reset = headers.get(f"x-ratelimit-remaining-{name}"), headers.get(f"x-ratelimit-reset-{name}")
-        if remaining and reset and remaining.isdecimal() and (seconds := _duration(reset)) is not None:
-            found[name] = Allowance(int(remaining), seconds)
-    return found
-
-
-def _duration(text: str) -> float | None:
-    """Return the seconds of a duration such as "120ms", "1.5s", "6m0s" or "2.5". None for anything else, such as a date."""
-    if text.replace(".", "", 1).isdecimal():
-        return float(text) if float(text) <= _LONGEST_RESET else None
-    if not (match := _DURATION.fullmatch(text)):
-        return None
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
-
-
-def _decoded(text: str) -> Any:
-    """Return an error's body as a JSON value, or None."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _wait(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait, or None.
-
-    Supported headers: Retry-After in seconds or as a date, and OpenAI's retry-after-ms.
-    """
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value = headers.get("retry-after")
-        if value is None:
-            return None
-        try:
-            return max(0.0, float(value))
-        except ValueError:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fake_openai import tongues
+
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u")]
 _WORDS = [x + y for x in _SYLLABLES for y in _SYLLABLES[:40]]
 _VERBS = ["Explain", "List", "Compare", "Summarise", "Translate", "Rank", "Describe", "Correct", "Plan", "Name"]
@@ -59,6 +61,8 @@ def answer(body: dict[str, Any], mark: str) -> str:
     """Return the text of a completion, in the form that the last message asks for."""
     rng = random.Random(mark)
     last = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
+    if language := tongues.asked_for(last):
+        return in_language(rng, last, language, "response_format" in body)
     if "response_format" in body:
         keys = ("instruction", "input", "output")
         return json.dumps({"tasks": [dict(zip(keys, task(rng), strict=True)) for _ in range(20)]})
@@ -70,6 +74,18 @@ def answer(body: dict[str, Any], mark: str) -> str:
         if sign in last:
             return write(rng, last)
     return task(rng)[2]
+
+
+def in_language(rng: random.Random, asked: str, language: str, as_json: bool) -> str:
+    """Return tasks, an instruction or an answer in one of the languages of `tongues`."""
+    if as_json:
+        keys = ("instruction", "input", "output")
+        tasks = [dict(zip(keys, tongues.task(rng, language), strict=True)) for _ in range(20)]
+        return json.dumps({"tasks": tasks}, ensure_ascii=False)
+    if count := _COUNT.findall(asked):
+        return tongues.numbered(rng, language, int(lead[1]) if (lead := _LEAD.search(asked)) else 1, int(count[-1]))
+    instruction, _, output = tongues.task(rng, language)
+    return output if asked.rstrip().endswith("asks for another language.") else instruction
 
 
 def listed(rng: random.Random, asked: str) -> str:

@@ -30,6 +30,7 @@ from fake_openai.answers import Completion, completion, fingerprint
 from fake_openai.batches import Batches, Request, parse
 from fake_openai.faults import CUT_SHORT, STANDING, Faults, Outcome, error
 from fake_openai.limits import STYLES, Limits
+from fake_openai.modern import answered
 
 _REMEMBERED = 5_000  # completions
 _HOLD = 60.0  # seconds for which a call is held unless the client disconnects
@@ -103,7 +104,11 @@ class Server:
 
     async def complete(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer a completion request, after `--latency`. Return False when the connection ends."""
-        asked = self.arrival(json.loads(request.content), request.headers)
+        body = json.loads(request.content)
+        streaming = body.pop("stream", None)  # not a part of the mark
+        asked = self.arrival(body, request.headers)
+        if streaming is False:
+            asked.body["stream"] = False
         self.arrived += 1
         outcome = self.faults.live(asked.model, asked.mark, asked.attempt)
         if self.options.outage[0] < self.arrived <= self.options.outage[1] and asked.model not in STANDING:
@@ -112,6 +117,7 @@ class Server:
         admitted, shown = self.limits.admit(sum(made.usage) if made else 0, time.monotonic())
         if not admitted:
             outcome, made = error(429, "Rate limit reached", "rate_limit_exceeded"), None
+        outcome, made = answered(asked.body, request.headers, request.path, outcome, made, self.arrived)
         self.note_arrival(asked, outcome, made, path=request.path)
         if self.options.latency:
             await asyncio.sleep(self.options.latency * (1 + self.options.jitter * (2 * random.Random(asked.mark).random() - 1)))
@@ -186,6 +192,7 @@ class Server:
         asked = self.arrival(body, headers)
         outcome = self.faults.batched(asked.model, asked.mark, asked.attempt)
         made = self.completion(asked, outcome)
+        outcome, made = answered(asked.body, headers, "", outcome, made, self.arrived)
         self.note_arrival(asked, outcome, made, path="/v1/batches", custom_id=custom_id)
         return outcome, made.data if made and outcome.payload is None else json.loads(outcome.payload or "{}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fake_openai.limits import Limits
 from selfinstruct.client.rate_limiter import RateLimiter
-from selfinstruct.teachers.openai import _allowances
+from selfinstruct.teachers._body import allowances_of
 
 TRAVEL = 0.01  # seconds until a refusal or a fault arrives
 
@@ -77,7 +77,7 @@ class World:
     def _back(self, ticket: Any, kind: str, tokens: int, text: str) -> None:
         headers = dict(line.split(": ") for line in text.split("\r\n") if line)
         if kind == "ok":
-            self.limiter.answered(ticket, tokens, _allowances(headers))
+            self.limiter.answered(ticket, tokens, allowances_of(headers))
         elif kind == "refused":
             exact = headers.get("retry-after-ms")
             self.limiter.throttled(ticket, float(exact) / 1000 if exact else float(headers["retry-after"]))

@@ -12,7 +12,7 @@ PACKAGE = Path(selfinstruct.__file__).parent
 # A module imports only from rows above its own, or from its own package. Lazy imports and imports for types count too.
 LAYERS = (
     "errors layout names packaged event_loop text",
-    "records atomic_write",
+    "records atomic_write languages",
     "plugins journal rouge tables",
     "recipe contracts",
     "inputs curate methods notations filters repairs exports teachers",

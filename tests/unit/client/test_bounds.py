@@ -17,6 +17,7 @@ from selfinstruct.journal import events
 from selfinstruct.recipe import loading
 from selfinstruct.records import Reply, Request, Usage
 from selfinstruct.teachers import openai
+from selfinstruct.teachers._body import usage_of
 
 
 def request(**sampling: object) -> Request:
@@ -52,7 +53,7 @@ def test_the_bound_covers_the_largest_limit_for_each_of_several_answers() -> Non
     ],
 )
 def test_an_incomplete_token_count_is_none(counted: object, usage: Usage | None) -> None:
-    assert openai._usage(counted) == usage
+    assert usage_of(counted, "") == usage
 
 
 def test_a_connection_that_was_never_made_costs_nothing() -> None:

@@ -21,7 +21,7 @@ CONTEXT = FilterContext(frozenset(), {})
 
 
 def test_filters_for_english_are_off_for_other_languages() -> None:
-    english = {"no_input_spelling", "non_ascii_start", "placeholder_input", "program_request", "refusal", "unfit_for_text"}
+    english = {"non_ascii_start", "placeholder_input", "program_request", "unfit_for_text"}
     assert with_all_filters(Curate(language="en")).filters == dict.fromkeys(FILTERS, True)
     assert with_all_filters(Curate(language="fr")).filters == {name: name not in english for name in FILTERS}
 

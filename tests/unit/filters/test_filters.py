@@ -77,6 +77,23 @@ CASES: dict[str, tuple[list[Example], list[Example]]] = {
             Example("What is this?", "www.a.org", "www.a.org is a site."),
         ],
     ),
+    "other_language": (
+        asks("Erkläre bitte ausführlich, warum der Himmel am Abend rot wird.", "请解释为什么天空在傍晚会变成红色。")
+        + gives("Je suis désolée, mais la boulangerie du village ferme toujours à midi le dimanche et les jours de fête."),
+        asks(
+            "Tell me why the sky is red.",
+            "Erkläre das.",
+            'Translate "Où sont les toilettes, je ne les trouve pas" to English.',
+            "Translate into English: Où sont les toilettes, je ne les trouve pas",
+        )
+        + gives("def add(first, second):\n    return first + second", "Paris, Lyon, Marseille, Toulouse, Nice, Nantes, Lille")
+        + [
+            Example("Say it in French.", "", "Je suis désolée, mais la boulangerie du village ferme toujours à midi."),
+            Example(
+                "Sum this up.", "La boulangerie du village ferme à midi.", "La boulangerie du village ferme toujours à midi."
+            ),
+        ],
+    ),
     "leaked_grammar": (
         [
             *asks("Name it. <noinput>"),

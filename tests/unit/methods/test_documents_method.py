@@ -84,7 +84,7 @@ def solved(answer: str, finish: str = "stop", proposal: str = "When do plants ne
 
 def test_the_bundled_prompt_has_exactly_the_sections_of_the_method() -> None:
     PROMPT.check(method.SECTIONS)
-    PROMPT.require(*method.SECTIONS, *prompts.STEERING)
+    PROMPT.require(*method.SECTIONS, "domain", "topic", "language", "answer_language")
     assert PROMPT.notation == "plain" and PROMPT.can_steer
 
 

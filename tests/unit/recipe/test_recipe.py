@@ -94,8 +94,8 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
         ("[curate]\nrouge = 0", "must be greater than 0 (got 0). Fix: give a number greater than 0 and at most 1."),
         ("[curate]\nrouge = nan", "[curate] rouge: must be a finite number (got nan). Fix: give a number greater than 0 and"),
         (
-            '[curate]\nlanguage = "en-GB"',
-            "must be a language code of two or three small letters (got 'en-GB'). Fix: give a code such",
+            '[curate]\nlanguage = "Swahili"',
+            "[curate] language: is not a language code (got 'Swahili'). Fix: give its code, sw.",
         ),
         ("[curate]\nfilters = 5", "[curate] filters: must be a table (got 5). Fix: give a table."),
         ('[curate.filters]\nrefusal = "maybe"', "[curate.filters] refusal: must be true, false or a table (got 'maybe')."),

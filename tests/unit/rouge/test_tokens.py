@@ -186,3 +186,22 @@ def test_stemming_does_not_change_other_scripts_and_short_words() -> None:
 def test_an_unknown_kind_of_tokens_is_refused() -> None:
     with pytest.raises(UserMistake, match=r"unicode, ascii .*'words'"):
         tokenizer("words")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("with_vowels", "without"),
+    [
+        ("كَتَبَ الطَّالِبُ الدَّرْسَ", "كتب الطالب الدرس"),
+        ("قَرَأَ آيَةً مِنَ القُرْآنِ", "قرأ آية من القرآن"),
+        ("هٰذَا بَيْتٌ", "هذا بيت"),
+        ("שָׁלוֹם עֲלֵיכֶם", "שלום עליכם"),
+        ("\ufb2aלום", "שלום"),  # noqa: RUF001
+    ],
+)
+def test_vowel_marks_that_may_be_left_out_do_not_count(with_vowels: str, without: str) -> None:
+    assert unicode_tokens(with_vowels) == unicode_tokens(without) == without.split()
+
+
+def test_marks_that_make_another_letter_or_vowel_count() -> None:
+    for one, other in (("أب", "اب"), ("آن", "ان"), ("का", "क"), ("กี่", "กา"), ("é", "e"), ("が", "か"), ("ی\u0654", "ی")):
+        assert unicode_tokens(one) != unicode_tokens(other), (one, other)

@@ -34,10 +34,10 @@ def generate(directory: Path, teacher: FakeOpenAI, model: str, *flags: object, *
         ("bad-key", 1, "refuses the API key (HTTP 401: Incorrect API key provided). Fix: set SELFINSTRUCT_API_KEY"),
         ("no-credit", 1, "is used up (You exceeded your current quota). Fix: add credit"),
         ("unknown", 1, "does not know the model 'unknown'"),
-        ("refuses-all", 1, "20 requests failed in a row (the last one: HTTP 400"),
+        ("refuses-all", 1, "the first 8 replies were refused (the last one: 'HTTP 400"),
         ("down", 4, "The teacher gave no answer for 1 s"),
         ("empty", 4, "sent no completion"),
-        ("rambling", 3, "the last 100 root requests gave no new row"),
+        ("rambling", 3, "the first 8 replies have no task that can be read (one begins 'Sure!')"),
     ],
 )
 def test_a_teacher_that_cannot_answer_ends_the_run_with_one_sentence(

@@ -1,0 +1,148 @@
+"""Each way to spell the list comes out exactly, or the task is rejected: no text lands in another field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfinstruct.notations._spellings import separator
+from selfinstruct.notations._words import says_no_input
+from selfinstruct.notations.numbered import numbered
+from selfinstruct.records import Example
+
+Spell = Callable[[int, str, str, str], str]
+RULES = ("###", "---", "***", "___", "===", "* * *", "———")
+WORDS = {
+    "English": ("Instruction", "Input", "Output"),
+    "other English": ("Task", "Context", "Response"),
+    "Chinese": ("指令", "输入", "输出"),
+    "Japanese": ("指示", "入力", "出力"),
+    "Spanish": ("Instrucción", "Entrada", "Salida"),
+    "Hindi": ("निर्देश", "इनपुट", "आउटपुट"),
+    "Arabic": ("التعليمات", "المدخلات", "المخرجات"),
+    "French": ("Consigne", "Entrée", "Réponse"),
+    "Portuguese": ("Instrução", "Entrada", "Resposta"),
+    "Russian": ("Инструкция", "Ввод", "Ответ"),
+    "German": ("Anweisung", "Eingabe", "Ausgabe"),
+    "Korean": ("지시", "입력", "출력"),
+}
+
+
+def spelled(each: str, *, between: str = "\n", words: str = "English", first: str = "") -> Callable[[list[Example]], str]:
+    """Return a writer of lists. `each` is a task with {n}, {i}, {x}, {o} for texts and {I}, {X}, {O} for headings."""
+    I, X, O = WORDS[words]  # noqa: E741
+
+    def write(examples: list[Example]) -> str:
+        tasks = []
+        for n, example in enumerate(examples, 4):
+            filled = each.replace("{I}", I).replace("{X}", X).replace("{O}", O).replace("{n}", str(n))
+            parts = {"{i}": example.instruction, "{x}": example.input or "<noinput>", "{o}": example.output}
+            pieces = filled
+            for key, text in parts.items():
+                pieces = pieces.replace(key, text.replace("{", "\0"))
+            tasks.append(pieces.replace("\0", "{"))
+        return first + between.join(tasks)
+
+    return write
+
+
+NUMBERED_THRICE = "{n}. {I}: {i}\n{n}. {X}:\n{x}\n{n}. {O}:\n{o}\n"
+SPELLINGS = {
+    "as asked": spelled("###\n" + NUMBERED_THRICE),
+    "no separators": spelled(NUMBERED_THRICE),
+    "prose first": spelled("###\n" + NUMBERED_THRICE, first="Sure! Here are the tasks:\n\n"),
+    "bold": spelled("**{n}. {I}:** {i}\n**{n}. {X}:** {x}\n**{n}. {O}:** {o}\n", between="###\n"),
+    "bold, colon outside": spelled("**{n}. {I}**: {i}\n**{n}. {X}**: {x}\n**{n}. {O}**: {o}\n", between="###\n"),
+    "italic": spelled("*{n}. {I}:* {i}\n*{n}. {X}:* {x}\n*{n}. {O}:* {o}\n", between="\n"),
+    "headings of level 2": spelled("## {n}. {I}: {i}\n## {n}. {X}:\n{x}\n## {n}. {O}:\n{o}\n"),
+    "headings of level 4": spelled("#### {n}) {I}: {i}\n#### {n}) {X}:\n{x}\n#### {n}) {O}:\n{o}\n"),
+    "bracket": spelled("{n}) {I}: {i}\n{n}) {X}:\n{x}\n{n}) {O}:\n{o}\n", between="###\n"),
+    "full-width signs": spelled("{n}． {I}：{i}\n{n}． {X}：\n{x}\n{n}． {O}：\n{o}\n", between="###\n"),
+    "number once": spelled("{n}. {I}: {i}\n{X}: {x}\n{O}: {o}\n", between="###\n"),
+    "number once, bold": spelled("{n}. **{I}:** {i}\n   **{X}:** {x}\n   **{O}:** {o}\n"),
+    "number after the word": spelled("{I} {n}: {i}\n{X} {n}: {x}\n{O} {n}: {o}\n", between="\n"),
+    "heading with number": spelled("### {n}.\n**{I}:** {i}\n**{X}:** {x}\n**{O}:** {o}\n"),
+    "heading Task": spelled("### Task {n}\n**{I}:** {i}\n**{X}:** {x}\n**{O}:** {o}\n"),
+    "heading Task with a title": spelled("### Task {n}: On bees\n**{I}:** {i}\n\n**{X}:** {x}\n\n**{O}:**\n{o}\n"),
+    "bold Task": spelled("**Task {n}**\n{I}: {i}\n{X}: {x}\n{O}: {o}\n", between="\n---\n\n"),
+    "plain Task": spelled("Task {n}:\n{I}: {i}\n{X}: {x}\n{O}: {o}\n"),
+    "bullets": spelled("{n}.\n- {I}: {i}\n- {X}: {x}\n- {O}: {o}\n"),
+    "bold bullets": spelled("**{n}.**\n- **{I}:** {i}\n- **{X}:** {x}\n- **{O}:** {o}\n"),
+    "no word for the instruction": spelled("{n}. {i}\n{X}: {x}\n{O}: {o}\n", between="###\n"),
+    "no numbers, separators": spelled("{I}: {i}\n{X}: {x}\n{O}: {o}\n", between="###\n", first="###\n"),
+    "no numbers, headings": spelled("### {I}:\n{i}\n\n### {X}:\n{x}\n\n### {O}:\n{o}\n"),
+    "no numbers, headings without colon": spelled("## {I}\n{i}\n\n## {X}\n{x}\n\n## {O}\n{o}\n", between="\n---\n\n"),
+    "no numbers, bold": spelled("**{I}:** {i}\n**{X}:** {x}\n**{O}:** {o}\n", between="\n---\n\n"),
+    **{f"rule {rule}": spelled(NUMBERED_THRICE, between=f"\n{rule}\n\n") for rule in RULES},
+    **{f"words: {name}": spelled(NUMBERED_THRICE, between="###\n", words=name) for name in WORDS},
+    **{f"bold words: {name}": spelled("### {n}.\n**{I}**: {i}\n**{X}**: {x}\n**{O}**: {o}\n", words=name) for name in WORDS},
+    "full-width words": spelled("{n}、{I}：{i}\n{X}：{x}\n{O}：{o}\n", between="\n", words="Chinese"),
+    "zero-width": spelled("\u200b{n}. {I}: {i}\n\u200b{n}. {X}:\n{x}\n\u200b{n}. {O}:\n{o}\n", between="###\n"),
+    "non-breaking spaces": spelled("{n}.\u00a0{I}:\u00a0{i}\n{n}.\u00a0{X}:\n{x}\n{n}.\u00a0{O}:\n{o}\n", between="###\n"),
+}
+LINES = [
+    "1. Use a little smoke.", "2. Move slowly.", "4. Four", "5. Five", "- a bullet", "* another", "**bold**", "### A heading", "# Top",
+    "###", "---", "***", "___", "```", "```python", "def f(x):", "    return x", "> quoted", "Input: 5", "Output: 9", "Answer: B",
+    "Instruction: turn left", "9. Instruction: x", "9. Output: y", "**Output:** z", "Task 5:", "Task: do it", "### Task 9", "**Input**:",
+    "输出：五", "Response:", "Let me know if you need more.", "None", "", "", "Plain words here.", "a: b", "Note:", "x = {1: 2}", "\\frac{a}{b}",
+    "<noinput>", "| a | b |", "    deeply", "Entrada: 3", "Ответ: 4",
+]  # fmt: skip
+TEXTS = st.lists(
+    st.sampled_from(LINES) | st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8), min_size=1, max_size=5
+).map("\n".join)
+PLAIN = st.sampled_from(
+    ["Name a river in Mali.", "Is this good?\nSay why.", "Write it in Python.", "描述这座城市。", "Erkläre es."]
+)
+EXAMPLES = st.builds(
+    Example.of, st.one_of(PLAIN, TEXTS), st.one_of(st.just(""), TEXTS), st.one_of(TEXTS, TEXTS.map("Here it is.\n".__add__))
+)
+USABLE = EXAMPLES.filter(
+    lambda one: all(
+        text == trimmed(text) and not separator(text.rpartition("\n")[2]) for text in (one.instruction, one.input, one.output)
+    )
+).filter(lambda one: bool(one.instruction and one.output))
+
+
+def trimmed(text: str) -> str:
+    return text.strip("\u200b\ufeff\u2060 \t\n\u00a0\u3000")
+
+
+def expected(examples: list[Example]) -> list[tuple[str, str, str]]:
+    return [(one.instruction, "" if says_no_input(one.input) else one.input, one.output) for one in examples]
+
+
+def accepted(text: str) -> list[tuple[str, str, str | None]]:
+    """Return the tasks without a defect. A filter rejects a task without an instruction or an output."""
+    tasks = [task for task in numbered().parse(text) if not task.defect]
+    return [(task.instruction, task.input, task.output) for task in tasks if task.instruction and task.output]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPELLINGS)
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(USABLE, min_size=1, max_size=4))
+def test_a_task_comes_out_exactly_or_is_rejected(name: str, examples: list[Example]) -> None:
+    text = SPELLINGS[name](examples)
+    wrong = [task for task in accepted(text) if task not in expected(examples)]
+    assert wrong == [], text
+
+
+GOOD = [
+    Example("Name three ways to keep bees calm.", "", "1. Use smoke.\n2. Move slowly.\n3. Choose a warm day."),
+    Example("Rewrite it in the passive voice.", "The committee approved it.", "It was approved by the committee."),
+    Example("Write a function that reverses a text.", "", "```python\ndef reverse(text):\n    return text[::-1]\n```"),
+    Example(
+        "Explain why the sky is blue.",
+        "A child of five asks.",
+        "Air scatters short waves more.\n\nSo blue light comes from all over.",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_usual_tasks_come_out_exactly(name: str, count: int) -> None:
+    assert accepted(SPELLINGS[name](GOOD[-count:])) == expected(GOOD[-count:])
