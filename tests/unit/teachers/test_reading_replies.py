@@ -210,7 +210,7 @@ def test_json_among_comments_is_read(body: str) -> None:
         ({"input_tokens": 5, "output_tokens": 3}, "a", Usage(5, 3)),
     ],
 )
-def test_thinking_is_counted_and_nothing_is_no_count(counted: Any, text: str, usage: Usage | None) -> None:
+def test_thinking_is_counted_and_zero_is_unknown(counted: Any, text: str, usage: Usage | None) -> None:
     assert usage_of(counted, text) == usage
 
 
