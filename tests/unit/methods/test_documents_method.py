@@ -212,7 +212,10 @@ def test_any_words_copied_from_a_passage_are_found_in_it(text: str, data: st.Dat
         assert method._plain(text[slice(*found)])[0].strip(' .,;:"') in method._plain(quote)[0]
 
 
-LABELS = "Quote\uff1a|引用\uff1a|**引用\uff1a** |引用文\uff1a|Cita: |Zitat: |Citação: |Citation : |Цитата: |اقتباس: |उद्धरण: |ข้อความอ้างอิง: |인용: "
+LABELS = (
+    "Quote\uff1a|引用\uff1a|**引用\uff1a** |引用文\uff1a|Cita: |Zitat: |Citação: |Citation : |Цитата: "
+    "|اقتباس: |उद्धरण: |ข้อความอ้างอิง: |인용: "
+)
 
 
 @pytest.mark.parametrize("label", LABELS.split("|"))
