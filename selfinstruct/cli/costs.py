@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from selfinstruct.cli.terminal import clock, dollars, folded, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
+from selfinstruct.client.fields_taken import USUAL_BOUND
 from selfinstruct.inputs import seed_check
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
@@ -44,6 +45,8 @@ def terms(run: Run) -> Iterator[str]:
     if run.definition.paid:
         yield from _prices(run)
         yield f"limit: {_limits_of(run)}"
+    if _needs_bound(run):
+        yield f"bound: each reply gets at most {USUAL_BOUND:,} tokens, as the limit needs a worst case (--reply-tokens)"
 
 
 def seed_findings(run: Run) -> Iterator[str]:
@@ -121,6 +124,11 @@ def _prices(run: Run) -> Iterator[str]:
         yield f"price{f' of {name}' if name else ''}: {rates} ({own.source})"
 
 
+def _needs_bound(run: Run) -> bool:
+    """Return True if a limit of the run needs a bound on replies, and the recipe sets none."""
+    return Limits.of(run.recipe.runtime).need_bounds and run.recipe.generate.reply_tokens is None
+
+
 def _limits_of(run: Run) -> str:
     runtime = run.recipe.runtime
     limits = {"US dollars": runtime.max_usd, "tokens": runtime.max_tokens, "requests": runtime.max_requests}
@@ -130,7 +138,8 @@ def _limits_of(run: Run) -> str:
 
 def _limits(run: Run, request: Request) -> Iterator[str]:
     """Yield the limits, and the worst case of the first request, which is reserved before it is sent."""
-    runtime, price, bound = run.recipe.runtime, run.definition.price, request.bound
+    runtime, price = run.recipe.runtime, run.definition.price
+    bound = request.assumed_bound if _needs_bound(run) else request.bound
     limits = Limits.of(runtime)
     yield f"limit: {_limits_of(run)}"
     if limits.usd is not None and price is None:

@@ -25,6 +25,7 @@ _DOWN_AFTER = 3  # faults in a row after which an endpoint rests
 _MOMENT = 0.25  # seconds within which faults are one event
 _FIRST_REST, _LONGEST_REST = 0.5, 30.0  # seconds
 _USUAL_WAIT = 1.0  # seconds to wait after a refusal that does not say how long
+_LEAST_WAIT, _PATIENT = 0.25, 4  # seconds to wait where a refusal says none, and refused moments in a row that are believed
 
 
 class RateLimiter:
@@ -53,6 +54,7 @@ class RateLimiter:
         self._fault_share = 0.0  # running share of calls that failed
         self._faults_in_a_row = 0
         self._rest_began = now
+        self._refused_moments = 0  # moments of refusals since the last answer
         self._made = 0  # calls so far
         self._estimator = RateLimitEstimator(now)
         self._ends: dict[str, tuple[Ticket, float, bool]] = {}  # by allowance: a reply, the end it reported, True if fixed
@@ -102,7 +104,7 @@ class RateLimiter:
         """
         now = self._clock()
         self.in_flight -= 1
-        self._faults_in_a_row = 0
+        self._faults_in_a_row = self._refused_moments = 0
         self._fault_share *= 1 - _MEMORY
         if tokens is not None:
             self._tokens_each += (tokens - self._tokens_each) * (0.05 if self._tokens_each else 1.0)
@@ -120,10 +122,17 @@ class RateLimiter:
         call = Moment(ticket.number, ticket.at)
         self._estimator.refused(call, now)
         if now >= self._closed_until:  # the first of perhaps many refusals of one moment
+            self._refused_moments += 1
+            wait = self._at_least(wait)
             self._estimator.nothing_left(call, self._made, now, self._closed_until, wait)
         if self._estimator.by_chance:
             self._count_fault(now)
         self._closed_until = max(self._closed_until, now + wait)
+
+    def _at_least(self, wait: float) -> float:
+        """Return a stated wait, or more where it is none, or where such waits did not help several times in a row."""
+        without_help = self._refused_moments - (1 if wait <= 0 else _PATIENT)
+        return wait if without_help < 0 else max(wait, min(_LONGEST_REST, _LEAST_WAIT * 2.0**without_help))
 
     def failed(self, ticket: Ticket, wait: float | None = None) -> None:
         """Report that the endpoint did not do its work: a fault, no connection, no answer in time.

@@ -12,7 +12,7 @@ from selfinstruct.contracts import Ask, Method, MethodContext, Option, Turn
 from selfinstruct.errors import UserMistake, setting
 from selfinstruct.methods._answer import INSTRUCTION_TOKENS
 from selfinstruct.records import Candidate, ParseDefect, Passage, Reply, clean
-from selfinstruct.text import WITHOUT_SPACES
+from selfinstruct.text import COLONS, WITHOUT_SPACES
 
 PROMPT = "documents"
 KINDS = ("question", "task")
@@ -29,8 +29,19 @@ OPTIONS = {
 
 _ENDS = ("\nPassage",)  # a model that completes texts goes on with another passage
 _LEAST_WORDS = 3  # of a quote: a single word such as "the" supports nothing
-_QUOTE_LINE = re.compile(r"^[ \t>*_#-]*quote[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
-_ANSWER_LINE = re.compile(r"^[ \t>*_#-]*answer[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
+# The labels of the prompts in the languages that most replies are in.
+_QUOTE = (
+    "quotation|引用|引用文|引文|引述|인용|인용문|cita|citation|zitat|citação|цитата|الاقتباس|اقتباس|उद्धरण"
+    "|ข้อความอ้างอิง|อ้างอิง|คำพูด|nukuu"
+)
+_ANSWER = "回答|答案|答え|解答|답변|답|respuesta|réponse|antwort|resposta|ответ|الإجابة|إجابة|الجواب|उत्तर|คำตอบ|jibu"
+_ASKED = (
+    "问题|問題|質問|任务|任務|課題|질문|과제|pregunta|tarea|tâche|frage|aufgabe|pergunta|tarefa|вопрос|задание|السؤال|المهمة"
+    "|प्रश्न|कार्य|คำถาม|งาน|swali|kazi"
+)
+_QUOTE_LINE = re.compile(rf"^[ \t>*_#-]*(?:quote|{_QUOTE})[ \t*_]*[{COLONS}][ \t*_]*", re.IGNORECASE | re.MULTILINE)
+_ANSWER_LINE = re.compile(rf"^[ \t>*_#-]*(?:answer|{_ANSWER})[ \t*_]*[{COLONS}][ \t*_]*", re.IGNORECASE | re.MULTILINE)
+_LABEL = re.compile(rf"[*_#]*(?:{_ASKED}|{_ANSWER})[ \t*_]*[{COLONS}][ \t*_]*", re.IGNORECASE)
 _QUOTATION_MARKS = (
     "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u300c\u300d\u300e\u300f\uff02\uff07"
 )
@@ -148,8 +159,11 @@ def _without_label(prompt: str, text: str) -> str:
     text = text.lstrip()
     if _QUOTE_LINE.match(label):
         return text if _QUOTE_LINE.match(text) else label + text
-    repeats = label.endswith(":") and text[: len(label)].casefold() == label.casefold()
-    return text[len(label) :] if repeats else text
+    if not label.endswith(":"):
+        return text
+    repeats = text[: len(label)].replace("\uff1a", ":").casefold() == label.casefold()
+    named = _LABEL.match(text)
+    return text[len(label) :] if repeats else text[named.end() :] if named else text
 
 
 def _quoted(text: str) -> tuple[str, str]:

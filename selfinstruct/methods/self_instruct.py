@@ -35,7 +35,7 @@ OPTIONS = {
     "instances_per_task": Option(5, "instances of a task, at most", least=1),
 }
 _HEADING = re.compile(
-    r"[ \t]*[*_#]{0,3}[ \t]*(Example|Input|Output|Label|Task)[ \t]*\d*[ \t]*[*_]{0,2}[:.]?[*_]{0,2}[ \t]*", re.IGNORECASE
+    r"[ \t]*[*_#]{0,3}[ \t]*(Example|Input|Output|Label|Task)[ \t]*\d*[ \t]*[*_]{0,2}[:.\uff1a]?[*_]{0,2}[ \t]*", re.IGNORECASE
 )
 
 
@@ -138,7 +138,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
     parts: list[tuple[str, list[str]]] = [("", [])]
     for line in clean(text).split("\n"):
         if (heading := _HEADING.match(line)) and (
-            line[: heading.end()].rstrip(" *_\t").endswith(":") or heading[1].lower() == "example"
+            line[: heading.end()].rstrip(" *_\t").endswith((":", "\uff1a")) or heading[1].lower() == "example"
         ):
             parts.append((heading[1].lower(), [line[heading.end() :]]))
         else:

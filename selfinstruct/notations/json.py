@@ -1,6 +1,12 @@
 """The notation of structured output: one JSON object with a list of tasks, asked for with a JSON schema.
 
-Reading accepts what is safe to accept: code fences and prose around the object, a bare list, an object that ends too soon.
+Reading accepts what is safe to accept:
+
+- code fences and prose around the object, and other objects around the list
+- a bare list, one task a line, tasks under numbers
+- an object that ends too soon
+- comments, trailing commas, other quotation marks, a lone backslash
+- Alpaca's numbered list instead of JSON
 """
 
 from __future__ import annotations
@@ -10,9 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.contracts import Notation
-from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, Example, ParseDefect, ParsedTask, clean
+from selfinstruct.languages.no_input import says_no_input
+from selfinstruct.notations._json_reader import CUT, tasks_in
+from selfinstruct.notations._list_reader import items_in
+from selfinstruct.records import Example, ParseDefect, ParsedTask, clean
 
-_MOST_FAILURES = 1_000  # braces without an object before the rest of a reply is skipped: each may cost a scan of all of it
 _TASK = {
     "type": "object",
     "properties": {key: {"type": "string"} for key in ("instruction", "input", "output")},
@@ -35,21 +43,18 @@ def json() -> Notation:
 class _Json:
     def render(self, examples: Sequence[Example], start: int = 1) -> str:
         """Return the examples as one JSON object. This notation has no numbers, so `start` does not matter."""
-        tasks = [{"instruction": e.instruction, "input": e.input, "output": e.output} for e in examples]
+        tasks = [{"instruction": e.instruction, "input": _input(e.input), "output": e.output} for e in examples]
         return _json.dumps({"tasks": tasks}, ensure_ascii=False, indent=1)
 
     def parse(self, text: str, finish_reason: str = "stop") -> list[ParsedTask]:
-        """Return the tasks that are whole. A last task that was cut has a defect."""
+        """Return the tasks of a reply. One that was cut or cannot be read has a defect."""
         if not text.strip():
             return [ParsedTask("", defect=ParseDefect("empty_reply"))]
-        values, whole, rest = _tasks(text)
-        items = [_item(value) for value in values]
-        cut = {TOKEN_LIMIT: "truncated", CONTENT_FILTER: "content_filter"}.get(finish_reason)
-        if (cut and not whole) or '"instruction"' in rest:  # a task is begun or missing
-            items.append(ParsedTask("", defect=ParseDefect(cut or "malformed", clean(rest)[-200:])))
-        if not items:
-            items.append(ParsedTask("", defect=ParseDefect("no_tasks_found", clean(text)[:500])))
-        return items
+        tasks = tasks_in(text, CUT.get(finish_reason, ""))
+        if not any(task.output for task in tasks):
+            listed = items_in(clean(text), finish_reason)
+            tasks = listed if any(not task.defect for task in listed) else tasks
+        return tasks or [ParsedTask("", defect=ParseDefect("no_tasks_found", clean(text)[:500]))]
 
     def sampling(self) -> Mapping[str, Any]:
         """Return the response format that holds a teacher with structured output to the schema."""
@@ -57,47 +62,6 @@ class _Json:
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _tasks(text: str) -> tuple[list[Any], bool, str]:
-    """Return the tasks of a text in order, True if their list was whole, and the text after the last task.
-
-    Text around the tasks is skipped.
-    """
-    decoder = _json.JSONDecoder(strict=False)
-    tasks: list[Any] = []
-    whole, at, end, failed = False, 0, 0, 0
-    while (at := text.find("{", at)) >= 0:
-        try:
-            value, after = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1  # an outer object that was cut off: look for the tasks inside it
-            failed += 1
-            if failed > _MOST_FAILURES:
-                break
-            continue
-        inside = [value] if "instruction" in value else _list_in(value)
-        if inside is not None:
-            tasks += inside
-            whole = whole or inside != [value]
-            end = after
-        at = after
-    return tasks, whole or (text.lstrip().startswith("[") and text.rstrip().endswith("]")), text[end:]
-
-
-def _list_in(value: dict[str, Any]) -> list[Any] | None:
-    """Return the list of tasks in an object, by whatever name the teacher gave it, or None."""
-    if isinstance(value.get("tasks"), list):
-        return list(value["tasks"])
-    lists = (inside for inside in value.values() if isinstance(inside, list))
-    return next((tasks for tasks in lists if any(isinstance(task, dict) and "instruction" in task for task in tasks)), None)
-
-
-def _item(value: Any) -> ParsedTask:
-    if not isinstance(value, dict):
-        return ParsedTask("", defect=ParseDefect("malformed", f"a task is {type(value).__name__}, not an object"))
-    texts = {key: value.get(key) for key in ("instruction", "input", "output")}
-    if texts["input"] is None:
-        texts["input"] = ""
-    wrong = [key for key, text in texts.items() if not isinstance(text, str)]
-    if wrong:
-        return ParsedTask(clean(str(texts["instruction"] or "")), defect=ParseDefect("malformed", f"{wrong[0]} is not a text"))
-    return ParsedTask(clean(str(texts["instruction"])), clean(str(texts["input"])), clean(str(texts["output"])))
+def _input(text: str) -> str:
+    """Return an input as it is written. One that would be read as "no input" gets a backslash."""
+    return "\\" + text if says_no_input(text.lstrip("\\")) else text

@@ -7,6 +7,10 @@ thinks-tail   only the closing tag is in the text, because the template opens it
 thinks-long   thinking takes 200 tokens before the answer begins (with a bound below that, there is no answer)
 thinks-only   thinking uses up every bound
 fixed-temperature, no-sampling, one-of-two, new-bound-name, no-schema     refuse fields with status 400
+flags-some    answers 403 for one prompt in ten that a moderation has flagged (OpenRouter)
+spent         answers 400 that the credit is used up, after 20 requests (Anthropic)
+wrong-path    answers 200 with an error as a text (LM Studio without /v1)
+overloaded    answers 200 with an error that passes, each time
 relay         streams unless the body says `"stream": false`
 streams       always streams
 """
@@ -17,7 +21,7 @@ import copy
 import json
 from typing import Any
 
-from fake_openai.answers import Completion
+from fake_openai.answers import Completion, fingerprint
 from fake_openai.faults import CUT_SHORT, FINE, Outcome, error
 
 THOUGHT = "Let me think. 1. Instruction: Draft that must not become a row\n1. Input:\nx\n1. Output:\ny\n###"
@@ -31,6 +35,8 @@ def answered(
     parts = body["model"].split("+")
     streaming = body.pop("stream", None)
     for part in parts:
+        if (fault := _FAULTS.get(part)) and (failed := fault(body, number)):
+            return failed, None
         if (refuse := _REFUSALS.get(part)) and (refused := refuse(body)):
             return refused, None
         if (change := _ANSWERS.get(part)) and made is not None and outcome in (FINE, CUT_SHORT):
@@ -75,6 +81,25 @@ def _no_schema(body: dict[str, Any]) -> Outcome | None:
     if body.get("response_format", {}).get("type") == "json_schema":
         return error(400, "This response_format type is unavailable now", "invalid_request_error")
     return None
+
+
+def _flags_some(body: dict[str, Any], number: int) -> Outcome | None:
+    if int(fingerprint(body)[:4], 16) % 10:
+        return None
+    payload = {"error": {"code": 403, "message": "Your input was flagged", "metadata": {"reasons": ["x"], "flagged_input": "y"}}}
+    return Outcome(403, "flagged", json.dumps(payload), charged=False)
+
+
+def _spent(body: dict[str, Any], number: int) -> Outcome | None:
+    return error(400, "Your credit balance is too low to access the API.", "invalid_request_error") if number > 20 else None
+
+
+def _wrong_path(body: dict[str, Any], number: int) -> Outcome | None:
+    return Outcome(200, "path", '{"error": "Unexpected endpoint or method. (POST /chat/completions)"}', charged=False)
+
+
+def _overloaded(body: dict[str, Any], number: int) -> Outcome | None:
+    return Outcome(200, "inside", '{"choices": null, "error": {"message": "The engine is warm", "code": 502}}', charged=False)
 
 
 def _thinks_tags(body: dict[str, Any], outcome: Outcome, made: Completion) -> tuple[Outcome, Completion]:
@@ -144,6 +169,7 @@ def _stream(data: dict[str, Any]) -> str:
     return ": PROCESSING\n\n" + "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
 
 
+_FAULTS = {"flags-some": _flags_some, "spent": _spent, "wrong-path": _wrong_path, "overloaded": _overloaded}
 _REFUSALS = {
     "fixed-temperature": _fixed_temperature,
     "no-sampling": _no_sampling,

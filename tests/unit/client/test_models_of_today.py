@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import cli
 from fake_openai import FakeOpenAI
 
 import selfinstruct as si
-from selfinstruct.errors import TeacherStop
+from selfinstruct.errors import RequestRefused, TeacherStop, TeacherUnavailable
+from selfinstruct.records import Reply, Request, Usage
 
 METHODS: dict[str, dict[str, Any]] = {
     "alpaca": {"method": "alpaca"},
@@ -133,3 +136,73 @@ def test_a_stream_that_was_not_asked_for_is_read(model: str, api: str, teacher: 
     assert not [line for line in journal(made.path) if line["kind"] == "fault"]
     usages = [line["usage"] for line in journal(made.path) if line["kind"] == "reply"]
     assert all(usages)
+
+
+@pytest.mark.slow
+def test_a_flagged_prompt_is_a_refused_request(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", teacher, "flags-some", "few_shot", num=40)
+    assert len(made.generate().rows) == 40
+    failures = {(line["cause"], line["status"]) for line in journal(made.path) if line["kind"] == "failure"}
+    assert failures == {("content_policy", 403)}
+
+
+@pytest.mark.slow
+def test_credit_that_is_used_up_refuses_nothing_for_good(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", teacher, "spent", "few_shot", num=40)
+    with pytest.raises(TeacherStop, match=r"the credit at .* is used up \(Your credit balance is too low"):
+        made.generate()
+    assert not [line for line in journal(made.path) if line["kind"] == "failure"]
+
+
+@pytest.mark.slow
+def test_a_wrong_address_stops_at_once(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    with pytest.raises(
+        TeacherStop, match=r"Unexpected endpoint or method.*Fix: check model and base_url, which often ends in /v1"
+    ):
+        run(tmp_path / "run", teacher, "wrong-path", concurrency=1).generate()
+    assert len(teacher.requests()) == 1
+
+
+@pytest.mark.slow
+def test_the_first_fault_is_on_the_screen(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    done = cli("generate", tmp_path / "run", "--base-url", teacher.url, "--model", "overloaded", "--num", 5, "--patience", 2)
+    assert done.returncode == 4
+    note, end = (done.stderr.index(words) for words in ("note: ", "The teacher gave no answer for 2 s"))
+    assert "HTTP 502 (The engine is warm)" in " ".join(done.stderr[note:end].split())
+
+
+@pytest.mark.slow
+def test_the_same_fault_without_any_answer_ends_the_run_within_a_minute(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(TeacherUnavailable, match="The engine is warm"):
+        run(tmp_path / "run", teacher, "overloaded").generate()
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.slow
+def test_a_step_that_is_always_refused_stops_the_run(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    answers = {"0": "Explain why rivers bend and where they do it most."}
+
+    class Picky:
+        name, model, host = "picky", "m", "h"
+
+        async def reply(self, key: str, request: Request) -> Reply:
+            if key.endswith("/solve"):
+                raise RequestRefused("HTTP 400: no answers today", status=400)
+            words = " ".join(f"{chr(97 + int(digit))}{key}" for digit in key) + f" {'abcdefghij'[int(key) % 10] * 5} river {key}"
+            return Reply(answers.get(key, f"Explain {words} to a friend of number {key}."), "stop", "m", Usage(1, 1), "h")
+
+        async def close(self) -> None:
+            pass
+
+    made = si.Run(tmp_path / "run", teacher=Picky(), method="few_shot", num=50, rouge=1.0)
+    with pytest.raises(TeacherStop, match=r"the step 'solve': all 8 requests were refused.*no answers today"):
+        made.generate()
+
+
+@pytest.mark.slow
+def test_a_batch_leaves_out_a_refused_field(teacher: FakeOpenAI, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", teacher, "no-sampling+thinks-tags", temperature=0.5, batch=True)
+    assert len(made.generate().rows) == 12
+    assert "Draft that must not" not in (made.path / "dataset.jsonl").read_text()
+    assert {json.dumps(line["sampling"]) for line in journal(made.path) if line["kind"] == "reply"} == {"{}"}

@@ -248,3 +248,18 @@ def test_an_abandoned_call_leaves_no_trace(clock: Clock) -> None:
     limiter.abandoned(ticket)
     assert limiter.wait() == 0
     assert (limiter.window, limiter.in_flight, limiter.down) == (1, 0, False)
+
+
+@pytest.mark.parametrize("stated", [0.0, 0.01])
+def test_refusals_that_ask_for_no_wait_are_answered_by_a_growing_one(stated: float, clock: Clock) -> None:
+    limiter, moments, began = RateLimiter(8, clock=clock), 0, clock.now
+    while clock.now < began + 30:
+        tickets = begin_calls(limiter, 8)
+        for ticket in tickets:
+            limiter.throttled(ticket, stated)
+        moments += 1
+        clock.now += max(0.001, limiter.wait())
+    assert moments <= 12, "the same refusal again and again"
+    limiter.answered(limiter.begin(100), 10, {})
+    limiter.throttled(limiter.begin(100), stated)
+    assert limiter.wait() < 4, "an answer shows that waits help again"

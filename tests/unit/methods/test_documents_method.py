@@ -212,6 +212,27 @@ def test_any_words_copied_from_a_passage_are_found_in_it(text: str, data: st.Dat
         assert method._plain(text[slice(*found)])[0].strip(' .,;:"') in method._plain(quote)[0]
 
 
+LABELS = (
+    "Quote\uff1a|引用\uff1a|**引用\uff1a** |引用文\uff1a|Cita: |Zitat: |Citação: |Citation : |Цитата: "
+    "|اقتباس: |उद्धरण: |ข้อความอ้างอิง: |인용: "
+)
+
+
+@pytest.mark.parametrize("label", LABELS.split("|"))
+def test_a_label_may_be_in_the_language_of_the_answer(label: str) -> None:
+    words = " ".join(PLANTS.text.split()[:5])
+    done = solved(f"只有土干了才浇水。\n{label}“{words}”")
+    assert done.task.defect is None and done.trace["quote"]["text"] == words
+    assert done.task.output == "只有土干了才浇水。"
+
+
+@pytest.mark.parametrize(
+    "label", ["问题\uff1a", "Question\uff1a", "質問\uff1a", "Frage: ", "Вопрос: ", "السؤال: ", "प्रश्न: ", "คำถาม: "]
+)
+def test_a_repeated_label_of_the_question_is_taken_off(label: str) -> None:
+    assert proposed(Asked(f"{label}多久浇一次水？"), kinds="question").task.instruction == "多久浇一次水？"  # noqa: RUF001
+
+
 def test_replies_that_were_cut_or_filtered_are_marked() -> None:
     cut = solved("When the soil", "length")
     assert cut.task.cut and cut.task.defect is not None and cut.task.defect.rule == "truncated"
