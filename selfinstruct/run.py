@@ -82,13 +82,13 @@ class Run:
         given = merge(self._arguments.settings, loading.load(recipe) if recipe else {}, str(recipe))
         self.is_new = not manifest.exists(self.path)
         self.definition = self._define(given)
+        self._teachers = Teachers(lambda: self.recipe, self._arguments.teachers)
         # What would fail after the first paid reply must fail now.
         if self.is_new or filters:
             rules(self.recipe.curate.filters, self._arguments.filters)
         self.methods()
         self._ask: DurableAsk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._teachers = Teachers(lambda: self.recipe, self._arguments.teachers)
         self._on_stop: OnStop | None = None
         self._on_write: OnWrite | None = None
         self._interrupted = self._busy = False
@@ -368,10 +368,10 @@ class Run:
         return not dataset.rows and all(map(is_useless, dataset.rejected))
 
     def _prepare(self) -> None:
-        """Check limits and, for a new run, the teachers, before anything is written. A continued run opens them when needed."""
+        """Check limits, filters and teachers, before anything is written. A continued run opens its teachers when needed."""
         limits_of(self.recipe.runtime, self.definition.price)
-        if self.is_new:
-            self._teachers.open_all()
+        rules(self.recipe.curate.filters, self._arguments.filters)
+        (self._teachers.open_all if self.is_new else self._teachers.check)()
 
     def _open_journal(self) -> Journal:
         manifest.make(self.path)
@@ -412,11 +412,10 @@ class Run:
         return derived_files.files(dataset, journal, self._origin_of(definition), dataset_card.card(dataset, definition))
 
     def _origin_of(self, definition: Definition) -> derived_files.OriginOf:
-        part_of = self.methods().part_of
-        return lambda root: definition.origin(part_of(root))
+        methods = self.methods()
+        return lambda root: definition.origin(methods.part_of(root))
 
     async def _guarded(self, watch: Watch | None, on_start: OnStart) -> Dataset:
         """Generate. In the main thread, which gets signals, Ctrl-C and SIGTERM stop it in order."""
-        in_main = threading.current_thread() is threading.main_thread()
-        with stopped_by_signals(self.stop) if in_main else nullcontext():
+        with stopped_by_signals(self.stop) if threading.current_thread() is threading.main_thread() else nullcontext():
             return await self._generate(watch, on_start)

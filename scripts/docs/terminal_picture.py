@@ -1,6 +1,6 @@
 """Run a command in a terminal of 80 columns and draw what it shows as an SVG picture.
 
-    python scripts/docs/terminal_picture.py docs/images/demo.svg -- scripts/demo runs/demo
+    python scripts/docs/terminal_picture.py docs/images/demo.svg -- selfinstruct generate runs/demo --num 25 --teacher local
 
 A line that is drawn over, such as a progress bar, is shown as it was at the end. The picture loads no font from elsewhere.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -269,16 +268,15 @@ def _filters(without: list[str] | None, with_: list[str] | None) -> dict[str, An
     for text in with_ or ():
         found = _WITH.fullmatch(text)
         name, options = (found[1], found[2]) if found else (text, "")
-        if not found and ":" in text and plugins.recorded("filter", text.partition(":")[0]) in plugins.names("filter"):
-            raise RecipeError(f"--with {text}: is not understood. Fix: write NAME:option=value,option=value.")
+        place, _, last = text.rpartition(":")
+        if not found and (":" in place or plugins.recorded("filter", place) in plugins.names("filter")):
+            form = f"{last}=VALUE" if last.isidentifier() else "NAME:option=value,option=value"
+            raise RecipeError(f"--with {text}: has no value after {last!r}. Fix: write {form}.")
         name = plugins.recorded("filter", name)
         chosen.setdefault(name, {})
         for pair in _COMMA.split(options) if options else ():
             option, _, value = pair.partition("=")
-            try:
-                chosen[name][option] = json.loads(value)
-            except ValueError:
-                chosen[name][option] = value
+            chosen[name][option] = plugins.read_option(plugins.find("filter", name), option, value)
     off = [plugins.recorded("filter", name) for name in without or ()]
     for name in off:
         if name in chosen:

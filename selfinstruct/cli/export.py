@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,10 +44,13 @@ def export(
 
     Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
+    from selfinstruct import plugins
     from selfinstruct.run import Run
     from selfinstruct.rundir import exporting
 
-    options = dict(map(_option, option or ()))
+    texts = dict(map(_option, option or ()))
+    function = plugins.find("export", to)
+    options = {name: plugins.read_option(function, name, text) for name, text in texts.items()}
     if exporting.is_built(directory):
         write, target = exporting.writer(to, options), exporting.Target.of(out)
         target.refuse_inside(directory)
@@ -58,12 +60,9 @@ def export(
     note(f"exported {counted(exported.rows, 'row')} to {', '.join(map(str, exported.files)) or out}")
 
 
-def _option(text: str) -> tuple[str, Any]:
-    """Return the name and the value of an option. A value is JSON where it can be read as such, else text."""
+def _option(text: str) -> tuple[str, str]:
+    """Return the name and the value of an option, as texts."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UserMistake(f"--option: must be NAME=VALUE (got {text!r}). Fix: add = and a value.")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    return name, value

@@ -21,7 +21,7 @@ from selfinstruct.run import Run
 from selfinstruct.rundir.manifest import exists
 from selfinstruct.text import counted, listed
 
-_RULE, _VALUE = 24, 34  # most columns of a rule and of its value in a line of the busiest rules
+_RULE, _VALUE = 24, 22  # most columns of a rule and of its value in a line of the busiest rules
 _MANY_ROWS = 5_000  # rows from which the search for nearest neighbours takes a while
 
 

@@ -103,11 +103,22 @@ class Teachers:
                 generate = generate.model_copy(update={"key_variable": NO_KEY})  # the key is for another host
             make = plugins.find("teacher", generate.teacher)
             endpoints = [generate.model_copy(update={"base_url": address}) for address in generate.addresses]
-            self._opened[name] = [make(endpoint, timeout) for endpoint in endpoints]
+            place = f"teacher {generate.teacher!r}"
+            teachers = [plugins.made(place, make, endpoint, timeout) for endpoint in endpoints]
+            plugins.check_parts(place, teachers[0], plugins.TEACHER_PARTS, "teachers")
+            self._opened[name] = teachers
         return self._opened[name]
+
+    def check(self) -> None:
+        """Find the class or function of every teacher that will be opened. Raises PluginError if one cannot be used."""
+        for name, generate in self._recipe().generate.by_name.items():
+            if name not in self._objects:
+                make = plugins.find("teacher", generate.teacher)
+                plugins.check_call(f"teacher {generate.teacher!r}", make, "(generate, timeout)")
 
     def open_all(self) -> None:
         """Open every teacher, to see whether it can be opened. Raises UserMistake or TeacherStop."""
+        self.check()
         for name in self.names:
             self.open(name)
             if self._recipe().runtime.batch:

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from selfinstruct.contracts.notations import Notation, Prompt
+from selfinstruct.errors import PluginError
 from selfinstruct.records import Candidate, ParsedTask, Passage, Reply, Request, Seed, Topic, root_of
 
 _USUAL_LANGUAGE = "English"  # in rules of a prompt, where a run asks for no other
+# Names that the lines of provenance.jsonl and rejected.jsonl have for every method.
+_PROVENANCE = frozenset({
+    "id", "candidate", "position", "seeds", "topic", "language", "generated", "method", "prompt", "teacher",
+    "request_key", "model", "endpoint", "time", "sampling", "finish_reason", "usage", "proposed_by", "nearest",
+    "mean_similarity", "reasoning", "rule", "value", "limit", "instruction", "input", "output",
+})  # fmt: skip
 
 
 class Ask(Protocol):
@@ -137,7 +144,12 @@ class MethodContext:
 
         An option such as `solve_temperature` sets a field for one step and wins over `fields`. Both win over the teacher's
         sampling. With `send_seed`, the index of the root request is sent as `seed`.
+
+        Raises:
+            PluginError: `text` is empty or white space, and there are no `messages`.
         """
+        if not messages and not text.strip():
+            raise PluginError(f"the request {key!r}: has an empty text, which APIs refuse. Fix: return no example for it.")
         profile = self.teacher_for(step, key)
         if self.send_seed:
             fields["seed"] = root_of(key)
@@ -218,7 +230,12 @@ class Draw:
 
         Provenance records the seeds and generated tasks that the request has `shown`, the draw's topic and language, and
         `trace`, which holds plain values.
+
+        Raises:
+            PluginError: A keyword of `trace` is a name that provenance has already.
         """
+        if taken := sorted(_PROVENANCE.intersection(trace)):
+            raise PluginError(f"trace: provenance already has {', '.join(taken)}. Fix: choose another name.")
         seeds = tuple(task.id for task in shown if isinstance(task, Seed))
         generated = [task.id for task in shown if not isinstance(task, Seed)]
         whole = {**self.trace, **({"generated": generated} if generated else {}), **trace}

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 from math import ceil
 from typing import Any
 
+from selfinstruct import plugins
 from selfinstruct.contracts import Ask, Draw, Method, MethodContext, Turn
 from selfinstruct.errors import PluginError, RequestRefused
 from selfinstruct.generate.turns import Turns
@@ -83,19 +84,16 @@ def make_method(make: Callable[..., Any], name: str, context: MethodContext) -> 
     Raises:
         PluginError: The function does not make a method.
     """
+    place = f"method {name!r}"
     if inspect.iscoroutinefunction(make):
+        plugins.check_call(place, make, "(turn, ask, context)")
         return CoroutineMethod(make, context)
-    try:
-        method: Method = make(context)
-    except (TypeError, AttributeError) as error:
-        raise PluginError(
-            f"method {name!r}: cannot be made from a MethodContext ({error}). Fix: set it up as in methods/few_shot.py."
-        ) from None
-    if not (hasattr(method, "propose") and hasattr(method, "rows_at_most")):
-        raise PluginError(
-            f"method {name!r}: must make a Method (got {type(method).__name__}). Fix: add `propose` and `rows_at_most` to it, "
-            "see contracts/methods.py."
-        )
+    plugins.check_call(place, make, "(context), or be an async function of (turn, ask, context)")
+    method: Method = plugins.made(place, make, context)
+    made = f"{place}: the {type(method).__name__} that it makes"
+    plugins.check_parts(made, method, ("propose", "solve", "rows_at_most"), "methods")
+    plugins.check_call(f"{place}: propose", method.propose, "(turn, ask)")
+    plugins.check_call(f"{place}: solve", method.solve, "(candidate, ask)")
     return method
 
 

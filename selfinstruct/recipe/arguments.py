@@ -31,7 +31,8 @@ def read_arguments(
 ) -> Arguments:
     """Return what was passed to `Run`. An object is recorded by its name and, for a teacher, its model.
 
-    Raises UserMistake for filters that cannot be told apart by name, or that are not functions.
+    Raises UserMistake for filters that cannot be told apart by name, or that are not functions, and for an object that is not a
+    teacher.
     """
     plain: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     if isinstance(fields := plain.get("extra"), list | tuple):
@@ -80,6 +81,11 @@ def _recorded_teacher(name: str, teacher: Any) -> tuple[dict[str, Any], dict[str
     """Return the settings that record a teacher, and the object by its name if it is one."""
     if isinstance(teacher, str):
         return {"teacher": plugins.recorded("teacher", teacher)}, {}
+    if isinstance(teacher, type):
+        raise UserMistake(f"teacher: is the class {teacher.__name__}. Fix: pass an object of it, such as {teacher.__name__}().")
+    if not hasattr(teacher, "reply") and callable(teacher):
+        raise UserMistake("teacher: is a function. Fix: pass selfinstruct.Scripted(function).")
+    plugins.check_parts("teacher", teacher, plugins.TEACHER_PARTS, "teachers")
     return {"teacher": plugins.name_of(type(teacher)), "model": teacher.model}, {name: teacher}
 
 

@@ -34,10 +34,10 @@ def test_options_are_numbers_texts_and_lists_and_a_repeated_flag_adds_to_them(tm
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--with", "word_count:at_most"), "--with word_count:at_most: is not understood. Fix: write NAME:option=value"),
-        (("--with", "word_count:9"), "--with word_count:9: is not understood"),
+        (("--with", "word_count:at_most"), "has no value after 'at_most'. Fix: write at_most=VALUE."),
+        (("--with", "word_count:9"), "has no value after '9'. Fix: write NAME:option=value"),
         (("--with", "refusal", "--without", "refusal"), "--with and --without: both name 'refusal'. Fix: remove one"),
-        (("--with", "word_count:at_most=true"), "at_most must be a number (got True)"),
+        (("--with", "word_count:at_most=true"), "at_most must be a whole number (got True)"),
     ],
 )
 def test_flags_that_cannot_be_used_are_refused_in_one_line(flags: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_filters_and_methods_that_cannot_be_used_are_refused_before_any_request(
         ({"filters": [make_filter("a"), make_filter("b")]}, UserMistake, "two functions have the name"),
         ({"filters": ["refusal"]}, UserMistake, "is not a function"),
         ({"filters": {"builtins:dict": True}}, PluginError, r"must accept \(example, context\)"),
-        ({"method": "json:dumps"}, PluginError, "no Method|cannot be made"),
+        ({"method": "json:dumps"}, PluginError, "has no `propose`, `solve` or `rows_at_most`|cannot be made"),
         ({"extra": {"x": float("nan")}}, RecipeError, "JSON cannot hold"),
         ({"options": {"seeds_per_request": -1}}, RecipeError, "a whole number from 1 up"),
         (
