@@ -27,9 +27,9 @@ FLAGS = {name: section for section, model in SECTIONS.items() for name, field in
 LIMITED: dict[str, Any] = {
     "base_url": "localhost:8000", "api": "smoke", "domain": "bees\x1b", "seed_sampling": "random", "seed": -1, "temperature": 9,
     "reply_tokens": -1, "num": 0, "rouge": 1.5, "language": "Swahili", "concurrency": 0, "rpm": 0, "tpm": 0, "max_requests": 0,
-    "max_tokens": 0, "max_usd": 0, "timeout": 0, "patience": -1, "grace": -1,
+    "extra": "top_k 40", "max_tokens": 0, "max_usd": 0, "timeout": 0, "patience": -1, "grace": -1,
 }  # fmt: skip
-ANY_TEXT = {"teacher", "model", "method", "prompt", "seeds", "source", "documents", "column", "topics"}
+ANY_TEXT = {"teacher", "model", "method", "prompt", "seeds", "source", "documents", "column", "topics", "reasoning_effort"}
 
 
 def said_by(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> str:
