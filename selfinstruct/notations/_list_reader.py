@@ -40,10 +40,14 @@ def items_in(text: str, finish_reason: str) -> list[ParsedTask]:
 
 def _items(text: str, cut: bool) -> list[ParsedTask]:
     """Return the items of a list in whatever way its headings are spelled. `cut` says that the last one may be incomplete."""
-    lines, doubt = _unwrapped(text.split("\n")) if "```" in text or "~~~" in text else (text.split("\n"), "")
+    fenced = "```" in text or "~~~" in text
+    lines, doubt, blocks = _unwrapped(text.split("\n")) if fenced else (text.split("\n"), "", 1)
     items = _read(text, lines, cut)
     if doubt and items:
         items[-1] = replace(items[-1], defect=items[-1].defect or ParseDefect("malformed", doubt))
+    if blocks > 1 and (blocks != len(items) or blocks == 2):
+        unclear = ParseDefect("malformed", "the code blocks around the tasks are not certain")
+        items = [replace(item, defect=item.defect or unclear) for item in items]
     return items
 
 
@@ -229,29 +233,31 @@ class _Reader:
         self.drafts.append(draft)
 
 
-def _unwrapped(lines: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Return the lines inside a fence around the whole list, and a doubt about its end.
+def _unwrapped(lines: Sequence[str]) -> tuple[Sequence[str], str, int]:
+    """Return the lines inside a fence around the whole list, a doubt about its end, and the number of code blocks.
 
     All lines are returned if there is no such fence. Where each task has a fence of its own, these are taken away too.
     """
     first = next((number for number, line in enumerate(lines) if _begins_list(line)), len(lines))
     before = [number for number in range(first) if _FENCE.match(lines[number])]
     if not len(before) % 2:
-        return lines, ""
+        return lines, "", 1
     opening = lines[before[-1]].strip()
     sign = opening[: len(opening) - len(opening.lstrip(opening[0]))]
     ends = [number for number in range(first, len(lines)) if _closes(lines[number], sign)]
     if not ends:
-        return lines[before[-1] + 1 :], ""
-    inside = list(lines[before[-1] + 1 : ends[-1]])
-    joints = [number for number, line in enumerate(inside) if _FENCE.match(line) and _closes(_previous(inside, number), sign)]
+        return lines[before[-1] + 1 :], "", 1
+    inside, blocks = list(lines[before[-1] + 1 : ends[-1]]), 1
+    closed = -1  # the last line that is not empty, if it closes a code block
+    for number, line in enumerate(inside):
+        if closed >= 0 and _FENCE.match(line):
+            inside[closed], inside[number] = "", ""
+            blocks, closed = blocks + 1, -1
+        elif line.strip():
+            closed = number if _closes(line, sign) else -1
     after = any(mark(line) for line in lines[ends[-1] + 1 :])
-    odd = sum(_opens(line) for line in inside) % 2 and len(ends) > 1
-    return inside, "the end of the code block around the list is not certain" if joints or after or odd else ""
-
-
-def _previous(lines: Sequence[str], number: int) -> str:
-    return next((line for line in reversed(lines[:number]) if line.strip()), "")
+    odd = sum(map(_opens, inside)) % 2 and len(ends) > 1
+    return inside, "the end of the code block around the list is not certain" if after or odd else "", blocks
 
 
 def _closes(line: str, sign: str) -> bool:

@@ -13,11 +13,11 @@ _PAD = rf"[ \t\u00a0\u3000{INVISIBLE}]*"
 _MARK = re.compile(
     rf"(?P<indent>{_PAD})(?P<quote>(?:>{_PAD})*)(?P<bullet>(?:[-+*•‣◦▪][ \t\u00a0]+)?)"
     rf"(?P<hashes>(?:\#{{1,6}}{_PAD})?)(?P<emphasis>[*_]{{0,3}}){_PAD}"
-    rf"(?:(?P<item>{pattern(ITEMS)}){_PAD}[.:：#№]?{_PAD}(?=\d)|[#№](?=\d))?"
+    rf"(?:(?P<item>{pattern(ITEMS)}){_PAD}[.:：#№]?{_PAD}(?=[\[(]?\d)|[#№](?=\d))?"
     rf"(?:[\[(（【]?(?P<number>\d{{1,4}})(?!\d)(?P<dot>{_PAD}(?:[.):：、．）\]】]|[-–—](?=[ \t]))?(?![\d]))"
     rf"{_PAD}(?P<inner>[*_]{{0,3}}))?"
     rf"(?:(?:{_PAD}[-–—:：])?{_PAD}[*_]{{0,3}}{_PAD}(?P<bracket>[\[【]?)(?P<word>{HEADINGS})[\]】]?"
-    rf"(?:{_PAD}[#№(]?{_PAD}(?P<after>\d{{1,4}})[)]?)?"
+    rf"(?:{_PAD}[#№(-]?{_PAD}(?P<after>\d{{1,4}})[)]?)?"
     rf"(?P<close>{_PAD}[*_]{{0,3}}{_PAD}[:：﹕]|{_PAD}[*_]{{0,3}}{_PAD}$))?",
     re.IGNORECASE,
 )

@@ -7,6 +7,7 @@ What could be read in two ways gets a problem: no guess puts the text of a task 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,8 +75,8 @@ class Spelling:
         self.numbered = self.output is not None and self.output[1]
         self.input = self._most_frequent("input")
         self.instruction = self._most_frequent("instruction")
-        words = [one for one in self.marks if one.field != "item"]
-        self.certain = self.certain and (not words or self.chosen(words[0]) is not None)
+        firsts = {one.field: one for one in reversed(self.marks) if one.field != "item"}
+        self.certain = self.certain and all(map(self.chosen, firsts.values()))
         self.certain = self.certain and self._one_language() and not (self.numbered and self._is_numbered_twice())
         self._before = _neighbours(self.lines)
         self._after = [len(self.lines) - 1 - number for number in reversed(_neighbours(self.lines[::-1]))]
@@ -239,9 +240,19 @@ class Spelling:
         if found and not cut:
             lines = next(reversed(found[-1].fields.values()))
             found[-1].doubt(end_list(lines, kind or ("###" if len(found) == 1 else "")))
+        if self._labels_are_unread():
+            for draft in found:
+                draft.doubt("the line before each task could be its title")
         note_doubts(found, cut, counted=True)
         dedent(found, self._columns())
         return found
+
+    def _labels_are_unread(self) -> bool:
+        """Return True if the lines before all tasks differ in a number only: then they are titles, not the ends of outputs."""
+        begins = [one.line for one in self._begins()]
+        before = [self.lines[self._before[line]] if self._before[line] >= 0 else "" for line in begins]
+        shapes = {re.sub(r"\d+", "0", line.strip()) for line in before}
+        return len(begins) > 1 and len(shapes) == 1 and not any(map(separator, before)) and bool(strip(before[0]))
 
     def _columns(self) -> dict[str, int]:
         """Return the place of each field's heading on its line, if headings have a bullet or an indentation."""

@@ -103,7 +103,12 @@ def _items(lines: Sequence[str]) -> list[_Item]:
             items.append(_Item(0, [line]))
         if problem:
             items[-1].defect = ParseDefect("malformed", problem)
-    return _bullets(items) if len(items) == 1 else items
+    found = _bullets(items) if len(items) == 1 else items
+    if found is items:
+        for item in items:
+            first = item.lines[0]
+            item.lines[0] = first[1:] if first.startswith("\\") and _BULLET.match(first.lstrip("\\")) else first
+    return found
 
 
 def _announces(text: str) -> bool:
@@ -117,10 +122,6 @@ def _bullets(items: list[_Item]) -> list[_Item]:
     written = [line for line in item.lines if line.strip()]
     first = next((number for number, line in enumerate(written) if _BULLET.match(line)), len(written))
     if len(written) - first < 2 or (first and not (first == 1 and opens_a_chat(written[0]) and not item.number)):
-        item.lines = [
-            line[1:] if line.startswith("\\") and _BULLET.match(line[1:]) and line is item.lines[0] else line
-            for line in item.lines
-        ]
         return items
     found: list[_Item] = []
     sign = written[first][0]

@@ -85,7 +85,7 @@ def test_a_run_keeps_its_generate_settings_and_may_change_its_curate_settings(te
     seeds.write_text('{"instruction": "Name one river.", "input": "", "output": "The Niger."}\n' * 3)
     changed = generate(run, teacher, "--num", 30, "--temperature", 0.5, "--seed", 3, "--seeds", seeds)
     assert changed.returncode == 2
-    for line in ("temperature: 1.0 -> 0.5", "seed: 0 -> 3", "seeds: SHA-256 "):
+    for line in ("temperature: None -> 0.5", "seed: 0 -> 3", "seeds: SHA-256 "):
         assert line in changed.stderr
     assert derived(run) == before
     grown = generate(run, teacher, "--num", 60)

@@ -29,7 +29,7 @@ LIMITED: dict[str, Any] = {
     "reply_tokens": -1, "num": 0, "rouge": 1.5, "language": "Swahili", "concurrency": 0, "rpm": 0, "tpm": 0, "max_requests": 0,
     "max_tokens": 0, "max_usd": 0, "timeout": 0, "patience": -1, "grace": -1,
 }  # fmt: skip
-ANY_TEXT = {"teacher", "model", "method", "prompt", "seeds", "source", "documents", "column", "topics"}
+ANY_TEXT = {"teacher", "model", "method", "prompt", "seeds", "source", "documents", "column", "topics", "reasoning_effort"}
 
 
 def said_by(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> str:
@@ -54,7 +54,7 @@ def real_flags() -> set[str]:
 
 
 def test_every_flag_has_a_bad_value_here_or_takes_any_text() -> None:
-    assert set(FLAGS) == set(LIMITED) | ANY_TEXT | {"batch"}
+    assert set(FLAGS) == set(LIMITED) | ANY_TEXT | {"batch", "extra"}
 
 
 @pytest.mark.parametrize("name", LIMITED)
@@ -145,3 +145,12 @@ def test_messages_name_only_flags_and_settings_that_exist() -> None:
                 name = getattr(node.args[0], "value", "num")  # a name in a variable comes from a table
                 wrong += [] if not isinstance(name, str) or name in settings else [f"{path.name}: setting {name}"]
     assert wrong == []
+
+
+def test_a_field_of_the_request_is_written_as_key_and_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = said_by(capsys, monkeypatch, "generate", tmp_path / "run", "--extra", "top_k 40")
+    assert said == "selfinstruct: --extra: must be written as KEY=VALUE (got 'top_k 40'). Fix: write it like top_k=40.\n"
+    said = said_by(capsys, monkeypatch, "generate", tmp_path / "run", "--extra", "model=x")
+    assert "cannot set 'model', which this package sets itself" in said
