@@ -103,12 +103,11 @@ def _items(lines: Sequence[str]) -> list[_Item]:
             items.append(_Item(0, [line]))
         if problem:
             items[-1].defect = ParseDefect("malformed", problem)
-    found = _bullets(items) if len(items) == 1 else items
-    if found is items:
-        for item in items:
-            first = item.lines[0]
-            item.lines[0] = first[1:] if first.startswith("\\") and _BULLET.match(first.lstrip("\\")) else first
-    return found
+    bullets = _bullets(items) if len(items) == 1 else []
+    for item in items:
+        opening = item.lines[0]
+        item.lines[0] = opening[1:] if opening.startswith("\\") and _BULLET.match(opening.lstrip("\\")) else opening
+    return bullets or items
 
 
 def _announces(text: str) -> bool:
@@ -117,12 +116,12 @@ def _announces(text: str) -> bool:
 
 
 def _bullets(items: list[_Item]) -> list[_Item]:
-    """Return an item for each bullet, if the only item is a list of bullets."""
+    """Return an item for each bullet if the only item is a list of bullets, else no items."""
     (item,) = items
     written = [line for line in item.lines if line.strip()]
     first = next((number for number, line in enumerate(written) if _BULLET.match(line)), len(written))
     if len(written) - first < 2 or (first and not (first == 1 and opens_a_chat(written[0]) and not item.number)):
-        return items
+        return []
     found: list[_Item] = []
     sign = written[first][0]
     for line in written[first:]:
