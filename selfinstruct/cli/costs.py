@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from selfinstruct.cli.terminal import clock, dollars, folded, safe, short, tally
 from selfinstruct.client.budget import Budget, Limits, committed, replies_usd, spent_usd
-from selfinstruct.client.fields_taken import USUAL_BOUND
+from selfinstruct.client.fields_taken import USUAL_BOUND, FieldsTaken
 from selfinstruct.inputs import seed_check
 from selfinstruct.journal.file import Journal
 from selfinstruct.journal.totals import Counts
@@ -139,7 +139,7 @@ def _limits_of(run: Run) -> str:
 def _limits(run: Run, request: Request) -> Iterator[str]:
     """Yield the limits, and the worst case of the first request, which is reserved before it is sent."""
     runtime, price = run.recipe.runtime, run.definition.price
-    bound = request.assumed_bound if _needs_bound(run) else request.bound
+    bound = (FieldsTaken("", USUAL_BOUND).fit(request) if _needs_bound(run) else request).bound
     limits = Limits.of(runtime)
     yield f"limit: {_limits_of(run)}"
     if limits.usd is not None and price is None:
