@@ -88,6 +88,7 @@ class Spelling:
             numbered = self.numbered if name == "input" or self.numbered else None
             groups = Counter({key: count for key, count in groups.items() if numbered is None or key[1] == numbered})
         if not groups:
+            self.certain = self.certain and not (name == "input" and _groups(self.hidden, name))
             return None
         (best, count), *others = groups.most_common(2)
         hidden = _groups(self.hidden, name)
