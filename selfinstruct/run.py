@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -358,14 +358,11 @@ class Run:
 
     def _nothing_usable(self, stored: Definition) -> bool:
         """Return True if the replies of a run are few and none of them has a task, so that the run may be defined again."""
-        with Journal.reading(self.path / JOURNAL) as journal:
-            if len(journal) > _FEW_REPLIES or journal.counts.open_batches:
-                return False
-            try:
+        with Journal.reading(self.path / JOURNAL) as journal, suppress(SelfInstructError):
+            if len(journal) <= _FEW_REPLIES and not journal.counts.open_batches:
                 dataset = event_loop.run(lambda: self._replay_and_ask(DurableAsk(journal), 1, None, stored))
-            except SelfInstructError:
-                return False
-        return not dataset.rows and all(map(is_useless, dataset.rejected))
+                return not dataset.rows and all(map(is_useless, dataset.rejected))
+        return False
 
     def _prepare(self) -> None:
         """Check limits, filters and teachers, before anything is written. A continued run opens its teachers when needed."""

@@ -58,6 +58,17 @@ def credit_is_used_up(status: int, code: str, said: str) -> bool:
     return status in (200, 400, 401, 403, 422) and bool(_NO_CREDIT.search(f"{said} {code}"))
 
 
+def status_in(error: Mapping[str, Any]) -> int:
+    """Return the HTTP status that an error inside an answer stands for: the one it has, or one that its words mean."""
+    stated = next((error[name] for name in ("code", "status", "status_code") if str(error.get(name) or "").isdecimal()), 0)
+    if 400 <= int(stated) < 600:
+        return int(stated)
+    said = str(error.get("message") or "")
+    if credit_is_used_up(200, str(error.get("code") or error.get("type") or ""), said):
+        return 402
+    return 404 if is_wrong_address(said) else 500
+
+
 def is_flagged(body: Mapping[str, Any], said: str) -> bool:
     """Return True if an error is about the words of one prompt, such as a moderation that flagged it."""
     details = body.get("metadata")

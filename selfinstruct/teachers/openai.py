@@ -232,14 +232,8 @@ class OpenAI:
     def _error_inside(self, error: Any, *, charged: bool = False) -> TeacherError:
         """Return the TeacherError that an error in an answer with a status of success stands for."""
         body = error if isinstance(error, dict) else {"message": error}
-        code = next((body[name] for name in ("code", "status", "status_code") if str(body.get(name) or "").isdecimal()), 0)
-        said = str(body.get("message") or "")
-        if not 400 <= int(code) < 600:
-            if _refusals.credit_is_used_up(200, str(body.get("code") or body.get("type") or ""), said):
-                code = 402
-            else:
-                code = 404 if _refusals.is_wrong_address(said) else 500
-        found = self.error_of_status(int(code), {"error": body})
+        code = _refusals.status_in(body)
+        found = self.error_of_status(code, {"error": body})
         if isinstance(found, TransientError):
             found.charged = charged
         return found
