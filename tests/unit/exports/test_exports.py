@@ -243,7 +243,12 @@ def test_an_export_cannot_write_outside_of_its_directory(tmp_path: Path, name: s
         ("mesages", {}, PluginError, "no export is named 'mesages'. Fix: choose messages, or see `selfinstruct list`"),
         ("", {}, PluginError, "no export is named ''"),
         ("no_such_module:f", {}, PluginError, "'no_such_module'"),
-        ("messages", {"colour": 5}, RecipeError, "export 'messages': has no option 'colour'. Fix: remove it."),
+        (
+            "messages",
+            {"colour": 5},
+            RecipeError,
+            "export 'messages': has no option 'colour'. Fix: remove it, or choose from reasoning.",
+        ),
         (split, {"every": "two"}, RecipeError, "export 'split': every must be a whole number (got 'two')"),
         (lambda: None, {}, PluginError, "must accept (rows, files). Fix: change its signature."),
     ],
