@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from selfinstruct.languages.no_input import says_no_input
+from selfinstruct.notations._drafts import note_doubts
 from selfinstruct.notations._endings import end_list, opens_a_chat
 from selfinstruct.notations._marks import mark, separator
-from selfinstruct.notations._spellings import Heading, Spelling, note_doubts
+from selfinstruct.notations._spellings import Heading, Spelling
 from selfinstruct.records import CONTENT_FILTER, TOKEN_LIMIT, ParseDefect, ParsedTask
 
 _HEADING = re.compile(
@@ -55,16 +56,19 @@ def _read(text: str, lines: Sequence[str], cut: bool) -> list[ParsedTask]:
     if _is_as_asked(text):
         return [draft.item() for draft in _Reader(_shielded(lines)).read(lines, cut)]
     spelling = Spelling(lines)
+    certain = spelling.certain
     if spelling.output is None:
-        return [draft.item() for draft in _Reader(_shielded(lines)).read(lines, cut)]
-    if spelling.numbered:
+        items = [draft.item() for draft in _Reader(_shielded(lines)).read(lines, cut)]
+        certain = certain and not any(one.field == "output" for one in spelling.hidden)
+    elif spelling.numbered:
         lines = spelling.visible()
         reader = _Reader(_shielded(lines), spelling.heading, spelling.separator())
         items = [draft.item() for draft in reader.read(lines, cut)]
     else:
         items = [draft.task() for draft in spelling.read(cut)]
+        certain = spelling.certain
     doubt = ParseDefect("malformed", "its headings are spelled in two ways")
-    return items if spelling.certain else [replace(item, defect=item.defect or doubt) for item in items]
+    return items if certain else [replace(item, defect=item.defect or doubt) for item in items]
 
 
 def _is_as_asked(text: str) -> bool:

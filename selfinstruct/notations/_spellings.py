@@ -9,56 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
-from selfinstruct.languages.no_input import says_no_input
+from selfinstruct.notations._drafts import Draft, dedent, note_doubts
 from selfinstruct.notations._endings import end_list, opens_a_chat, trim
 from selfinstruct.notations._marks import INVISIBLE, Mark, fences, mark, separator, strip, unquoted
 from selfinstruct.notations._words import of_one_language
-from selfinstruct.records import ParseDefect, ParsedTask
 
 Key = tuple[str, bool, str]  # a heading's word, True if it has a number, and its look where it has none
 Heading = tuple[int, str, str]  # the number of the item, the field, and the rest of the line
 ORDER = ("title", "preface", "instruction", "input", "output")
-
-
-@dataclass
-class Draft:
-    """A task that is being read.
-
-    Attributes:
-        number: The number of the item, or None.
-        separated: True if a separator stands before it.
-        fields: The lines of each field that has begun.
-        problem: The reason why it cannot be read for certain, or "".
-    """
-
-    number: int | None = None
-    separated: bool = False
-    fields: dict[str, list[str]] = field(default_factory=dict)
-    problem: str = ""
-
-    def text(self, name: str) -> str:
-        """Return a field without white space and invisible characters around it."""
-        return strip("\n".join(self.fields.get(name, ())))
-
-    def doubt(self, problem: str) -> None:
-        """Note a reason why the task cannot be read for certain. The first one counts."""
-        self.problem = self.problem or problem
-
-    def task(self) -> ParsedTask:
-        """Return the task. It has a defect if a field is missing or could be read in two ways."""
-        instruction, input = self.text("instruction"), self.text("input")
-        output = self.text("output") if "output" in self.fields else None
-        problem = self.problem or ("" if output is not None else "no output heading")
-        if not instruction:
-            problem = problem or "no instruction heading"
-        return ParsedTask(
-            instruction, "" if says_no_input(input) else input, output, ParseDefect("malformed", problem) if problem else None
-        )
 
 
 class Spelling:
@@ -77,6 +37,7 @@ class Spelling:
         self.instruction = self._most_frequent("instruction")
         firsts = {one.field: one for one in reversed(self.marks) if one.field != "item"}
         self.certain = self.certain and all(map(self.chosen, firsts.values()))
+        self.certain = self.certain and not self._looks_differ()
         self.certain = self.certain and self._one_language() and not (self.numbered and self._is_numbered_twice())
         self._before = _neighbours(self.lines)
         self._after = [len(self.lines) - 1 - number for number in reversed(_neighbours(self.lines[::-1]))]
@@ -94,9 +55,17 @@ class Spelling:
         hidden = _groups(self.hidden, name)
         if any(other == count for _, other in others) or any(other >= count for key, other in hidden.items() if key != best):
             self.certain = False
-        if name == "input" and self.output and best[2] != self.output[2] and any(key[2] == self.output[2] for key in groups):
-            self.certain = False
         return best
+
+    def _looks_differ(self) -> bool:
+        """Return True if a field has another look than the instruction, though some heading of it has the same look."""
+        if self.instruction is None:
+            return False
+        look = self.instruction[1:]
+        return any(
+            picked is not None and picked[1:] != look and any(key[1:] == look for key in _groups(self.marks, name))
+            for name, picked in (("input", self.input), ("output", self.output))
+        )
 
     def _one_language(self) -> bool:
         """Return False if the word for the input is of another language, and is not in each task."""
@@ -192,6 +161,7 @@ class Spelling:
         """Return the marks at which the tasks begin."""
         instructions = [one for one in self.marks if self.chosen(one) == "instruction"]
         outputs = sum(self.chosen(one) == "output" for one in self.marks)
+        self.certain = self.certain and not 0 < 2 * len(instructions) < outputs
         if instructions and 2 * len(instructions) >= outputs:
             at = {one.line for one in instructions if one.number is None}
             labels = [
@@ -199,7 +169,10 @@ class Spelling:
                 for one in self.marks
                 if one.field == "item" and self._after[one.line] in at and (one.labelled or not one.rest)
             ]
-            return labels if 2 * len(labels) > len(instructions) else instructions
+            if 2 * len(labels) > len(instructions):
+                return labels
+            self.certain = self.certain and not labels
+            return instructions
         self.instruction = None
         return self._numbered_lines()
 
@@ -241,6 +214,9 @@ class Spelling:
         if found and not cut:
             lines = next(reversed(found[-1].fields.values()))
             found[-1].doubt(end_list(lines, kind or ("###" if len(found) == 1 else "")))
+        listed = map(mark, drafts[0].fields.get("preface", []))
+        if others and any(one.field == "item" and one.rest for one in listed if one):
+            others[0].doubt("the text before the first heading could be a part of the task")
         if self._labels_are_unread():
             for draft in found:
                 draft.doubt("the line before each task could be its title")
@@ -260,64 +236,6 @@ class Spelling:
         chosen = [one for one in self.marks if self.chosen(one)]
         nested = any(one.field == "output" and (one.indent or "-" in one.look) for one in chosen)
         return {one.field: one.column for one in chosen} if nested else {}
-
-
-class Neighbour(Protocol):
-    """A task that is being read, as far as its neighbours have to know it."""
-
-    @property
-    def number(self) -> int | None:
-        """The number of the item, or None."""
-
-    separated: bool
-    fields: dict[str, list[str]]
-    problem: str
-
-
-def note_doubts(drafts: Sequence[Neighbour], cut: bool, counted: bool = False) -> None:
-    """Give a problem to two tasks in a row if the second may be a part of the first.
-
-    It may be if it has no separator where most tasks have one, if a heading of it is missing, or, where `counted`, if its number
-    is not the next one. The last task of a reply that was cut may lack its output.
-    """
-    uses = 2 * sum(draft.separated for draft in drafts[1:]) > len(drafts[1:])
-    for before, draft in pairwise(drafts):
-        whole = "output" in before.fields and ("output" in draft.fields or (cut and draft is drafts[-1] and not uses))
-        next_one = before.number is None or draft.number is None or draft.number == before.number + 1
-        strange = not next_one and "output" not in draft.fields
-        if strange or (
-            not draft.separated
-            and (uses or not whole or "instruction" not in draft.fields or ((counted or not uses) and not next_one))
-        ):
-            before.problem = before.problem or "this task and the next could be divided in another way"
-            draft.problem = draft.problem or "this task and the one before could be divided in another way"
-
-
-def dedent(drafts: Sequence[Draft], columns: Mapping[str, int]) -> None:
-    """Remove the indentation of a nested Markdown list, in place.
-
-    Args:
-        drafts: The tasks of the list.
-        columns: For each field the place of its heading on its line, where the headings have a bullet or an indentation.
-    """
-    fields = [(draft, name, lines) for draft in drafts if not draft.problem for name, lines in draft.fields.items()]
-    fields = [one for one in fields if one[1] in columns and any(map(strip, one[2][1:]))]
-    widths = {
-        name: min(_indent(line) for _, key, lines in fields if key == name for line in lines[1:] if strip(line))
-        for _, name, _ in fields
-    }
-    if not columns.get("output") or not widths or min(widths.values()) < 2:
-        return
-    nested = len(fields) > 1 and all(width in (columns[name], columns["output"]) for name, width in widths.items())
-    for draft, name, lines in fields:
-        if nested:
-            lines[1:] = [line[widths[name] :] for line in lines[1:]]
-        else:
-            draft.doubt(f"the indentation of its {name} may be that of a list")
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
 
 
 def _key(one: Mark) -> Key:
