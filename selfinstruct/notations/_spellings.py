@@ -68,11 +68,11 @@ class Spelling:
         )
 
     def _one_language(self) -> bool:
-        """Return False if the word for the input is of another language, and is not in each task."""
+        """Return False if the word for the input is of another language, and is not in each of several tasks."""
         words = [key[0] for key in (self.instruction, self.input, self.output) if key]
         if self.input is None or self.output is None or of_one_language(words):
             return True
-        return _groups(self.marks, "input")[self.input] == _groups(self.marks, "output")[self.output]
+        return 1 < _groups(self.marks, "input")[self.input] == _groups(self.marks, "output")[self.output]
 
     def _is_numbered_twice(self) -> bool:
         """Return True if a heading with the number of a task is spelled in another way than most."""
@@ -214,9 +214,10 @@ class Spelling:
         if found and not cut:
             lines = next(reversed(found[-1].fields.values()))
             found[-1].doubt(end_list(lines, kind or ("###" if len(found) == 1 else "")))
-        listed = map(mark, drafts[0].fields.get("preface", []))
-        if others and any(one.field == "item" and one.rest for one in listed if one):
-            others[0].doubt("the text before the first heading could be a part of the task")
+        before = first.fields.get("preface") or (first.fields.get("instruction", []) if first.problem else [])
+        if others and any(one.field == "item" and one.rest for one in map(mark, before) if one):
+            for draft in found:
+                draft.doubt("the text before the first heading could be a part of the list")
         if self._labels_are_unread():
             for draft in found:
                 draft.doubt("the line before each task could be its title")
