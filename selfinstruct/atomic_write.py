@@ -121,6 +121,9 @@ class _StagedFile(io.BufferedWriter):
 
     def finish(self) -> None:
         with _writing(self._path.parent):
+            if self.closed:  # as after `with files.open(...)` in an export
+                _sync(self._path)
+                return
             self.flush()
             os.fsync(self.fileno())
             self.close()
@@ -202,9 +205,9 @@ def _remove_leftovers(directory: Path, names: Sequence[str]) -> None:
             (directory / name).unlink()
 
 
-def _sync(directory: Path) -> None:
-    """Sync the names in a directory to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Sync a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

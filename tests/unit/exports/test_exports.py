@@ -224,6 +224,15 @@ def test_an_export_of_ones_own_may_have_options_and_write_several_files(tmp_path
     assert [len(path.read_text().splitlines()) for path in done.files] == [2, 1]
 
 
+def test_an_export_may_close_its_files(tmp_path: Path) -> None:
+    def closing(rows: Iterable[ExportRow], files: ExportFiles) -> None:
+        with files.open("ids.txt") as file:
+            file.writelines(f"{row.id}\n".encode() for row in rows)
+
+    assert exported(closing, tmp_path / "out").files == (tmp_path / "out" / "ids.txt",)
+    assert (tmp_path / "out" / "ids.txt").read_text().split() == [row.id for row in ROWS]
+
+
 def test_an_export_of_several_files_refuses_a_path_for_one_file(tmp_path: Path) -> None:
     with pytest.raises(UserMistake, match="is one file, and this export writes several"):
         exported(split, tmp_path / "parts.jsonl")
