@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = (ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+GENERATED = ("settings.md", "command-line.md", "command-line-look.md")
 ADDRESS = re.compile(r"https?://[^\s\"'`,)\]}>#]+")
 LOCAL = re.compile(r"http://(?:localhost|127\.0\.0\.1):\d+(?:/v1)?/?(?=[\s\"'`,)\]}]|$)")
 HOSTS = frozenset(  # the providers that the pages name: requests to them go to the stand-in server, see providers.py

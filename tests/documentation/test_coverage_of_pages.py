@@ -8,14 +8,14 @@ import re
 import typer
 
 import selfinstruct as si
-from documentation.code_blocks import PAGES, ROOT
+from documentation.code_blocks import GENERATED, PAGES, ROOT
 from selfinstruct import errors, plugins
 from selfinstruct.cli.app import app
 from selfinstruct.recipe.schema import SECTIONS
 
 TEXT = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 ALL = "\n".join(TEXT.values())
-WRITTEN = "\n".join(text for name, text in TEXT.items() if name not in ("settings.md", "command-line.md"))  # by hand
+WRITTEN = "\n".join(text for name, text in TEXT.items() if name not in GENERATED)  # by hand
 
 
 def missing(names: set[str], text: str = ALL) -> list[str]:
