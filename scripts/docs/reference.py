@@ -47,9 +47,15 @@ licence = "cc-by-4.0"
 teacher_terms = "Checked on 2026-11-25: outputs may train other models."
 ```
 
-If several places set a value, the first of these wins: flags or keywords, the recipe file, the stored run, the defaults of the
-teacher and the method, the defaults below. [Methods](methods.md) has the options of each method, and [Filters](filters.md) the
-options of each filter.
+Several places can set a value. The first of these wins:
+
+1. flags or keywords
+2. the recipe file
+3. the stored run
+4. the defaults of the teacher and the method
+5. the defaults below
+
+[Methods](methods.md) has the options of each method, and [Filters](filters.md) the options of each filter.
 """
 COMMANDS = """# Command line
 

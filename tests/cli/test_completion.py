@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ from command_line import ROOT, cli
 
 from selfinstruct import packaged, plugins
 from selfinstruct.cli.completion import OTHER_RULES
-
-BASH = shutil.which("bash")
 
 
 def completed(line: str) -> list[str]:
@@ -79,13 +76,11 @@ echo "${COMPREPLY[@]}"
 """
 
 
-@pytest.mark.skipif(BASH is None, reason="needs bash")
 def test_bash_completes_with_the_shown_script_and_writes_nothing(home: Path) -> None:
     assert in_bash(home, 'eval "$(selfinstruct --show-completion)"' + PRESS_TAB) == "few_shot\n"
     assert [path.name for path in home.iterdir()] == ["bin"]
 
 
-@pytest.mark.skipif(BASH is None, reason="needs bash")
 def test_bash_completes_after_the_installation(home: Path) -> None:
     assert "bash completion installed in" in in_bash(home, "selfinstruct --install-completion; true")
     assert in_bash(home, "source ~/.bashrc" + PRESS_TAB) == "few_shot\n"
